@@ -36,6 +36,7 @@ import { logLines } from "./log-lines.ts";
 import { type EventFlags, runEvents } from "./run-events.ts";
 import { type FollowedFleet, followedFleet, startedFleet } from "./run-fleet.ts";
 import { openSocket, runInlets, runInstant } from "./run-inlets.ts";
+import { exposeRuntime } from "./runtime-info.ts";
 import { exposeHubs, exposeSight } from "./sight-metrics.ts";
 import { sleep, stopSignal, WITH_HANG_UP } from "./stop-signal.ts";
 
@@ -87,7 +88,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   const instant = runInstant({ engine: () => engine, source: vault.events, leases: store, clock, log, metrics });
   const engine = embeddedEngine({
     deps: {
-      leases: events.seeing(held.seeing(owed.seeing(forgetting(store, series)))),
+      leases: events.seeing(held.seeing(owed.seeing(forgetting(store, forgotten(counted, series))))),
       events,
       vault,
       ...{ issues: vault.issues, writes: vault.writes },
@@ -152,6 +153,15 @@ async function tokenCacheOf(
   return { store: tokens, keys: async () => tokenKeys.keys, installation, randomBytes };
 }
 
+function forgotten(counted: PrometheusMetrics, series: SyncSeries): Pick<SyncSeries, "forget"> {
+  return {
+    forget(key) {
+      counted.forget(key);
+      series.forget(key);
+    },
+  };
+}
+
 function shownBySync(metrics: PrometheusMetrics, series: SyncSeries): PrometheusMetrics {
   return {
     ...metrics,
@@ -188,6 +198,7 @@ function exposeAll(
   exposeCounts(metrics, store, clients);
   exposeSight(metrics, store, () => fleet().clusters.map(({ name }) => name));
   exposeHubs(metrics, store, fleet);
+  exposeRuntime(metrics);
 }
 
 /**

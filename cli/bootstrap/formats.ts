@@ -2,8 +2,9 @@ import { parseAllDocuments, stringify } from "yaml";
 import { customResourceDefinitions } from "../../lib/declarations/crd.ts";
 import { connectCommands } from "./connect-commands.ts";
 import { kubernetesYaml } from "./kubernetes-yaml.ts";
-import type { ClusterNeeds } from "./needs.ts";
+import type { ClusterNeeds, PushNeeds } from "./needs.ts";
 import { policyText } from "./policy.ts";
+import { pushHcl, pushPolicyText, pushRole } from "./push.ts";
 import { terraform } from "./terraform.ts";
 import { vaultCommands } from "./vault-commands.ts";
 
@@ -16,7 +17,8 @@ export const FORMATS = {
   yaml: kubernetesYaml,
   vault: (needs: ClusterNeeds) => vaultCommands(needs, "vault"),
   bao: (needs: ClusterNeeds) => vaultCommands(needs, "bao"),
-  hcl: (needs: ClusterNeeds) => policyText(needs.uses, ACCESSOR_PLACE),
+  hcl: (needs: ClusterNeeds) =>
+    [policyText(needs.uses, ACCESSOR_PLACE), ...(needs.push ? [pushHcl(needs.push, ACCESSOR_PLACE)] : [])].join("\n"),
   terraform,
   connect: connectCommands,
 } as const satisfies Readonly<Record<string, (needs: ClusterNeeds) => string>>;
@@ -38,6 +40,16 @@ export function bootstrapJson(needs: ClusterNeeds): object {
         token_policies: [policy],
         token_ttl: "1h",
       },
+      ...(needs.push && { push: pushJson(needs.push) }),
     },
+  };
+}
+
+function pushJson(needs: PushNeeds): object {
+  const { policy, push } = needs;
+  return {
+    mount: push.identity.mount,
+    policy: { name: policy, hcl: pushPolicyText(needs, ACCESSOR_PLACE), accessor: ACCESSOR_PLACE },
+    role: { name: push.identity.role, ...pushRole(needs) },
   };
 }

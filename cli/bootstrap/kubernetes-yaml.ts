@@ -34,6 +34,7 @@ export function kubernetesYaml(needs: ClusterNeeds): string {
       reviewerBinding(reviewer),
     ),
     ...roles(needs),
+    ...pushAccount(needs),
     because(
       "Where Vault is. keyferry reads it from outside of the cluster: vault.address in fleet.yaml replaces it.",
       connectionYaml(needs),
@@ -43,6 +44,13 @@ export function kubernetesYaml(needs: ClusterNeeds): string {
       authYaml(needs),
     ),
   ].join("---\n");
+}
+
+/** An account in the namespace of each object is made there, as the login accounts of syncs are. */
+function pushAccount({ push }: ClusterNeeds): readonly string[] {
+  const { namespace, name } = push?.push.identity.serviceAccount ?? {};
+  if (namespace === undefined || name === undefined) return [];
+  return [because("Pushes log in to Vault as this service account.", accountYaml({ namespace, name }))];
 }
 
 /** In EKS, keyferry is the group of its access entry: it has neither account nor token in the cluster. */

@@ -3,6 +3,7 @@ import { InputError } from "../../lib/errors.ts";
 import type { Fleet, FleetCluster } from "../../lib/fleet/fleet.ts";
 import { isDnsLabel } from "../../lib/names.ts";
 import { namedNamespaces } from "../../lib/namespaces.ts";
+import type { PushSettings } from "../../lib/ports/fleet-push.ts";
 import { checkVaultPath } from "../../lib/vault-path.ts";
 
 /** The options of `keyferry bootstrap` that say what is printed, not how. */
@@ -40,6 +41,21 @@ export interface ClusterNeeds {
   readonly context?: string;
   /** The folder of fleet.yaml, for the paths in it. */
   readonly folder: string;
+  /** Missing: nothing is pushed. */
+  readonly push?: PushNeeds;
+}
+
+/** What pushes of the cluster need in Vault. */
+export interface PushNeeds {
+  readonly cluster: string;
+  readonly push: PushSettings;
+  readonly policy: string;
+  /** Mounts of kv version 1, by the options. */
+  readonly kv1: ReadonlySet<string>;
+  /** The namespaces whose service accounts may log in. */
+  readonly namespaces: readonly string[];
+  /** Whether the policy tells the namespaces of annotated objects apart. */
+  readonly isTemplated: boolean;
 }
 
 /** A path that the policy allows; `{namespace}` in it is the namespace of the service account that logs in. */
@@ -88,6 +104,22 @@ export function clusterNeeds(
     isNamed: named !== undefined,
     ...(flags.context === undefined ? {} : { context: flags.context }),
     folder,
+    ...(cluster.push === undefined ? {} : { push: pushNeeds(cluster, cluster.push, uses) }),
+  };
+}
+
+/** Only an account in the namespace of each object lets Vault tell these apart. */
+function pushNeeds({ name, namespaces }: FleetCluster, push: PushSettings, uses: readonly PolicyUse[]): PushNeeds {
+  const { method, serviceAccount } = push.identity;
+  const { include } = push.namespaces.include.includes("*") ? namespaces : push.namespaces;
+  return {
+    ...{ cluster: name, push, policy: `keyferry-push-${name}` },
+    kv1: new Set(uses.filter(({ kind }) => kind === "kv-v1").map(({ mount }) => mount)),
+    namespaces: serviceAccount.namespace === undefined ? include : [serviceAccount.namespace],
+    isTemplated:
+      method === "kubernetes" &&
+      serviceAccount.namespace === undefined &&
+      push.paths.some((path) => path.includes(NAMESPACE_IN_PATH)),
   };
 }
 

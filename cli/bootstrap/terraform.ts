@@ -1,6 +1,7 @@
 import { commentLines } from "../../lib/rights/comment-lines.ts";
 import type { ClusterNeeds } from "./needs.ts";
 import { policyText } from "./policy.ts";
+import { pushTerraform } from "./push.ts";
 import { roleReason } from "./vault-commands.ts";
 
 /** The login of a cluster in Vault, for Terraform or OpenTofu. */
@@ -46,6 +47,7 @@ export function terraform(needs: ClusterNeeds): string {
         token_ttl: "3600",
       }),
     ),
+    ...(needs.push === undefined ? [] : pushTerraform(needs.push, mount, id)),
   ].join("\n");
 }
 

@@ -2,6 +2,7 @@ import { commentLines } from "../../lib/rights/comment-lines.ts";
 import { REVIEWER, tokenSecretOf } from "./kubernetes-yaml.ts";
 import type { ClusterNeeds } from "./needs.ts";
 import { hasTemplates, policyText } from "./policy.ts";
+import { pushCommands } from "./push.ts";
 import { kubectl, shellWord } from "./shell.ts";
 
 /** The login of a cluster in Vault, as a shell script that can be run again. `cli` is vault, or bao. */
@@ -31,6 +32,7 @@ export function vaultCommands(needs: ClusterNeeds, cli: "vault" | "bao"): string
       : []),
     ["What the logins of this cluster may read.", policyCommand(needs, cli, policy)],
     [roleReason(needs), roleCommand(needs, cli)],
+    ...(needs.push === undefined ? [] : pushCommands(needs.push, cli)),
   ] as const;
   return parts.map(([reason, command]) => `${commentLines(reason).join("\n")}\n${command}\n`).join("\n");
 }

@@ -15,7 +15,7 @@ path "kv/data/apps/{{identity.entity.aliases.ACCESSOR.metadata.service_account_n
 
 # Deletes the version that keyferry wrote, and no other.
 path "kv/delete/apps/{{identity.entity.aliases.ACCESSOR.metadata.service_account_namespace}}/*" {
-  capabilities = ["create", "update"]
+  capabilities = ["update"]
 }
 
 # Only for push.deletion: metadata.

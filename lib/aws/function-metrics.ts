@@ -12,8 +12,8 @@ const OF_CLUSTERS = new Set([
   "keyferry_longest_overdue_seconds",
 ]);
 
-/** VSO's names for metrics that ours already cover: CloudWatch would bill them again. */
-const LEFT_OUT = /^(vso_client|controller_runtime)_/;
+/** Other programs' names for metrics that ours already cover: CloudWatch would bill them again. */
+const LEFT_OUT = /^(vso_client|controller_runtime|vault_sync_operator)_/;
 
 export interface FunctionMetrics extends Required<Metrics> {
   /** Writes the counts since the last call, at the end of an invocation. */

@@ -109,6 +109,8 @@ export type WaitKey =
   | `cause:${string}`
   /** `<cluster>/<namespace>/<name>` of a Secret that the row may not write. */
   | `destination:${string}`
+  /** A path of a Vault that another row pushes to: its fingerprint (`pathWait`). */
+  | `path:${string}`
   /** The circuit of a Vault, for resources whose status shows it. */
   | `circuit:${string}`
   /** A Vault that denied the login or the request: as in `Place`. */

@@ -21,6 +21,19 @@ export interface FinishedRun {
   readonly code?: ErrorCode;
   /** The declared refresh interval, in ms; missing when unknown, or when only events cause a run. */
   readonly refreshAfterMs?: number;
+  /** Only of pushes. */
+  readonly push?: FinishedPush;
+}
+
+/** What is counted of a push's run. */
+export interface FinishedPush {
+  readonly seconds?: number;
+  /** There was nothing to do. */
+  readonly isUnchanged?: boolean;
+  /** How many Secrets the object pushes; missing: its annotations do not say. */
+  readonly secrets?: number;
+  /** Secrets, and keys of them, that do not exist. */
+  readonly missing?: readonly { readonly secret: string; readonly key?: string }[];
 }
 
 /** Counters and histograms by name; metrics.ts lists the names. */

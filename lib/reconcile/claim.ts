@@ -1,5 +1,6 @@
 import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { type ErrorCode, OUTAGE_CODES, SyncError } from "../errors.ts";
+import { freedBy, PathAwaited, wakeForPaths } from "../failures/path-wake.ts";
 import { partsOf } from "../keys.ts";
 import type { Claim } from "../ports/claim.ts";
 import { CALL_TIMEOUT_MS, LEASE_MS, type ReconcileDeps } from "../ports/deps.ts";
@@ -108,10 +109,10 @@ function placeText(pushed: Pushed): string {
 }
 
 /** The refusal of a path that another row pushes to. */
-export function pathTaken({ taken: { path }, by }: PathTaken): SyncError {
+export function pathTaken({ taken, by }: PathTaken): SyncError {
   const { cluster, kind, namespace, name } = partsOf(by);
   const other = `${kind} ${namespace}/${name} of cluster ${cluster}`;
-  return new SyncError("PATH_TAKEN", `${path} belongs to ${other}, which pushed there first: name another path`);
+  return new PathAwaited(taken, `${taken.path} belongs to ${other}, which pushed there first: name another path`);
 }
 
 /** Adds what was recorded during the earlier lease; the names that this claim adds come with the writes. */
@@ -140,6 +141,7 @@ async function settleRow(deps: Deps, { key }: Row, lease: Lease, settlement: Set
     if (!mayStillWrite(settlement)) await endRun(deps, lease);
     return;
   }
+  await wakeForPaths(deps, freedBy(lease.state, settlement));
   const at = outcome === "nudged" ? deps.clock() : soon(settlement);
   if (at === undefined) return;
   await sendNow(deps.queue, { key, at }, deps.clock());

@@ -2,6 +2,7 @@ import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { DestinationAwaited } from "../destinations/destination.ts";
 import { type ErrorCode, OUTAGE_CODES, SyncError } from "../errors.ts";
 import { causeOf } from "../failures/causes.ts";
+import { PathAwaited } from "../failures/path-wake.ts";
 import { WAITS_FOR_A_SECRET } from "../failures/release-wake.ts";
 import { asError, followAt, type KnownFailure, type SharedOutcome } from "../failures/shared-failures.ts";
 import { renewSlotOf } from "../issues/issue-times.ts";
@@ -21,6 +22,7 @@ import { causePlaceOf, longestPauseOf } from "./asking.ts";
 import { type Attempt, type InStep, restartedBy, rollOutWritten } from "./attempt.ts";
 import type { Batch } from "./batch.ts";
 import { ownOutage } from "./own-outage.ts";
+import { report } from "./report-run.ts";
 import { type Run, vaultOf } from "./run.ts";
 import { type FailureContext, settleFailed, settleSynced, type Timing } from "./settle.ts";
 
@@ -52,7 +54,7 @@ export async function settleAttempt(
 
 function countInStep(deps: ReconcileDeps, run: Run, result: "settled" | "unchanged"): SharedOutcome {
   deps.metrics.count("keyferry_syncs_total", { cluster: run.settings.name, result });
-  report(deps, run);
+  report(deps, run, { isUnchanged: result === "unchanged" });
   return { kind: "well" };
 }
 
@@ -188,7 +190,7 @@ async function settleFailure(
   const error = ownOutage(await batch.circuits.classify(met, target, batch.signal), circuitRead(run));
   deps.metrics.count("keyferry_sync_errors_total", { cluster: settings.name, code: error.code });
   if (error.code === "LEASE_LOST") return;
-  report(deps, run, error);
+  report(deps, run, { error });
   deps.log.warn("sync-failed", { key: row.key, code: error.code, message: error.message });
   // An unclaimed refresh writes nothing about an outage: its next slot, or the closing circuit, runs it again.
   if (OUTAGE_CODES.has(error.code) && !claim.isTaken) return;
@@ -243,8 +245,9 @@ async function settleError(
     ...(told.announced && { seen: { ...told.announced.seen, hash: declared.hash } }),
   };
   const refused = refusedTo(run, error);
+  const taken = error instanceof PathAwaited ? error.awaits : undefined;
   const denied = deniedBy(run, error);
-  const settlement = settleFailed(after, error, await timingOf(deps), { ...context, refused, denied });
+  const settlement = settleFailed(after, error, await timingOf(deps), { ...context, refused, taken, denied });
   await claim.settle({ ...settlement, did: restartedBy(rolled) });
   await verifyReferences(deps, { row: claim.row, refs }, batch);
   return settlement;
@@ -281,17 +284,4 @@ async function announce(
 /** The current times that settle needs. */
 async function timingOf({ clock, random, leases }: ReconcileDeps): Promise<Timing> {
   return { now: clock(), random, dispatchedUntil: await leases.dispatchedUntil("refresh") };
-}
-
-/** Reports the run to the series of single syncs. */
-function report({ metrics, clock }: ReconcileDeps, { claim, resolved }: Run, error?: SyncError): void {
-  // The sync no longer exists.
-  if (error?.code === "DECLARATION_GONE") return;
-  const refreshAfterMs = resolved instanceof SyncError ? undefined : resolved.refreshAfterMs;
-  metrics.ran?.({
-    key: claim.row.key,
-    at: clock(),
-    ...(error === undefined ? {} : { code: error.code }),
-    ...(refreshAfterMs === undefined ? {} : { refreshAfterMs }),
-  });
 }

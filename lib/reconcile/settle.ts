@@ -64,6 +64,8 @@ export interface FailureContext {
   readonly knownUntil?: EpochMs | undefined;
   /** The Secret that it could not get: `<cluster>/<namespace>/<name>`. */
   readonly refused?: string | undefined;
+  /** The path that another row pushes to. */
+  readonly taken?: WaitKey | undefined;
   /** The Vault that denied the login or the request. */
   readonly denied?: string | undefined;
 }
@@ -71,11 +73,12 @@ export interface FailureContext {
 /** Waits for circuits stay after any run; a new cause replaces the previous one. */
 function awaitsOf(
   { awaits = [] }: { readonly awaits?: RowState["awaits"] },
-  { cause, refused, denied }: FailureContext = {},
+  { cause, refused, taken, denied }: FailureContext = {},
 ): Pick<RowState, "awaits"> {
   const all: WaitKey[] = awaits.filter((key) => key.startsWith("circuit:"));
   if (cause !== undefined) all.push(`cause:${cause}`);
   if (refused !== undefined) all.push(`destination:${refused}`);
+  if (taken !== undefined) all.push(taken);
   if (denied !== undefined) all.push(`denied:${denied}`);
   return all.length === 0 ? {} : { awaits: all };
 }
@@ -124,12 +127,13 @@ function deniedStill({ awaits = [] }: RowState, { code }: SyncError, { denied }:
 const DENIED = "denied:";
 
 /**
- * A Secret may be released between a run's read and the write of the row that waits for it, so it is verified again
- * after this time.
+ * A Secret or a path may be released between a run's read and the write of the row that waits for it, so it is
+ * verified again after this time.
  */
 const VERIFY_AGAIN_MS = 2 * SECOND_MS;
 
-function isNewlyRefused({ awaits = [] }: RowState, { refused }: FailureContext): boolean {
+function isNewlyRefused({ awaits = [] }: RowState, { refused, taken }: FailureContext): boolean {
+  if (taken !== undefined) return !awaits.includes(taken);
   return refused !== undefined && !awaits.includes(`destination:${refused}`);
 }
 

@@ -89,7 +89,9 @@ export function vaultRights(uses: readonly VaultUse[], own = ""): readonly Vault
 }
 
 /** The rules as a policy in HCL, with a comment for each. */
-export function policyHcl(rights: readonly VaultRight[]): string {
+export function policyHcl(
+  rights: readonly (Pick<VaultRight, "namespace" | "path" | "reason"> & { readonly capabilities: readonly string[] })[],
+): string {
   const rules = rights.map(
     ({ namespace, path, capabilities, reason }) =>
       `${commentLines(reason).join("\n")}\npath ${JSON.stringify(namespace ? `${namespace}/${path}` : path)} {\n` +

@@ -1,7 +1,8 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
-import { partsOf } from "../keys.ts";
+import { partsOf, type SyncKey } from "../keys.ts";
 import type { FinishedRun, Metrics } from "../ports/telemetry.ts";
 import { isReferenceStatus } from "../resource-kinds.ts";
+import { pushMetrics } from "./push-metrics.ts";
 
 interface Definition {
   readonly help: string;
@@ -44,6 +45,14 @@ const INJECTOR_METRICS: Readonly<Record<string, Definition>> = {
     help: "Time that the webhook works on a request, in milliseconds.",
     labels: ["cluster"],
     buckets: [5, 10, 25, 50, 75, 100, 250, 500, 1_000, 2_500, 5_000, 7_500, 10_000],
+  },
+};
+
+/** More of them are in push-metrics.ts: these are counted where they happen. */
+const PUSH_METRICS: Readonly<Record<string, Definition>> = {
+  vault_sync_operator_auth_attempts_total: {
+    help: "Logins of pushes to Vault by result: success or failed.",
+    labels: ["cluster", "kind", "result"],
   },
 };
 
@@ -172,10 +181,13 @@ const METRICS: Readonly<Record<string, Definition>> = {
   keyferry_domain_events_dropped_total: { help: "Domain events that nothing accepted for a day.", labels: [] },
   ...VSO_METRICS,
   ...INJECTOR_METRICS,
+  ...PUSH_METRICS,
 };
 
 export interface PrometheusMetrics extends Required<Metrics> {
   readonly registry: Registry;
+  /** Removes the series of a declaration that is gone. */
+  forget(key: SyncKey): void;
   /** Exposes a counter of another part, read at each scrape. */
   expose(name: string, help: string, labels: readonly string[], read: () => readonly Reading[]): void;
   /** The same for a gauge. */
@@ -205,9 +217,14 @@ export function prometheusMetrics(): PrometheusMetrics {
     if (!counter) throw new Error(`no counter of that name: ${name}`);
     counter.inc({ ...labels }, by);
   };
+  const pushes = pushMetrics(registry);
   return {
     registry,
-    ran: (run) => countRun(count, run),
+    ran(run) {
+      countRun(count, run);
+      pushes.ran(run);
+    },
+    forget: (key) => pushes.forget(key),
     expose(name, help, labels, read) {
       const counter: Counter = new Counter({
         name,

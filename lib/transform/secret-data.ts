@@ -21,7 +21,10 @@ function encode(value: LosslessValue): SecretValue {
   return SecretValue.of(typeof value === "string" ? value : goJson(value));
 }
 
-type Answer = Pick<SourceData, "fields" | "response">;
+/** Vault's answer. `bytes`: of fields that are base64 of something else than text. */
+export interface Answer extends Pick<SourceData, "fields" | "response"> {
+  readonly bytes?: ReadonlyMap<string, SecretValue>;
+}
 
 /** The parts of Vault's answer and of the declaration that templates can use. */
 export function templateInput(source: Answer, about: Pick<TemplateInput, "annotations" | "labels">): TemplateInput {
@@ -54,7 +57,8 @@ export function secretData(
   }
   for (const [key, value] of outputs) data.set(key, value);
   for (const [key, value] of source.fields) {
-    if (!outputs.has(key) && (rendered?.fields.has(key) ?? true)) data.set(key, encode(value));
+    if (!outputs.has(key) && (rendered?.fields.has(key) ?? true))
+      data.set(key, source.bytes?.get(key) ?? encode(value));
   }
   for (const [key, value] of added) data.set(key, value);
   mustBeTaken(data);

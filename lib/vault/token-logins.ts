@@ -1,8 +1,9 @@
 import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
-import type { SyncKey } from "../keys.ts";
+import { partsOf, type SyncKey } from "../keys.ts";
 import type { VaultIdentity } from "../ports/vault.ts";
 import { loginId } from "../ports/vault-ids.ts";
+import { annotatedKind } from "../resource-kinds.ts";
 import { scopeOfSync } from "../token-scope.ts";
 import { type ActiveToken, activeToken, sameToken } from "./active-token.ts";
 import { printableAddress } from "./asked.ts";
@@ -102,7 +103,7 @@ async function loggedIn(
   signal: AbortSignal,
 ): Promise<Entry> {
   const askedAt = deps.clock();
-  const token = activeToken(identity, await countedLogin(deps, identity, signal), askedAt);
+  const token = activeToken(identity, await countedLogin(deps, identity, signal, by), askedAt);
   const entry = hold(entries, entryOf(token, deps.clock(), by, undefined), signal);
   if (!signal.aborted) return keptForOthers(deps, entries, entry, replacing, signal);
   // An abandoned login must not replace the token of a later one.
@@ -139,9 +140,12 @@ async function keptForOthers(
 }
 
 /** A login, in metrics and the log. */
-export async function countedLogin(deps: TokensDeps, identity: VaultIdentity, signal: AbortSignal) {
+export async function countedLogin(deps: TokensDeps, identity: VaultIdentity, signal: AbortSignal, by?: SyncKey) {
   const { kind } = identity.method;
-  const count = (outcome: string) => deps.metrics?.count("keyferry_vault_logins_total", { outcome });
+  const count = (outcome: string) => {
+    deps.metrics?.count("keyferry_vault_logins_total", { outcome });
+    countPushLogin(deps, by, outcome);
+  };
   try {
     const grant = await login(deps, identity, signal);
     count("ok");
@@ -153,4 +157,11 @@ export async function countedLogin(deps: TokensDeps, identity: VaultIdentity, si
     count(error instanceof SyncError ? error.code : "bug");
     throw error;
   }
+}
+
+function countPushLogin({ metrics }: TokensDeps, by: SyncKey | undefined, outcome: string): void {
+  const { cluster = "", kind = "" } = by === undefined ? {} : partsOf(by);
+  if (annotatedKind(kind) === undefined) return;
+  const result = outcome === "ok" ? "success" : "failed";
+  metrics?.count("vault_sync_operator_auth_attempts_total", { cluster, kind, result });
 }

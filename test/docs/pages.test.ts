@@ -128,13 +128,13 @@ describe("documentation", () => {
     rolloutsOwed(registry);
     issuesHeld(registry);
     const names = (await registry.getMetricsAsJSON()).map(({ name }) => name);
-    const sources = ["cli/run.ts", "cli/sight-metrics.ts", "cli/run-inlets.ts"].map((path) =>
+    const sources = ["cli/run.ts", "cli/sight-metrics.ts", "cli/run-inlets.ts", "cli/runtime-info.ts"].map((path) =>
       readFileSync(join(ROOT, path), "utf8"),
     );
-    const exposed = sources.flatMap((text) => [...text.matchAll(/"(keyferry_\w+)"/g)]);
-    const told = [...page("docs/metrics.md").matchAll(/^\| `((?:keyferry|vso|controller|vault_agent)_\w+)`/gm)].map(
-      ([, name]) => name,
-    );
+    const exposed = sources.flatMap((text) => [...text.matchAll(/"((?:keyferry|vault_sync_operator)_\w+)"/g)]);
+    const told = [
+      ...page("docs/metrics.md").matchAll(/^\| `((?:keyferry|vso|controller|vault_agent|vault_sync_operator)_\w+)`/gm),
+    ].map(([, name]) => name);
     assert.deepEqual(told.toSorted(), [...names, ...exposed.map(([, name]) => name)].toSorted());
   });
 

@@ -136,6 +136,26 @@ for (const flavor of ["openbao", "vault"] as const) {
       assert.match(explained.stdout, new RegExp(`apps/${NS}/own`));
     });
 
+    it("the metrics have the names of Vault Sync Operator, with cluster and kind, and no path", async () => {
+      const text = await engine.metrics();
+      const lines = text.split("\n").filter((line) => line.startsWith("vault_sync_operator_"));
+      const value = (name: string, ...labels: readonly string[]) =>
+        Number(
+          lines
+            .find((line) => [`_${name}{`, ...labels].every((part) => line.includes(part)))
+            ?.split(" ")
+            .at(-1),
+        );
+      assert.ok(value("sync_attempts_total", 'kind="Deployment"', 'resource="web"', 'result="success"') >= 1);
+      assert.equal(value("secrets_discovered", 'cluster="one"', 'kind="Deployment"', 'resource="web"'), 2);
+      assert.ok(value("auth_attempts_total", 'cluster="one"', 'result="success"') >= 1);
+      assert.equal(value("runtime_info", 'setting="node_version"'), 1);
+      assert.deepEqual(
+        lines.filter((line) => line.includes("apps/")),
+        [],
+      );
+    });
+
     it("what fleet.yaml does not allow is an event of the object, and nothing is written", async () => {
       const before = await written();
       await cluster().apply(aSecret("climbs", { a: "1" }, named({ path: "kv/apps/other/../x" })));

@@ -7,6 +7,9 @@ export const MAX_PUSH_BYTES = 1_048_576;
 /** The suffix of a field whose value is base64, because its bytes are no text. */
 export const BASE64_SUFFIX = ".b64";
 
+/** In custom_metadata of kv-v2: the fields that are base64, with commas between them. */
+export const BASE64_LIST = "keyferry.base64";
+
 /** One field of a kv entry: text as it is, other bytes as base64. */
 export interface PushField {
   readonly name: string;

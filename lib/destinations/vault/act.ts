@@ -24,6 +24,9 @@ export async function act(acting: Acting, work: ObjectWork, decision: ObjectDeci
   switch (decision.kind) {
     case "read":
       return { ...work, seen: await readObject(acting, work) };
+    case "claim":
+      await acting.claim.require();
+      return { ...work, isClaimed: true };
     case "record":
       await acting.claim.require();
       return recorded(acting, work, decision.version);

@@ -72,10 +72,12 @@ const nothingThere: Check = ({ seen, recorded }) => {
 };
 
 /** Someone else's data, at first sight. */
-const foreign: Check = ({ seen, recorded, at }, { conflict, subject }) => {
+const foreign: Check = ({ seen, recorded, at, isClaimed }, { conflict, subject }) => {
   if (seen.kind !== "data" || isOurs(recorded) || isSame(recorded.writing, seen.digest)) return undefined;
   if (conflict === "adopt") return replaced(seen, "put", "its path is adopted");
   if (conflict === "merge" && at.engine === "kv-v2") return replaced(seen, "patch", "its keys are merged");
+  // What another row pushed there is no conflict: this one waits for the path.
+  if (!isClaimed) return { kind: "claim" };
   const remedy =
     conflict === "merge"
       ? "push.conflict: merge needs a mount of kv-v2"

@@ -54,6 +54,8 @@ export interface ObjectWork {
   /** The version at which Vault refused a write of this run. */
   readonly refusedAt?: number;
   readonly isDone: boolean;
+  /** This run has tried to claim it, and may: no other row pushes to it. */
+  readonly isClaimed?: boolean;
 }
 
 /** What decisions depend on, beside the path. */
@@ -71,6 +73,8 @@ export interface PushRules {
 /** The next step for one path. */
 export type ObjectDecision =
   | { readonly kind: "read" }
+  /** Finds out whether the data that stands there is another row's. */
+  | { readonly kind: "claim" }
   /** Vault has what is wanted: the row records it. */
   | { readonly kind: "record"; readonly version?: number }
   | { readonly kind: "put" | "patch"; readonly cas: number; readonly because: string };

@@ -15,6 +15,22 @@ const AT_ONCE = 4;
 /** The maximum number of keys in a message. */
 const MAX_NAMED = 20;
 
+interface Missing {
+  readonly secret: string;
+  readonly key?: string;
+  readonly text: string;
+}
+
+/** Secrets and keys that a declaration names, and that do not exist. */
+export class SourceMissing extends SyncError {
+  readonly missing: readonly Pick<Missing, "secret" | "key">[];
+
+  constructor(missing: readonly Missing[]) {
+    super("SOURCE_MISSING", `nothing is pushed: ${missing.map(({ text }) => text).join("; ")}`);
+    this.missing = missing.map(({ text: _text, ...one }) => one);
+  }
+}
+
 export interface Taken {
   readonly data: SecretData;
   /** The resourceVersion of each Secret. */
@@ -31,14 +47,14 @@ export async function takenFrom(run: ForeseeInput<ResolvedPush>): Promise<Taken>
   const sources = await readSources(run);
   await mustBeOriginals(run, sources);
   const { namespace } = partsOf(run.row.key);
-  const missing: string[] = [];
+  const missing: Missing[] = [];
   const bodies = new Map<string, SecretData>();
   for (const { below = "", entries } of run.resolved.declaration.objects) {
     missing.push(...missingIn(entries, sources, namespace));
     const present = entries.filter(({ secret }) => sources.has(secret));
     if (present.length > 0) bodies.set(below, new Map(present.flatMap((entry) => taken(entry, sources))));
   }
-  if (missing.length > 0) throw new SyncError("SOURCE_MISSING", `nothing is pushed: ${missing.join("; ")}`);
+  if (missing.length > 0) throw new SourceMissing(missing);
   return { data: joinBodies(bodies), versions: versionsOf(sources) };
 }
 
@@ -46,12 +62,14 @@ function versionsOf(sources: Sources): Readonly<Record<string, string>> {
   return Object.fromEntries([...sources].map(([name, { resourceVersion }]) => [name, resourceVersion]));
 }
 
-function missingIn(entries: readonly PushEntry[], sources: Sources, namespace: string): readonly string[] {
-  return entries.flatMap(({ secret, keys = [], optional }) => {
+function missingIn(entries: readonly PushEntry[], sources: Sources, namespace: string): readonly Missing[] {
+  return entries.flatMap(({ secret, keys = [], optional }): readonly Missing[] => {
     const found = sources.get(secret);
-    if (found === undefined) return optional ? [] : [`Secret ${namespace}/${secret} does not exist`];
+    const text = `Secret ${namespace}/${secret} does not exist`;
+    if (found === undefined) return optional ? [] : [{ secret, text }];
     const absent = keys.filter((key) => !found.data.has(key));
-    return absent.map((key) => `Secret ${namespace}/${secret} has no key ${key} (it has ${keysOf(found)})`);
+    const has = `(it has ${keysOf(found)})`;
+    return absent.map((key) => ({ secret, key, text: `Secret ${namespace}/${secret} has no key ${key} ${has}` }));
   });
 }
 

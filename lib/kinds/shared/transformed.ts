@@ -1,6 +1,5 @@
-import type { SourceData } from "../../ports/vault.ts";
 import type { SecretData } from "../../secret-value.ts";
-import { secretData, templateInput } from "../../transform/secret-data.ts";
+import { type Answer, secretData, templateInput } from "../../transform/secret-data.ts";
 import { isPlain, type Transformation } from "../../transform/transformation.ts";
 import type { ForeseeInput } from "../kind.ts";
 
@@ -17,7 +16,7 @@ export interface Transformed {
 export async function transformed(
   { row, templates, signal }: Pick<ForeseeInput, "row" | "templates" | "signal">,
   transformation: Transformation,
-  source: Pick<SourceData, "fields" | "response">,
+  source: Answer,
   added?: SecretData,
 ): Promise<Transformed> {
   if (isPlain(transformation)) return { data: secretData(source, transformation, undefined, added), missing: [] };

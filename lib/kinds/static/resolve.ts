@@ -15,6 +15,7 @@ import { readId } from "../../ports/vault-ids.ts";
 import type { Transformation } from "../../transform/transformation.ts";
 import type { AskedVault, Resolved } from "../kind.ts";
 import { destinationOf, mustBeStored, resolveTransformation, targetsOf } from "../shared/resolve.ts";
+import { decodesBase64 } from "./decoded.ts";
 
 /** A VaultStaticSecret with all its references: only Vault and the cluster remain to be read. */
 export interface ResolvedStaticSecret extends Resolved {
@@ -24,6 +25,8 @@ export interface ResolvedStaticSecret extends Resolved {
   readonly transformation: Transformation;
   /** It asks to be told by the events of its Vault. */
   readonly instantUpdates: boolean;
+  /** Fields that a push wrote as base64 become bytes again. */
+  readonly decodesBase64: boolean;
 }
 
 /** VSO's refresh interval for a static secret without one, if it has a MAC. */
@@ -76,6 +79,7 @@ function resolve(input: ResolveInput, lookup: LookUp): ResolvedStaticSecret {
     refreshAfterMs: refreshOf(spec),
     hmac: spec.hmacSecretData,
     transformation: resolveTransformation(input, spec.destination.transformation, lookup),
+    decodesBase64: decodesBase64(declared.annotations),
     instantUpdates: spec.syncConfig?.instantUpdates ?? false,
     // None without a MAC, as in VSO.
     rolloutTargets: spec.hmacSecretData ? targetsOf(spec.rolloutRestartTargets) : [],

@@ -7,6 +7,7 @@ import type { SourceData } from "../../ports/vault.ts";
 import { VAULT_STATIC_SECRET } from "../../resource-kinds.ts";
 import type { ForeseeInput, Obtained, SyncKind } from "../kind.ts";
 import { transformed } from "../shared/transformed.ts";
+import { decodedIf } from "./decoded.ts";
 import { expectationOf, mustHaveReached, readAgain } from "./expected.ts";
 import { instantState } from "./instant.ts";
 import { type ResolvedStaticSecret, resolveStaticSecret } from "./resolve.ts";
@@ -41,7 +42,7 @@ async function readAndTransform(
     const { own = {} } = ownStatic({ ...(version && { version }), olderSince: olderSince ?? now });
     return { kind: "later", because, at: now + OLDER_AGAIN_MS, own };
   }
-  const { data, missing } = await transformed(run, resolved.transformation, source);
+  const { data, missing } = await transformed(run, resolved.transformation, decodedIf(resolved, source));
   const read = source.version ?? version;
   return {
     kind: "data",
@@ -59,7 +60,8 @@ async function readSource(
   expected: ReturnType<typeof expectationOf>,
 ): Promise<SourceData> {
   const { read, transformation } = run.resolved;
-  const dataOf = async (source: SourceData) => (await transformed(run, transformation, source)).data;
+  const dataOf = async (source: SourceData) =>
+    (await transformed(run, transformation, decodedIf(run.resolved, source))).data;
   try {
     const source = await run.read(read, readAgain(run, expected, dataOf));
     mustHaveReached(read, source, expected?.version);

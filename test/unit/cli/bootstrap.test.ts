@@ -34,6 +34,20 @@ clusters:
   - name: cloud
     connect: {eks: {cluster: prod, region: eu-central-1, roleArn: "arn:aws:iam::123456789012:role/keyferry"}}
     vault: {address: https://vault.example.com}
+  - name: pushes
+    connect: ${SERVER}
+    vault: {address: https://vault.example.com, authMount: kubernetes-pushes}
+    push:
+      paths: ["kv/apps/{namespace}/**", "kv/{cluster}/{name}/x*", "old/a*b/*"]
+      conflict: merge
+      deletion: metadata
+      identity: {mount: kubernetes-pushes, role: push, serviceAccount: {name: pusher}, audiences: [vault]}
+  - name: central
+    connect: ${SERVER}
+    vault: {address: https://vault.example.com}
+    push:
+      paths: ["kv/apps/{namespace}/**"]
+      identity: {mount: other, role: push, serviceAccount: {name: pusher, namespace: keyferry}, audiences: [vault]}
   - name: homeless
     connect: ${SERVER}
 `;
@@ -120,13 +134,75 @@ describe("keyferry bootstrap", () => {
           complaints.some((complaint) => complaint.includes(part)),
         ),
     );
-    assert.throws(() => needs("nowhere"), /fleet.yaml has no cluster nowhere: it has all, named, cloud, homeless/);
+    assert.throws(
+      () => needs("nowhere"),
+      /fleet.yaml has no cluster nowhere: it has all, named, cloud, pushes, central, homeless/,
+    );
   });
 
   it("answers the same as JSON", () => {
     const answer = bootstrapJson(needs("named")) as { kubernetes: object[]; vault: { role: object } };
     assert.equal(answer.kubernetes.length, objects(needs("named")).length);
     assert.deepEqual(Object.entries(answer.vault.role)[2], ["bound_service_account_namespaces", ["shop", "7"]]);
+  });
+});
+
+describe("keyferry bootstrap for pushes", () => {
+  const rules = (text: string): Readonly<Record<string, string>> =>
+    Object.fromEntries(
+      [...text.matchAll(/^path "([^"]+)" \{\n {2}capabilities = \[([^\]]*)\]/gm)].map(([, path = "", list = ""]) => [
+        path.replaceAll(/\{\{identity[^}]*\}\}/g, "NS"),
+        list.replaceAll('"', ""),
+      ]),
+    );
+
+  it("gives the login of pushes a policy of its own, for push.paths and nothing else", () => {
+    const text = FORMATS.hcl(needs("pushes", { kv: ["kv/{namespace}/*"], kv1: ["old/x"] }));
+    const [own = "", push = ""] = text.split("# A policy of its own, keyferry-push-pushes");
+    assert.deepEqual(Object.keys(rules(own)), ["kv/data/NS/*", "old/x"]);
+    assert.deepEqual(rules(push), {
+      "kv/data/apps/NS/*": "create, read, update, patch",
+      "kv/delete/apps/NS/*": "update",
+      "kv/metadata/apps/NS/*": "delete",
+      "kv/data/pushes/+/x*": "create, read, update, patch",
+      "kv/delete/pushes/+/x*": "update",
+      "kv/metadata/pushes/+/x*": "delete",
+      "old/+/+": "create, read, update, delete",
+    });
+    assert.ok(!FORMATS.hcl(needs("all")).includes("push"));
+  });
+
+  it("allows neither patch nor metadata where fleet.yaml asks for neither, and all namespaces to one account", () => {
+    const [, push = ""] = FORMATS.hcl(needs("central")).split("# A policy of its own");
+    assert.deepEqual(rules(push), { "kv/data/apps/+/*": "create, read, update", "kv/delete/apps/+/*": "update" });
+  });
+
+  it("prints policy and role for a shell and for Terraform, by the mount of push.identity", () => {
+    const shell = FORMATS.vault(needs("pushes"));
+    assert.ok(shell.includes('path "kv/data/apps/{{identity.entity.aliases.$push_accessor.metadata.'));
+    assert.match(shell, /vault write auth\/kubernetes-pushes\/role\/push token_policies=keyferry-push-pushes/);
+    assert.match(shell, /bound_service_account_names=pusher/);
+    const own = FORMATS.terraform(needs("pushes"));
+    assert.match(own, /aliases\.\$\{vault_auth_backend\.keyferry_pushes\.accessor\}\./);
+    assert.match(
+      FORMATS.terraform(needs("central")),
+      /backend += data\.vault_auth_backend\.keyferry_central_push\.path/,
+    );
+  });
+
+  it("prints the permissions in the cluster, and the account where it is one for all", () => {
+    const text = FORMATS.yaml(needs("pushes"));
+    assert.match(text, /resources: \[deployments\]\n {4}verbs: \[get, list, watch\]/);
+    assert.match(text, /resourceNames: \[[^\]]*pusher[^\]]*\]/);
+    const accounts = (name: string) =>
+      objects(needs(name)).filter(({ kind, metadata }) => kind === "ServiceAccount" && metadata.name === "pusher");
+    assert.deepEqual([accounts("pushes").length, accounts("central").length], [0, 1]);
+  });
+
+  it("answers the same as JSON", () => {
+    const { vault } = bootstrapJson(needs("pushes")) as { vault: { push: { role: object; policy: { name: string } } } };
+    assert.equal(vault.push.policy.name, "keyferry-push-pushes");
+    assert.deepEqual(Object.entries(vault.push.role)[1], ["bound_service_account_names", ["pusher"]]);
   });
 });
 

@@ -24,9 +24,9 @@ export function kvMount(version: 1 | 2, now: () => number): KvMount {
   const lags = new Map<string, number>();
   const custom = new Map<string, Readonly<Record<string, unknown>>>();
   const time = (): string => new Date(now()).toISOString();
-  const metadataOf = (at: Version, number: number) => ({
+  const metadataOf = (path: string, at: Version, number: number) => ({
     created_time: at.createdTime,
-    custom_metadata: null,
+    custom_metadata: custom.get(path) ?? null,
     deletion_time: at.deletionTime ?? "",
     destroyed: at.isDestroyed ?? false,
     version: number,
@@ -49,7 +49,7 @@ export function kvMount(version: 1 | 2, now: () => number): KvMount {
     const number = asked > 0 ? asked : latest;
     const at = all[number - 1];
     if (at === undefined) return failed(404);
-    const metadata = JSON.stringify(metadataOf(at, number));
+    const metadata = JSON.stringify(metadataOf(path, at, number));
     const status = at.data === undefined ? 404 : 200;
     return { status, text: `{"data":{"data":${at.data ?? "null"},"metadata":${metadata}}}` };
   };
@@ -80,7 +80,7 @@ export function kvMount(version: 1 | 2, now: () => number): KvMount {
     const versions = secrets.get(path) ?? [];
     const made: Version = { data, kept: data, createdTime: time() };
     secrets.set(path, [...versions, made]);
-    return ok({ data: metadataOf(made, versions.length + 1) });
+    return ok({ data: metadataOf(path, made, versions.length + 1) });
   };
   const change = (path: string, numbers: readonly string[], work: (version: Version) => void): Answer => {
     const versions = secrets.get(path) ?? [];

@@ -135,6 +135,7 @@ describe("resolving a VaultStaticSecret", () => {
       refreshAfterMs: 30_000,
       hmac: true,
       transformation: { excludeRaw: false, templates: [], includes: [], excludes: [], missingKey: "default" },
+      decodesBase64: false,
       instantUpdates: false,
       rolloutTargets: [],
     });

@@ -1,0 +1,40 @@
+import { type EpochMs, SECOND_MS } from "../clock.ts";
+import { SyncError } from "../errors.ts";
+import { partsOf } from "../keys.ts";
+import { SourceMissing } from "../kinds/push/sources.ts";
+import type { ReconcileDeps } from "../ports/deps.ts";
+import type { FinishedPush } from "../ports/telemetry.ts";
+import { annotatedKind } from "../resource-kinds.ts";
+import type { Run } from "./run.ts";
+
+/** Reports the run to the series of single syncs. */
+export function report(
+  { metrics, clock }: ReconcileDeps,
+  run: Run,
+  { error, isUnchanged = false }: { readonly error?: SyncError; readonly isUnchanged?: boolean },
+): void {
+  const { claim, resolved } = run;
+  // The sync no longer exists.
+  if (error?.code === "DECLARATION_GONE") return;
+  const refreshAfterMs = resolved instanceof SyncError ? undefined : resolved.refreshAfterMs;
+  metrics.ran?.({
+    key: claim.row.key,
+    at: clock(),
+    ...(error === undefined ? {} : { code: error.code }),
+    ...(refreshAfterMs === undefined ? {} : { refreshAfterMs }),
+    ...(annotatedKind(partsOf(claim.row.key).kind) && { push: finishedPush(run, error, isUnchanged, clock()) }),
+  });
+}
+
+function finishedPush(
+  { resolved, refs, asking }: Run,
+  error: SyncError | undefined,
+  isUnchanged: boolean,
+  now: EpochMs,
+): FinishedPush {
+  return {
+    ...{ seconds: Math.max(0, now - asking.at) / SECOND_MS, isUnchanged },
+    ...(resolved instanceof SyncError ? {} : { secrets: refs.length }),
+    ...(error instanceof SourceMissing ? { missing: error.missing } : {}),
+  };
+}

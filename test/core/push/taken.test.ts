@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { annotations, aPushed, aPushingWorld, aSecret, held } from "../world/pushing.ts";
+import type { World } from "../world/world.ts";
+
+const PATH = "kv/apps/shop/one";
+
+function aPushedSecret(name: string, path = PATH) {
+  return aSecret(name, { from: name }, { annotations: annotations({ path }) });
+}
+
+/** `first` has the path, and `second` was refused some minutes ago. */
+async function aTakenPath(): Promise<World> {
+  const world = await aPushingWorld();
+  await world.given(aPushedSecret("first"));
+  await world.advance("1m");
+  await world.given(aPushedSecret("second"));
+  await world.advance("10m");
+  const { error } = (await world.row("second", "Secret"))?.state ?? {};
+  assert.match(`${error?.code}: ${error?.message}`, /PATH_TAKEN: kv\/apps\/shop\/one belongs to Secret shop\/first/);
+  assert.deepEqual(await held(world, "apps/shop/one"), { from: "first" });
+  return world;
+}
+
+describe("a path that another object pushes to", () => {
+  it("goes to the one that waits when that object goes", async () => {
+    await using world = await aTakenPath();
+    await world.remove("Secret", "first");
+    await world.advance("3s");
+    assert.deepEqual(await held(world, "apps/shop/one"), { from: "second" });
+    assert.equal((await world.row("second", "Secret"))?.state.awaits, undefined);
+  });
+
+  it("goes to the one that waits when that object names another path", async () => {
+    await using world = await aTakenPath();
+    const metadata = { annotations: annotations({ path: "kv/apps/shop/two" }) };
+    await world.edit("Secret", "first", { metadata });
+    await world.advance("35s");
+    assert.deepEqual(await held(world, "apps/shop/two"), { from: "first" });
+    assert.deepEqual(await held(world, "apps/shop/one"), { from: "second" });
+  });
+
+  it("goes to the one that waits when a workload does not mount its Secret any more", async () => {
+    await using world = await aPushingWorld();
+    await world.given(aSecret("a", { from: "a" }), aSecret("b", { from: "b" }));
+    await world.given(aPushed({ path: "kv/apps/shop/app" }, ["a", "b"]));
+    await world.advance("1m");
+    await world.given(aPushedSecret("waits", "kv/apps/shop/app/b"));
+    await world.advance("10m");
+    const { spec } = aPushed({ path: "kv/apps/shop/app" }, ["a"]);
+    await world.edit("Deployment", "app", { spec });
+    await world.advance("3s");
+    assert.deepEqual(await held(world, "apps/shop/app/b"), { from: "waits" });
+  });
+
+  it("is looked at again shortly after the refusal, and then only slowly", async () => {
+    await using world = await aTakenPath();
+    const costs = await world.counting(() => world.advance("4m"));
+    assert.ok(costs.claims <= 2, `${costs.claims} claims`);
+  });
+});
