@@ -39,7 +39,11 @@ export function examplePushRoles(): string {
   const roles = (["watch", "poll"] as const).map((secrets) =>
     roleYaml(
       { name: `keyferry-push-${secrets}` },
-      pushRights({ ...DEFAULTS, observe: "apply", push: { kinds: of[secrets], secrets, identity } }),
+      pushRights({
+        ...DEFAULTS,
+        observe: "apply",
+        push: { kinds: of[secrets], namespaces: DEFAULTS.namespaces, secrets, identity },
+      }),
     ),
   );
   return `${preface(PUSH_PREFACE)}\n${roles.join("---\n")}`;

@@ -41,6 +41,12 @@ export function namedNamespaces(filter: NamespaceFilter): readonly string[] | un
   return [...new Set(filter.include)].filter(matches);
 }
 
+/** The same for the namespaces that objects push Secrets from, of those that keyferry serves. */
+export function pushNamespaces(served: NamespaceFilter, pushing: NamespaceFilter): readonly string[] | undefined {
+  const named = namedNamespaces(pushing)?.filter(namespaceMatcher(served));
+  return named ?? namedNamespaces(served)?.filter(namespaceMatcher(pushing));
+}
+
 /** The same for the namespaces of references, which include the operator's. */
 export function referenceNamespaces(cluster: {
   readonly namespaces: NamespaceFilter;

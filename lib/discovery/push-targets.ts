@@ -1,4 +1,4 @@
-import { namedNamespaces } from "../namespaces.ts";
+import { pushNamespaces } from "../namespaces.ts";
 import { ANNOTATED_KINDS, type KindRef, SECRET } from "../resource-kinds.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import type { HandlerContext } from "./event-handlers.ts";
@@ -15,10 +15,10 @@ export function isPushTarget(name: string): boolean {
 
 /** What is followed for pushes: the annotated kinds, and all Secrets if fleet.yaml says so. Always by metadata. */
 export function pushTargets(deps: DiscoveryDeps, base: Omit<HandlerContext, "scope">): readonly WatchTarget[] {
-  const { settings, isOurs } = base;
+  const { settings } = base;
   const { push } = settings;
   if (push === undefined) return [];
-  const named = namedNamespaces(push.namespaces)?.filter(isOurs) ?? namedNamespaces(settings.namespaces);
+  const named = pushNamespaces(settings.namespaces, push.namespaces);
   return (named ?? [undefined]).flatMap((scope) => {
     const context: PushContext = { ...base, push, scope };
     const target = (kind: KindRef, handler = pushHandler(deps, kind, context)): WatchTarget => ({

@@ -198,6 +198,9 @@ export interface Pushed {
   readonly keys?: readonly string[];
   /** The digest of a write that may have been carried out: recorded before it. */
   readonly writing?: Digest;
+  /** The version that this write makes, in kv-v2, and its fields if they are others than `keys`. */
+  readonly writingVersion?: number;
+  readonly writingKeys?: readonly string[];
   /** When it was last written, and how often since `since`: a loop must not fill Vault with versions. */
   readonly wroteAt?: EpochMs;
   readonly burst?: { readonly since: EpochMs; readonly count: number };

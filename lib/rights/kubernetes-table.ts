@@ -14,9 +14,10 @@ import type { DeclaredNeeds, RightsSettings } from "./needs.ts";
 
 /**
  * Where a permission is needed. `served`: the namespaces whose declarations count. `references`: these and the operator
- * namespace. `operator`, `kube-system`: this one namespace. `cluster`: a kind without namespaces.
+ * namespace. `pushing`: those of the served ones whose objects may push. `push-login`: where pushes log in. `operator`,
+ * `kube-system`: this one namespace. `cluster`: a kind without namespaces.
  */
-export type Place = "served" | "references" | "operator" | "kube-system" | "cluster";
+export type Place = "served" | "references" | "pushing" | "push-login" | "operator" | "kube-system" | "cluster";
 
 interface Rule {
   readonly apiGroups: readonly string[];
@@ -155,14 +156,14 @@ export const KUBERNETES_TABLE: readonly Entry[] = [
   },
   {
     use: "push-objects",
-    where: "served",
+    where: "pushing",
     reason:
       "Objects whose annotations push Secrets to Vault: keyferry follows their metadata, and reads a pod template when it changed.",
     rules: ({ push }) => pushRules(push, ["get", "list", "watch"]),
   },
   {
     use: "push-finalizers",
-    where: "served",
+    where: "pushing",
     need: "optional",
     reason:
       "Removes the finalizer of Vault Sync Operator from annotated objects that are being deleted. Leave it out where that never ran: patch can change everything in an object.",
@@ -170,14 +171,14 @@ export const KUBERNETES_TABLE: readonly Entry[] = [
   },
   {
     use: "push-secrets",
-    where: "served",
+    where: "pushing",
     reason: "The Secrets that are pushed to Vault. push.secrets: poll in fleet.yaml needs no list and no watch.",
     rules: ({ push }) =>
       push === undefined ? [] : [core("secrets", push.secrets === "watch" ? ["get", "list", "watch"] : ["get"])],
   },
   {
     use: "push-login",
-    where: "served",
+    where: "push-login",
     reason: "Tokens for the logins of pushes to Vault.",
     rules: ({ push }) =>
       push === undefined ? [] : [core("serviceaccounts/token", ["create"], [push.identity.serviceAccount.name])],

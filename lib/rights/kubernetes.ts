@@ -1,4 +1,4 @@
-import { namedNamespaces } from "../namespaces.ts";
+import { namedNamespaces, pushNamespaces } from "../namespaces.ts";
 import { isCovered } from "./covered.ts";
 import { KUBERNETES_TABLE, type Place } from "./kubernetes-table.ts";
 import type { DeclaredNeeds, RightsSettings } from "./needs.ts";
@@ -28,7 +28,7 @@ export function kubernetesRights(settings: RightsSettings, declared: DeclaredNee
         const namespaces = namespacesOf(where, settings);
         return { use, ...rule, ...(namespaces && { namespaces }), need, reason };
       }),
-    ),
+    ).filter(({ namespaces }) => namespaces?.length !== 0),
   );
 }
 
@@ -53,8 +53,10 @@ function distinct(rights: readonly KubernetesRight[]): readonly KubernetesRight[
 }
 
 /** Undefined: the whole cluster. A fleet with patterns reads all namespaces, because new ones may match. */
-function namespacesOf(where: Place, { namespaces, operatorNamespace }: RightsSettings): readonly string[] | undefined {
+function namespacesOf(where: Place, settings: RightsSettings): readonly string[] | undefined {
+  const { namespaces, operatorNamespace, push } = settings;
   const served = namedNamespaces(namespaces);
+  const pushing = push && pushNamespaces(namespaces, push.namespaces);
   switch (where) {
     case "cluster":
       return undefined;
@@ -66,5 +68,11 @@ function namespacesOf(where: Place, { namespaces, operatorNamespace }: RightsSet
       return served;
     case "references":
       return served && [...new Set([...served, operatorNamespace])];
+    case "pushing":
+      return pushing;
+    case "push-login": {
+      const own = push?.identity.serviceAccount.namespace;
+      return own === undefined ? pushing : [own];
+    }
   }
 }

@@ -14,8 +14,10 @@ export interface RightsSettings {
 /** The settings of pushes that decide about permissions. */
 export interface PushRights {
   readonly kinds: readonly PushKind[];
+  readonly namespaces: NamespaceFilter;
   readonly secrets: "watch" | "poll";
-  readonly identity: { readonly serviceAccount: { readonly name: string } };
+  /** Without a namespace, each annotated object logs in with the account of its own. */
+  readonly identity: { readonly serviceAccount: { readonly namespace?: string; readonly name: string } };
 }
 
 /** What the cluster's resources declare. Each missing member means that it is not known: everything may be declared. */

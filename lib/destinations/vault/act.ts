@@ -4,8 +4,9 @@ import { SyncError } from "../../errors.ts";
 import type { Claim } from "../../ports/claim.ts";
 import type { Pushed } from "../../ports/rows.ts";
 import type { KvField, KvFields, Pusher, SeenPath, VaultWrites, WriteResult } from "../../ports/vault-writes.ts";
-import type { SecretData } from "../../secret-value.ts";
+import { sameJson } from "../../util/canonical.ts";
 import { countedWrite } from "./frequency.ts";
+import { ownKeys, some } from "./ours.ts";
 import type { ObjectDecision, ObjectWork, SeenObject } from "./state.ts";
 
 /** What acting on a path needs. */
@@ -50,7 +51,7 @@ async function readObject(
     ...(version === undefined ? {} : { version }),
     digest: digestOf(key, all),
     ownDigest: digestOf(key, some(all, [...fields.keys()])),
-    stale: (recorded.keys ?? []).filter((name) => !fields.has(name) && all.has(name)),
+    stale: ownKeys(key, recorded, all).filter((name) => !fields.has(name) && all.has(name)),
   };
 }
 
@@ -68,11 +69,6 @@ export async function readOrDenied(
   }
 }
 
-/** Only these fields. */
-export function some(all: SecretData, names: readonly string[]): SecretData {
-  return new Map(names.flatMap((name) => (all.get(name) === undefined ? [] : [[name, all.get(name) as never]])));
-}
-
 /**
  * Records what is about to be written, and writes it at the version that was decided on. After a crash in between the
  * digest tells whether the write was carried out.
@@ -85,12 +81,24 @@ async function write(
   const { claim, clock } = acting;
   await claim.require();
   mustBeClaimed(claim, work);
-  const next = { ...work.recorded, writing: work.digest, ...countedWrite(work.recorded, clock()) };
+  const next = { ...writingOf(work, cas), ...countedWrite(work.recorded, clock()) };
   await claim.record({ pushed: withPath(claim.row.state.pushed, next) });
   const written = { ...work, recorded: next };
   const result = await send(acting, work, kind, cas);
   if (result.kind === "moved") return { ...written, seen: { kind: "unread" }, refusedAt: cas };
   return recorded(acting, written, result.version);
+}
+
+/** What a write makes, for a removal after a crash that followed it. */
+function writingOf({ at, digest, fields, recorded }: ObjectWork, cas: number): Pushed {
+  const { writingKeys: _keys, writingVersion: _made, ...rest } = recorded;
+  const keys = namesOf(fields);
+  return {
+    ...rest,
+    writing: digest,
+    ...(sameJson(keys, recorded.keys) ? {} : { writingKeys: keys }),
+    ...(at.engine === "kv-v2" ? { writingVersion: cas + 1 } : {}),
+  };
 }
 
 function send(
@@ -114,7 +122,7 @@ function mustBeClaimed({ row }: Claim, { recorded }: ObjectWork): void {
 
 /** The path holds what is wanted: the row has its version. */
 function recorded({ claim }: Acting, work: ObjectWork, version: number | undefined): ObjectWork {
-  const { writing: _writing, version: _version, ...rest } = work.recorded;
+  const rest = settled(work.recorded);
   const now: Pushed = {
     ...rest,
     digest: work.digest,
@@ -123,6 +131,12 @@ function recorded({ claim }: Acting, work: ObjectWork, version: number | undefin
   };
   claim.note({ pushed: withPath(claim.row.state.pushed, now) });
   return { ...work, recorded: now, isDone: true };
+}
+
+/** Without its version, and without the write that may have been carried out. */
+export function settled(pushed: Pushed): Omit<Pushed, "version"> {
+  const { writing: _writing, writingVersion: _made, writingKeys: _keys, version: _version, ...rest } = pushed;
+  return rest;
 }
 
 function namesOf(fields: KvFields): readonly string[] {

@@ -1,10 +1,9 @@
-import { digestOf, isOfKey, sameDigest } from "../../digest.ts";
 import type { PushSettings } from "../../ports/fleet-push.ts";
 import type { Pushed } from "../../ports/rows.ts";
 import type { VaultIdentity } from "../../ports/vault.ts";
 import type { KvPath, SeenPath } from "../../ports/vault-writes.ts";
-import type { SecretData } from "../../secret-value.ts";
-import { type Acting, readOrDenied, some, withoutPath } from "./act.ts";
+import { type Acting, readOrDenied, settled, withoutPath, withPath } from "./act.ts";
+import { type OwnWrite, standingFields, standingWrite } from "./ours.ts";
 import { pathText } from "./state.ts";
 
 /** Why data stays where it was pushed. */
@@ -41,45 +40,72 @@ async function removeIfOurs(removing: Removing, pushed: Pushed): Promise<Left | 
     return left(`${pushed.mount}/${pushed.path}`, `fleet.yaml names another Vault than ${pushed.vault}`);
   if (!removing.isAllowed(pathText(at)))
     return left(pathText(at), "push.paths of fleet.yaml does not allow it any more");
-  const { writes, who, signal } = removing;
+  const { writes, who, signal, deletion } = removing;
   const seen = await readOrDenied(writes, who, at, signal);
-  if (seen.kind === "absent" || seen.kind === "deleted") return undefined;
-  if (seen.kind === "denied") {
-    if (version === undefined) return left(pathText(at), "its login may not read it, so that it may be someone else's");
-    await writes.remove(who, at, version, signal);
-    return undefined;
+  switch (seen.kind) {
+    case "absent":
+      return undefined;
+    case "deleted":
+      if (deletion === "metadata" && seen.version === version) await writes.removeAll(who, at, signal);
+      return undefined;
+    case "denied":
+      if (version === undefined)
+        return left(pathText(at), "its login may not read it, so that it may be someone else's");
+      await writes.remove(who, at, version, signal);
+      return undefined;
+    case "data":
+      return removeData(removing, pushed, at, seen);
   }
-  return removeData(removing, pushed, at, seen);
 }
 
+type SeenData = Extract<SeenPath, { readonly kind: "data" }>;
+
+/** Only while our own version stands there. Of a merged path our fields go, also out of a version of someone else. */
 async function removeData(
   removing: Removing,
   pushed: Pushed,
   at: KvPath,
-  seen: Extract<SeenPath, { readonly kind: "data" }>,
+  { fields, version }: SeenData,
 ): Promise<Left | undefined> {
-  const { writes, who, signal, isMerged, deletion } = removing;
-  const { keys = [] } = pushed;
-  const own = isMerged ? some(seen.fields, keys) : seen.fields;
-  if (!isOurs(removing, pushed, own, seen.version))
-    return left(pathText(at), "it holds another version than keyferry wrote");
-  const others = isMerged && [...seen.fields.keys()].some((name) => !keys.includes(name));
-  if (others && at.engine === "kv-v2") {
-    const gone = new Map(keys.filter((name) => seen.fields.has(name)).map((name) => [name, null] as const));
-    const result = await writes.patch(who, at, gone, seen.version ?? 0, signal);
+  const { writes, who, key, signal, deletion } = removing;
+  const isMerged = removing.isMerged && at.engine === "kv-v2";
+  const standing = standingWrite(key, pushed, fields, version, isMerged);
+  const own = standing ?? (isMerged ? standingFields(key, pushed, fields) : undefined);
+  if (own === undefined) return left(pathText(at), "it holds another version than keyferry wrote");
+  const names = own.keys;
+  const hasOthers = [...fields.keys()].some((name) => !names.includes(name));
+  if (isMerged && (standing === undefined || hasOthers)) {
+    const gone = new Map(names.filter((name) => fields.has(name)).map((name) => [name, null] as const));
+    const result = await writes.patch(who, at, gone, version ?? 0, signal);
     return result.kind === "written" ? undefined : left(pathText(at), "it changed while keyferry removed its keys");
   }
-  if (deletion === "metadata" && at.engine === "kv-v2") await writes.removeAll(who, at, signal);
-  else await writes.remove(who, at, seen.version, signal);
+  if (deletion === "metadata" && version !== undefined) return removeAllOf(removing, pushed, at, { ...own, version });
+  await writes.remove(who, at, version, signal);
   return undefined;
 }
 
-/** By its digest; one of another key says nothing, so that the version has to. */
-function isOurs({ key }: Removing, pushed: Pushed, own: SecretData, version: number | undefined): boolean {
-  const { digest, writing } = pushed;
-  if (digest !== undefined && !isOfKey(key, digest)) return version !== undefined && version === pushed.version;
-  const now = digestOf(key, own);
-  return [digest, writing].some((known) => known !== undefined && sameDigest(known, now));
+/**
+ * Removes a path with all its versions. Vault can't compare a version for that, so that our own is deleted first: the
+ * path goes only if it is still the newest one then.
+ */
+async function removeAllOf(
+  { writes, who, claim, signal }: Removing,
+  pushed: Pushed,
+  at: KvPath,
+  { digest, version }: OwnWrite & { readonly version: number },
+): Promise<Left | undefined> {
+  if (pushed.version !== version) {
+    // After a crash, the deleted version must be known as ours.
+    const now: Pushed = { ...settled(pushed), version, ...(digest === undefined ? {} : { digest }) };
+    await claim.record({ pushed: withPath(claim.row.state.pushed, now) });
+  }
+  await writes.remove(who, at, version, signal);
+  const seen = await readOrDenied(writes, who, at, signal);
+  if (seen.kind === "absent") return undefined;
+  if (seen.kind !== "deleted" || seen.version !== version)
+    return left(pathText(at), "someone else wrote to it while keyferry removed it");
+  await writes.removeAll(who, at, signal);
+  return undefined;
 }
 
 function left(path: string, because: string): Left {

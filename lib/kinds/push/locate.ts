@@ -3,7 +3,7 @@ import type { LocatedObject } from "../../destinations/vault/state.ts";
 import { fingerprint } from "../../digest.ts";
 import { SyncError } from "../../errors.ts";
 import { partsOf } from "../../keys.ts";
-import type { Row } from "../../ports/rows.ts";
+import { type Place, pushPlace, type Row } from "../../ports/rows.ts";
 import type { KvMount, KvPath } from "../../ports/vault-writes.ts";
 import { allowsPath } from "../../push-paths.ts";
 import { asObject } from "../../util/canonical.ts";
@@ -45,7 +45,8 @@ export async function locate(input: LocateInput<ResolvedPush>): Promise<Located<
     return { name: below, at, pushed: pushedAt(at, identity, place.vault) };
   });
   mustBeAllowed(row, resolved, located);
-  return { resolved: { ...resolved, mount, located }, paths: located.map(({ pushed }) => pushed) };
+  const asks = { ...resolved.asks, place: placeOf(row, resolved, mount) };
+  return { resolved: { ...resolved, asks, mount, located }, paths: located.map(({ pushed }) => pushed) };
 }
 
 async function mountOf({ row, resolved, writes, reached, signal }: LocateInput<ResolvedPush>): Promise<KvMount> {
@@ -69,6 +70,12 @@ function pathOf(row: Row, { declaration, push }: ResolvedPush, { mount, engine }
   const rest = engine === "kv-v2" ? declared.replace(/^data(\/|$)/, "") : declared;
   const prefix = push.prefix === "cluster" ? `clusters/${cluster}` : "";
   return { mount, engine, path: [prefix, rest, below].filter((part) => part !== "").join("/") };
+}
+
+/** The declared path as events of Vault name it: with its namespace and prefix, and without `data/`. */
+function placeOf(row: Row, resolved: ResolvedPush, mount: KvMount): Place {
+  const { identity, place } = resolved.asks;
+  return pushPlace(pushedAt(pathOf(row, resolved, mount, ""), identity, place.vault));
 }
 
 function mustBeAllowed(row: Row, { push }: ResolvedPush, located: readonly LocatedObject[]): void {

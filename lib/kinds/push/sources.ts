@@ -2,7 +2,7 @@ import type { PushEntry } from "../../declarations/push/entries.ts";
 import { joinBodies } from "../../destinations/vault/bodies.ts";
 import { SyncError } from "../../errors.ts";
 import { partsOf } from "../../keys.ts";
-import type { Place } from "../../ports/rows.ts";
+import type { Place, Pushed } from "../../ports/rows.ts";
 import type { SeenSecret } from "../../ports/secrets.ts";
 import type { SecretData, SecretValue } from "../../secret-value.ts";
 import { parallel } from "../../util/parallel.ts";
@@ -131,9 +131,18 @@ async function mustBeOriginals(run: ForeseeInput<ResolvedPush>, sources: Sources
     throw new SyncError("SECRET_IS_SYNCED", message);
   }
   for (const { pushed } of resolved.located ?? []) {
-    const place: Place = { vault: pushed.vault, path: `${pushed.mount}/${pushed.path}`, role: "read" };
-    if (!(await isRead(place))) continue;
+    if (!(await isReadAnyWay(isRead, pushed))) continue;
     const message = `${names} was copied into the cluster, and syncs read ${pushed.mount}/${pushed.path}: name a path that no sync reads`;
     throw new SyncError("SECRET_IS_SYNCED", message);
   }
+}
+
+/** A sync names a path of kv-v2 below its mount; a VaultDynamicSecret names it as Vault's API does, with `data/`. */
+async function isReadAnyWay(isRead: ForeseeInput["isRead"], { vault, mount, path, engine }: Pushed): Promise<boolean> {
+  const names = engine === "kv-v2" ? [`${mount}/${path}`, `${mount}/data/${path}`] : [`${mount}/${path}`];
+  for (const name of names) {
+    const place: Place = { vault, path: name, role: "read" };
+    if (await isRead(place)) return true;
+  }
+  return false;
 }

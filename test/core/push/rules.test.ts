@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { aStaticSecret } from "../world/builders.ts";
+import { aDynamicSecret, aStaticSecret } from "../world/builders.ts";
 import { annotations, aPushed, aPushingWorld, aSecret, held, writes } from "../world/pushing.ts";
 import { base64 } from "../world/views.ts";
 import type { World } from "../world/world.ts";
@@ -64,6 +64,7 @@ describe("what fleet.yaml does not allow is never written", () => {
     await world.given(aSecret(), aPushed({ path: `kv/data/${PATH}` }));
     await world.advance("1m");
     assert.equal((await held(world, `clusters/east/${PATH}/db`))?.user, "app");
+    assert.equal((await world.row("app", "Deployment"))?.state.place?.path, `kv/clusters/east/${PATH}`);
   });
 });
 
@@ -165,6 +166,16 @@ describe("loops", () => {
     await world.given(aStaticSecret("back", { path: `${PATH}/copy` }));
     await world.advance("10s");
     await world.edit("Deployment", "app", { metadata: { annotations: annotations({ reconcile: "1m" }) } });
+    await world.advance("1m");
+    assert.match(await failureOf(world), /SECRET_IS_SYNCED: .*syncs read kv\/apps\/shop\/app\/copy/);
+  });
+
+  it("a VaultDynamicSecret that reads the path with data/ is a way back", async () => {
+    await using world = await aPushingWorld();
+    await world.given({ vault: "src", data: { a: "1" } }, aStaticSecret("copy", { path: "src" }));
+    await world.given(aDynamicSecret("back", { mount: "kv", path: `data/${PATH}/copy` }));
+    await world.advance("1m");
+    await world.given(aPushed({ path: `kv/${PATH}`, "keyferry.dev/push-synced": "true" }, ["copy"]));
     await world.advance("1m");
     assert.match(await failureOf(world), /SECRET_IS_SYNCED: .*syncs read kv\/apps\/shop\/app\/copy/);
   });

@@ -36,7 +36,8 @@ describe("the permissions of a cluster", () => {
 
   it("are more for pushes, and without list and watch on Secrets when these are polled", () => {
     const identity = { serviceAccount: { name: "pusher" } };
-    const push = { kinds: ["Deployment", "CronJob"], secrets: "poll", identity } as const;
+    const namespaces = { include: ["*"], exclude: [] };
+    const push = { kinds: ["Deployment", "CronJob"], namespaces, secrets: "poll", identity } as const;
     const rights = kubernetesRights({ ...EVERYWHERE, observe: "apply", push });
     assert.deepEqual(
       of(rights, "push-objects").map(({ resources }) => resources),
@@ -44,6 +45,24 @@ describe("the permissions of a cluster", () => {
     );
     assert.deepEqual(one(rights, "push-secrets").verbs, ["get"]);
     assert.ok(kubernetesRights(EVERYWHERE).every(({ use }) => !use.startsWith("push-")));
+  });
+
+  it("for pushes are in the namespaces that may push, and for their login where its account is", () => {
+    const push = { kinds: ["Deployment"], namespaces: { include: ["shop"], exclude: [] }, secrets: "watch" } as const;
+    const at = (namespaces: RightsSettings["namespaces"], serviceAccount: { name: string; namespace?: string }) => {
+      const settings = { ...EVERYWHERE, namespaces, push: { ...push, identity: { serviceAccount } } };
+      const rights = kubernetesRights(settings, { serviceAccounts: [] });
+      return ["push-objects", "push-login"].map((use) => of(rights, use)[0]?.namespaces);
+    };
+    assert.deepEqual(at(EVERYWHERE.namespaces, { name: "pusher" }), [["shop"], ["shop"]]);
+    assert.deepEqual(at(NAMED.namespaces, { name: "pusher", namespace: "keyferry" }), [["shop"], ["keyferry"]]);
+    assert.deepEqual(at({ include: ["other"], exclude: [] }, { name: "pusher" }), [undefined, undefined]);
+    const pattern = {
+      ...push,
+      namespaces: { include: ["b*"], exclude: [] },
+      identity: { serviceAccount: { name: "p" } },
+    };
+    assert.deepEqual(one(kubernetesRights({ ...NAMED, push: pattern }), "push-objects").namespaces, ["billing"]);
   });
 
   it("leave out what another permission includes", () => {
