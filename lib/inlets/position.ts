@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import { mkdir, open, readFile, rename } from "node:fs/promises";
-import { dirname } from "node:path";
+import { readFile } from "node:fs/promises";
 import { codeOf } from "../util/error-code.ts";
+import { replaceFile } from "./replace-file.ts";
 
 /** How far an audit file was taken, kept in a file of its own. */
 export interface Position {
@@ -48,16 +48,7 @@ export function positionFile(path: string): Positions {
       }
     },
     async save(position) {
-      await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-      const next = `${path}.next`;
-      const handle = await open(next, "w", 0o600);
-      try {
-        await handle.writeFile(`${JSON.stringify({ version: 1, ...position })}\n`);
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
-      await rename(next, path);
+      await replaceFile(path, `${JSON.stringify({ version: 1, ...position })}\n`);
     },
   };
 }

@@ -1,7 +1,8 @@
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, type EpochMs, MINUTE_MS } from "../clock.ts";
 import type { MissedReason } from "../ports/inlet.ts";
+import { replaceFile } from "./replace-file.ts";
 import { missedReason } from "./signed-post.ts";
 
 /**
@@ -22,10 +23,7 @@ export function recentSweeps(folder: string, clock: Clock): RecentSweeps {
   const fileOf = (vault: string): string => join(folder, `${vault}.sweep.json`);
   return {
     async note(vault, reason) {
-      await mkdir(folder, { recursive: true, mode: 0o700 });
-      const next = `${fileOf(vault)}.next`;
-      await writeFile(next, `${JSON.stringify({ reason, at: clock() })}\n`, { mode: 0o600, flush: true });
-      await rename(next, fileOf(vault));
+      await replaceFile(fileOf(vault), `${JSON.stringify({ reason, at: clock() })}\n`);
     },
     async unended(vault) {
       const noted = parsed(await readFile(fileOf(vault), "utf8").catch(() => ""));
