@@ -11,9 +11,7 @@ import { codeOf } from "../util/error-code.ts";
 import { followFile } from "./follower.ts";
 import { serveHttp } from "./http-inlets.ts";
 import { FRAMES_LIMITS, intake } from "./intake.ts";
-import { untilStopped } from "./listening.ts";
 import { positionFile } from "./position.ts";
-import { type RecentSweeps, recentSweeps } from "./recent-sweeps.ts";
 import { type Accepted, acceptedPosts } from "./signed-post.ts";
 import { type InletDeps, type Sink, sinkOf, untilDone } from "./sink.ts";
 import { serveSocket } from "./socket-server.ts";
@@ -123,44 +121,12 @@ interface Known {
 
 function unitsOf(options: EmbeddedInletsOptions, known: Known, vaults: readonly VaultWithEvents[]): readonly Unit[] {
   const withEvents = vaults.flatMap(({ name, events }) => (events === undefined ? [] : [{ name, events }]));
-  const sweeps = recentSweeps(options.folder, options.clock);
   const sinkFor = (vault: string, way: string): Sink =>
-    sinkOf(noting(options, sweeps, vault), way, options, () => known.lastLines.set(vault, options.clock()));
+    sinkOf(options.inletOf(vault), way, options, () => known.lastLines.set(vault, options.clock()));
   return [
-    ...withEvents.map(({ name }) => unendedSweep(options, sweeps, name)),
     ...withEvents.flatMap(({ name, events }) => ownUnits(options, known, { name, events, sinkFor })),
     ...httpUnits(options, known, withEvents, sinkFor),
   ];
-}
-
-/** Stores that a sweep is asked for, so that a crash does not end it. */
-function noting({ inletOf, log }: EmbeddedInletsOptions, sweeps: RecentSweeps, vault: string): Inlet {
-  const inlet = inletOf(vault);
-  return {
-    vault,
-    take: (lines, signal) => inlet.take(lines, signal),
-    async missed(reason, signal) {
-      await sweeps.note(vault, reason).catch((error: unknown) => {
-        log.warn("inlet-sweep-not-stored", { vault, why: codeOf(error) ?? "unknown", remedy: "free its disk" });
-      });
-      await inlet.missed(reason, signal);
-    },
-  };
-}
-
-/** Asks again for a sweep that the end of the last process may have cut short. */
-function unendedSweep(options: EmbeddedInletsOptions, sweeps: RecentSweeps, vault: string): Unit {
-  return {
-    ...{ id: `${vault} sweep`, vault, way: "sweep", settings: "once" },
-    async run(stop) {
-      const reason = await sweeps.unended(vault);
-      if (reason !== undefined) {
-        const sink = sinkOf(noting(options, sweeps, vault), "sweep", options);
-        await untilDone(options, { vault, missed: reason }, (signal) => sink.missed(reason, signal), stop);
-      }
-      await untilStopped(stop);
-    },
-  };
 }
 
 interface OfVault {

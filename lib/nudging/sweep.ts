@@ -66,17 +66,24 @@ function sweptName(vault: string, { lease }: SweptRows): string {
 /** A sweep lasts as long, and its first part may wait for as long. */
 const RESUMED_MS = AFTER_MISSED_MS + GAP_MS;
 
-/** For an engine whose queue is in memory: sends the recent sweeps again that its last process may not have finished. */
+/**
+ * For an engine whose queue is in memory: begins those sweeps again that its last process may not have finished. They
+ * count from its last tick, so that it does not matter how long keyferry was stopped.
+ */
 export async function resumeSweeps(
   { leases, queue, clock }: Pick<NudgingDeps, "leases" | "queue" | "clock">,
   vaults: readonly string[],
 ): Promise<void> {
   const now = clock();
+  const ticked = await Promise.all((["renew", "refresh"] as const).map((lane) => leases.dispatchedUntil(lane)));
+  const aliveAt = Math.min(now, Math.max(...ticked.map((at) => at ?? Number.NEGATIVE_INFINITY)));
   const kinds: readonly SweptRows[] = [{}, { lease: true }];
   for (const [vault, rows] of vaults.flatMap((name) => kinds.map((kind) => [name, kind] as const))) {
     const planned = await leases.sweepAt(sweptName(vault, rows));
-    if (planned === undefined || now - planned > RESUMED_MS) continue;
+    if (planned === undefined || aliveAt - planned > RESUMED_MS) continue;
     const at = Math.min(Math.max(planned, now), now + GAP_MS);
+    // It begins anew, so that a process that does not live long enough either leaves it to the next one.
+    if (at !== planned && !(await leases.moveSweep(sweptName(vault, rows), planned, at))) continue;
     await queue.send([{ kind: "look-up", vault, look: { kind: "sweep", reason: "event", ...rows }, at }]);
   }
 }

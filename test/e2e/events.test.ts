@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
-import { copyFile, rename, truncate } from "node:fs/promises";
+import { copyFile, rename, rm, truncate } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { MINUTE_MS } from "../../lib/clock.ts";
 import { blocks, pages } from "../docs/pages.ts";
 import { waitFor } from "../harness/index.ts";
 import { type ReservedPort, reservePorts } from "../harness/process/ports.ts";
 import type { VaultFlavor } from "../harness/vault/config-file.ts";
-import { type RunningEngine, startEngine } from "./support/engine.ts";
+import { later, type RunningEngine, startEngine } from "./support/engine.ts";
 import { declareAll, follows, SOON_MS, serves, setInlets } from "./support/inlets.ts";
 import { type Place, placeIn } from "./support/place.ts";
 import { startWorld, type World } from "./support/world.ts";
@@ -84,15 +85,38 @@ for (const flavor of ["openbao", "vault"] as const satisfies readonly VaultFlavo
       await allFollow(await writing);
     });
 
-    it("after a crash: 1,000 lines later, none of them is lost", async () => {
+    it("after a crash and a quarter of an hour: 1,000 lines and a rotation later, none is lost", async () => {
       await engine.kill();
       const last = await writes(500, "while-dead");
       await rename(world.vault.auditPath, `${world.vault.auditPath}.9`);
       reopen();
       const more = await writes(20, "after-a-rotation");
-      engine = await startEngine(world);
+      engine = await startEngine(world, later(15 * MINUTE_MS));
       await serves(engine, 0, file());
       await allFollow(new Map([...last, ...more]));
+      assert.doesNotMatch(await engine.metrics(), /keyferry_inlet_missed_total\{.*offset-gone/);
+    });
+
+    it("after a crash, when the rest of the file is gone: all syncs are looked at", async () => {
+      // Its period is what the sweep is spread over.
+      await place.declare("often", { path: "sync-0", refreshAfter: "10s" });
+      await place.synced("often", SOON_MS);
+      await engine.kill();
+      const last = await writes(10, "in-a-file-that-is-gone");
+      await rm(world.vault.auditPath);
+      reopen();
+      await waitFor("a new audit file", async () => {
+        await world.vault.putKv("kv", "unrelated", { password: "any" });
+        return (await world.vault.auditLines()).length > 0;
+      });
+      engine = await startEngine(world, later(30 * MINUTE_MS));
+      await serves(engine, 0, file());
+      await allFollow(last);
+      assert.match(
+        await engine.metrics(),
+        /keyferry_inlet_missed_total\{vault="main",inlet="file",reason="offset-gone"\} 1/,
+      );
+      await allFollow(await writes(10, "in-the-new-file"));
     });
 
     if (flavor === "vault") {

@@ -184,27 +184,4 @@ describe("the inlets of a process", () => {
     assert.equal((await send()).status, 200);
     assert.deepEqual(of("main").reasons, ["reconnected", "overflow"]);
   });
-
-  it("ask again for a sweep that a crash may have cut short, and not for an old one", async () => {
-    await set({ main: http("main") });
-    await told("inlet-listening");
-    const body = Buffer.from("");
-    const headers = signPost(body, { key: Buffer.from(KEYS.main), now: deps.now, missed: "overflow" });
-    assert.equal((await fetch(`http://${at(0)}/main`, { method: "POST", body: "", headers })).status, 200);
-    await inlets.close();
-    for (const [minutes, reasons] of [
-      [1, ["overflow"]],
-      [10, []],
-    ] as const) {
-      found.clear();
-      deps.events.length = 0;
-      deps.now += minutes * 60_000;
-      inlets = start();
-      await set({ main: http("main") });
-      await told("inlet-listening");
-      await until("the sweep", () => (found.get("main")?.reasons.length ?? 0) >= reasons.length);
-      assert.deepEqual(of("main").reasons, reasons);
-      await inlets.close();
-    }
-  });
 });

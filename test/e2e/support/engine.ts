@@ -47,6 +47,12 @@ function argsOf(command: string, world: World, { dataDir = dataDirOf(world), arg
 /** A process that was started and may not be ready yet. */
 export type LaunchedEngine = Omit<RunningEngine, "url" | "metrics">;
 
+/** An engine whose clock is so far ahead: for it, so much time has passed since the last one stopped. */
+export function later(ms: number): EngineOptions {
+  const ahead = `const now = Date.now; Date.now = () => now() + ${ms};`;
+  return { env: { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(ahead)}` } };
+}
+
 /** Starts the engine and waits for nothing. */
 export function launchEngine(world: World, options: EngineOptions = {}): LaunchedEngine {
   const args = ["--listen", "127.0.0.1:0", "--log-level", "debug", ...(options.args ?? [])];

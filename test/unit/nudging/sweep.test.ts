@@ -55,8 +55,25 @@ describe("sweeps of one Vault", () => {
     at.scene.now = START + 90_000;
     await resumeSweeps(at.deps, ["main"]);
     assert.deepEqual(at.sent.splice(0), [START + 90_000]);
-    at.scene.now = START + 60 * 60_000;
-    await resumeSweeps(at.deps, ["main"]);
-    assert.deepEqual(at.sent, []);
+  });
+
+  it("are resumed however long keyferry was stopped, and begin anew each time", async () => {
+    await using at = aScene();
+    const resumedAfter = async (ms: number) => {
+      at.scene.now += ms;
+      at.sent.splice(0);
+      await resumeSweeps(at.deps, ["main"]);
+      return [...at.sent];
+    };
+    const ticked = (from: number | undefined, to: number) => at.store.moveDispatched("refresh", from, to);
+    await sweepsOf(at.deps, "main", { lease: true }).request("event");
+    await ticked(undefined, START + 2_000);
+    const DAY = 24 * 60 * 60_000;
+    assert.deepEqual(await resumedAfter(DAY), [START + DAY]);
+    // The second process lives for a short time, too.
+    await ticked(START + 2_000, START + DAY + 5_000);
+    assert.deepEqual(await resumedAfter(DAY), [START + 2 * DAY]);
+    await ticked(START + DAY + 5_000, START + 2 * DAY + 7 * 60_000);
+    assert.deepEqual(await resumedAfter(DAY), []);
   });
 });
