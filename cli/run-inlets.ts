@@ -15,6 +15,7 @@ import {
 import type { FleetFiles } from "../lib/ports/fleet-files.ts";
 import type { Inlet } from "../lib/ports/inlet.ts";
 import type { OwnCalls } from "../lib/ports/own-calls.ts";
+import type { TakenPosts } from "../lib/ports/taken-posts.ts";
 import type { Log } from "../lib/ports/telemetry.ts";
 import type { VaultEvents } from "../lib/ports/vault-events.ts";
 import type { PrometheusMetrics } from "../lib/telemetry/metrics.ts";
@@ -33,6 +34,7 @@ export interface RunInletsOptions {
   readonly access: Pick<LazyVault, "open">;
   readonly instant: RunningInstantUpdates;
   readonly fleet: () => Pick<Fleet, "clusters">;
+  readonly posts: TakenPosts;
 }
 
 /** The inlets of `run`, which follow the Vaults of fleet.yaml. */
@@ -52,6 +54,7 @@ export function runInlets({
   access,
   instant,
   fleet,
+  posts,
   ...deps
 }: RunInletsOptions): RunInlets {
   const inletOf = onePerVault((vault) => engine.inlet(vault, readLine));
@@ -61,7 +64,7 @@ export function runInlets({
     (await access.open()).subscribe(vault, types, signal);
   const folder = join(dataDir.path, "inlets");
   const inlets: EmbeddedInlets = embeddedInlets({
-    ...{ ...deps, metrics, inletOf, frameInletOf, subscribe, files, folder, sleep, random: Math.random },
+    ...{ ...deps, metrics, inletOf, frameInletOf, subscribe, files, folder, posts, sleep, random: Math.random },
   });
   metrics.gauge(
     "keyferry_inlet_lag_bytes",

@@ -107,12 +107,13 @@ export async function runCommand(flags: RunFlags): Promise<number> {
     },
     clusters: fleet.current().clusters,
     isIncomplete: fleet.current().unread.length > 0,
+    lookUps: store,
     acceptMissing: new Set(flags.acceptMissing),
   });
   try {
     if (flags.once) return await runOnce(engine, store, fleet.current(), log);
     await rememberAll({ series: flags.syncSeries > 0 ? series : undefined, owed, held }, store, fleet.current());
-    const beside = { engine, own: vault.own, files, dataDir, access, instant, fleet: fleet.current };
+    const beside = { engine, own: vault.own, files, dataDir, access, instant, fleet: fleet.current, posts: store };
     await using inlets = runInlets({ ...beside, clock, log, metrics });
     const followed = followedFleet({ file, fleet, passes, leases: store, engine, clients, access, inlets, clock, log });
     await inlets.set(vaults());

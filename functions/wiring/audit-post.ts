@@ -1,7 +1,7 @@
 import type { PostRequest } from "../../lib/aws/inlet-envelopes.ts";
 import { vaultAt } from "../../lib/aws/inlet-places.ts";
 import type { PostKeyTexts } from "../../lib/aws/post-keys.ts";
-import { type Clock, type EpochMs, MINUTE_MS } from "../../lib/clock.ts";
+import type { Clock, EpochMs } from "../../lib/clock.ts";
 import { described } from "../../lib/described.ts";
 import { SyncError } from "../../lib/errors.ts";
 import { isGzip, linesOf, MAX_BODY_BYTES, NotGzip, unzipped } from "../../lib/inlets/lines.ts";
@@ -14,6 +14,7 @@ import {
   type PostProblem,
   postKeys,
   REMEDY_OF_PROBLEM,
+  SENT_AGAIN_MS,
   SIGNATURE_HEADER,
   STATUS_OF_PROBLEM,
   TIMESTAMP_HEADER,
@@ -25,9 +26,6 @@ import type { AuditDeps } from "./audit-work.ts";
 
 /** As a label: no Vault has this name, and CloudWatch takes no empty one. */
 const NO_VAULT = "-";
-
-/** A signature is good for 5 minutes before and after its time. */
-const WINDOW_MS = 10 * MINUTE_MS;
 
 export interface PostDeps extends Pick<AuditDeps, "vaults" | "intakeOf" | "log" | "metrics"> {
   readonly keyTexts: PostKeyTexts;
@@ -92,7 +90,7 @@ async function take(deps: PostDeps, vault: string, post: CheckedPost, text: Buff
   const taken = await intake.take(linesOf(text), signal);
   if (post.missed !== undefined) await intake.missed(post.missed, signal);
   // Afterwards: a POST whose work a crash cut short may come again.
-  await deps.posts.remember(vault, post.id, deps.clock() + WINDOW_MS);
+  await deps.posts.remember(vault, post.id, deps.clock() + SENT_AGAIN_MS);
   return answer(200, { ...taken });
 }
 

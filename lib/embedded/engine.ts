@@ -8,10 +8,11 @@ import type { SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
 import { KINDS } from "../kinds/registry.ts";
 import type { ReadLine } from "../nudging/deps.ts";
+import { sweepsOf } from "../nudging/sweep.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { Inlet } from "../ports/inlet.ts";
-import type { KeysMessage, LookUpMessage, WorkQueue } from "../ports/queue.ts";
+import type { KeptLookUps, KeysMessage, LookUpMessage, WorkQueue } from "../ports/queue.ts";
 import type { Log } from "../ports/telemetry.ts";
 import type { Progress } from "../reconcile/batch.ts";
 import { type Reconciler, reconciler } from "../reconcile/reconcile.ts";
@@ -36,6 +37,8 @@ export interface EngineOptions {
   readonly acceptMissing: ReadonlySet<string>;
   /** The clusters of a hub are not known yet: nobody is released. */
   readonly isIncomplete?: boolean;
+  /** Keeps look-ups of this process for the next one. */
+  readonly lookUps?: KeptLookUps;
   readonly watchSeconds?: number;
   readonly tickMs?: number;
 }
@@ -95,7 +98,11 @@ export function embeddedEngine(options: EngineOptions): Engine {
     handle: (message, progress) => handle(options.deps.log, reconcile, message, { progress, signal: working.signal }),
   });
   const sweeps = tokenSweeps(options.deps.clock);
-  const looks = lookUps(options.deps.clock);
+  const looks = lookUps({
+    clock: options.deps.clock,
+    sweep: (vault) => sweepsOf(deps, vault).request("overflow"),
+    ...(options.lookUps && { kept: options.lookUps }),
+  });
   const deps: ReconcileDeps = { ...options.deps, queue: messageRouter(queue, sweeps, looks) };
   const reconcile = reconciler({ ...deps, kinds: KINDS });
   const runPass = watchPassOf(options, deps, reconcile, ready);
@@ -118,6 +125,7 @@ export function embeddedEngine(options: EngineOptions): Engine {
     },
     async run(stop) {
       await prepare(options, deps);
+      await looks.resume();
       await events.resume();
       const tickMs = options.tickMs ?? TICK_MS;
       const ticking = every(tickMs, deps, stop, async () => void (await tick(tickDeps(deps, queue), stop)));

@@ -1,57 +1,82 @@
 import type { Clock } from "../clock.ts";
 import { SECOND_MS } from "../clock.ts";
-import type { LookUpMessage } from "../ports/queue.ts";
+import type { KeptLookUps, LookUpMessage } from "../ports/queue.ts";
 
 /** Look-ups that wait for their time in this process. */
 export interface LookUps {
-  note(messages: readonly LookUpMessage[]): void;
+  /** Resolves when they are stored for the next process, as far as it needs them. */
+  note(messages: readonly LookUpMessage[]): Promise<void>;
+  /** Goes on with those of the last process. */
+  resume(): Promise<void>;
   /** Carries out what is due, one by one; a failed one is due again. */
   runDue(work: (message: LookUpMessage) => Promise<void>): Promise<void>;
+}
+
+export interface LookUpsOptions {
+  readonly clock: Clock;
+  /** Asks for a sweep of a Vault, in place of look-ups that are given up. */
+  readonly sweep: (vault: string) => Promise<void>;
+  /** Missing: they end with this process. */
+  readonly kept?: KeptLookUps;
+  readonly most?: number;
 }
 
 /** At more than this, the oldest are given up for a sweep of their Vault. */
 const MOST_WAITING = 20_000;
 const AGAIN_MS = 5 * SECOND_MS;
 
-/**
- * In memory. A crash loses second looks, which only a row needs here that was read just before a change and stored just
- * after it. The next process resumes sweeps.
- */
-export function lookUps(clock: Clock, most = MOST_WAITING): LookUps {
-  const waiting = new Set<LookUpMessage>();
-  const note = (message: LookUpMessage): void => {
-    if (waiting.size >= most) giveUpOldest();
-    waiting.add(message);
+/** Sweeps and their parts are not stored: the next process begins these anew (lib/nudging/sweep.ts). */
+const isKept = ({ look }: LookUpMessage): boolean => look.kind === "places" || look.kind === "denied";
+
+/** In memory, in the order in which they came, with the id under which each is stored. */
+export function lookUps({ clock, sweep, kept, most = MOST_WAITING }: LookUpsOptions): LookUps {
+  const waiting = new Map<LookUpMessage, number | undefined>();
+  const forget = async (ids: readonly (number | undefined)[]): Promise<void> => {
+    const stored = ids.filter((id) => id !== undefined);
+    if (stored.length > 0) await kept?.forgetLookUps(stored);
   };
-  const giveUpOldest = (): void => {
+  const giveUpOldest = async (): Promise<void> => {
+    const ids: (number | undefined)[] = [];
     const vaults = new Set<string>();
-    for (const message of waiting) {
-      const { kind } = message.look;
-      if (waiting.size + vaults.size < most / 2) break;
-      if (kind === "sweep") continue;
+    for (const [message, id] of waiting) {
+      if (waiting.size < most / 2) break;
+      if (message.look.kind === "sweep") continue;
       waiting.delete(message);
+      ids.push(id);
       vaults.add(message.vault);
     }
-    const at = clock();
-    for (const vault of vaults)
-      waiting.add({ kind: "look-up", vault, look: { kind: "sweep", reason: "overflow" }, at });
+    // First: a crash in between leaves the look-ups.
+    for (const vault of vaults) await sweep(vault);
+    await forget(ids);
   };
   return {
-    note(messages) {
-      for (const message of messages) note(message);
+    async note(messages) {
+      const toKeep = kept === undefined ? [] : messages.filter(isKept);
+      const ids = toKeep.length === 0 ? [] : ((await kept?.keepLookUps(toKeep)) ?? []);
+      const idOf = new Map(toKeep.map((message, at) => [message, ids[at]]));
+      for (const message of messages) waiting.set(message, idOf.get(message));
+      if (waiting.size > most) await giveUpOldest();
+    },
+    async resume() {
+      const found = (await kept?.lookUps(most)) ?? [];
+      for (const { id, message } of found) if (message !== undefined) waiting.set(message, id);
+      await forget(found.filter(({ message }) => message === undefined).map(({ id }) => id));
     },
     async runDue(work) {
       const now = clock();
       const failures: unknown[] = [];
-      for (const message of [...waiting].filter(({ at }) => at <= now)) {
+      const done: (number | undefined)[] = [];
+      for (const [message, id] of [...waiting].filter(([{ at }]) => at <= now)) {
         waiting.delete(message);
         try {
           await work(message);
+          done.push(id);
         } catch (error) {
           failures.push(error);
-          note({ ...message, at: clock() + AGAIN_MS });
+          waiting.set({ ...message, at: clock() + AGAIN_MS }, id);
         }
       }
+      await forget(done);
       if (failures.length > 0) throw failures[0];
     },
   };

@@ -1,4 +1,4 @@
-import type { KeysMessage, WorkQueue } from "../ports/queue.ts";
+import type { KeysMessage, LookUpMessage, WorkQueue } from "../ports/queue.ts";
 import type { LookUps } from "./look-ups.ts";
 import type { TokenSweeps } from "./token-sweeps.ts";
 
@@ -11,6 +11,7 @@ export function messageRouter(
   return {
     async send(messages) {
       const work: KeysMessage[] = [];
+      const lookUps: LookUpMessage[] = [];
       for (const message of messages) {
         switch (message.kind) {
           case "keys":
@@ -20,13 +21,14 @@ export function messageRouter(
             sweeps.note([message]);
             break;
           case "look-up":
-            looks.note([message]);
+            lookUps.push(message);
             break;
           case "probe":
             // Ignored: each tick of the engine finds due probes itself.
             break;
         }
       }
+      if (lookUps.length > 0) await looks.note(lookUps);
       await queue.send(work);
     },
   };

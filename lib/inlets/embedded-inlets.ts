@@ -5,6 +5,7 @@ import { described } from "../described.ts";
 import { SyncError } from "../errors.ts";
 import type { FleetFiles } from "../ports/fleet-files.ts";
 import type { Inlet } from "../ports/inlet.ts";
+import type { TakenPosts } from "../ports/taken-posts.ts";
 import type { SubscribeInlet, VaultEvents } from "../ports/vault-events.ts";
 import type { EventStream, RefusedEvents } from "../ports/vault-subscriptions.ts";
 import { codeOf } from "../util/error-code.ts";
@@ -12,7 +13,7 @@ import { followFile } from "./follower.ts";
 import { serveHttp } from "./http-inlets.ts";
 import { FRAMES_LIMITS, intake } from "./intake.ts";
 import { positionFile } from "./position.ts";
-import { type Accepted, acceptedPosts } from "./signed-post.ts";
+import { type Accepted, acceptedPosts, SENT_AGAIN_MS } from "./signed-post.ts";
 import { type InletDeps, type Sink, sinkOf, untilDone } from "./sink.ts";
 import { serveSocket } from "./socket-server.ts";
 import { keepSubscribed, type SubscriptionState } from "./subscription.ts";
@@ -35,6 +36,8 @@ export interface EmbeddedInletsOptions extends InletDeps {
   ) => Promise<EventStream | RefusedEvents>;
   /** Files that fleet.yaml names. */
   readonly files: FleetFiles;
+  /** Signed POSTs that were taken. */
+  readonly posts: TakenPosts;
   /** A folder of this process for positions in audit files. */
   readonly folder: string;
 }
@@ -220,15 +223,22 @@ function httpUnits(
     vault: all.map(({ name }) => name).join(", "),
     way: "http",
     settings: all,
-    run: (stop) => {
-      const served = all.map(({ name, http }) => {
-        const before = accepted.get(name) ?? acceptedPosts();
-        accepted.set(name, before);
-        return { http, sink: sinkFor(name, "http"), accepted: before };
-      });
-      return serveHttp(options, { listen, inlets: served, files: options.files }, stop);
+    async run(stop) {
+      const served = all.map(async ({ name, http }) => ({
+        ...(await postsOf(options, accepted, name)),
+        ...{ http, sink: sinkFor(name, "http") },
+      }));
+      await serveHttp(options, { listen, inlets: await Promise.all(served), files: options.files }, stop);
     },
   }));
+}
+
+/** The signed POSTs of a Vault that were taken, also by earlier processes. */
+async function postsOf({ posts, clock }: EmbeddedInletsOptions, accepted: Known["accepted"], vault: string) {
+  const found = accepted.get(vault) ?? acceptedPosts(undefined, await posts.takenPosts(vault, clock()));
+  accepted.set(vault, found);
+  const onTaken = (id: string) => posts.rememberPost(vault, { id, until: clock() + SENT_AGAIN_MS }, clock());
+  return { accepted: found, onTaken };
 }
 
 /** Sweeps when no line came for so long, and again after each further time of silence. */

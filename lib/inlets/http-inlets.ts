@@ -7,10 +7,16 @@ import { type PostRoute, servePosts } from "./post-server.ts";
 import { type Accepted, postKeys } from "./signed-post.ts";
 import type { InletDeps, Sink } from "./sink.ts";
 
+interface ServedInlet extends Pick<PostRoute, "onTaken"> {
+  readonly http: HttpInlet;
+  readonly sink: Sink;
+  readonly accepted: Accepted;
+}
+
 /** The inlets at one address. */
 export interface HttpInletsOptions {
   readonly listen: string;
-  readonly inlets: readonly { readonly http: HttpInlet; readonly sink: Sink; readonly accepted: Accepted }[];
+  readonly inlets: readonly ServedInlet[];
   /** Files that fleet.yaml names. */
   readonly files: FleetFiles;
 }
@@ -23,8 +29,8 @@ export async function serveHttp(
 ): Promise<void> {
   const ended = new AbortController();
   const work: Promise<void>[] = [];
-  const routes = inlets.map(({ http, sink, accepted }): PostRoute => {
-    const route = { path: http.path, credential: credentialOf(files, sink.vault, http), sink, accepted };
+  const routes = inlets.map(({ http, sink, ...posts }): PostRoute => {
+    const route = { path: http.path, credential: credentialOf(files, sink.vault, http), sink, ...posts };
     if (route.credential.kind === "signature") return route;
     // OpenBao's http device sends a line once: what it sent while nobody took it is swept.
     const notes = intake(deps, sink);

@@ -40,6 +40,8 @@ export interface ProvenRoute {
   readonly credential: PostCredential;
   readonly sink: Sink;
   readonly accepted: Accepted;
+  /** Stores a POST that was taken. */
+  readonly onTaken?: (id: string) => Promise<void>;
   readonly onLost?: (reason: MissedReason) => void;
   /** Told at each POST: why the credential can't be used; undefined: it can. */
   readonly onCredential: (why: string | undefined) => void;
@@ -49,6 +51,8 @@ export interface Proof {
   readonly missed: MissedReason | undefined;
   /** The work failed: the same POST may come again. */
   readonly forget: () => void;
+  /** The lines are taken: no process accepts the same POST again. */
+  readonly remember: () => Promise<void>;
 }
 
 /** Bodies that are read before anything proves them: of each peer a few at once, so that none has them all. */
@@ -110,7 +114,7 @@ export async function tokenProof(
   const tokens = credential.kind === "bearer" ? await usable(deps, route, () => credential.tokens()) : [];
   if ("status" in tokens) return tokens;
   if (credential.kind === "none" || isBearer(request.headers.authorization, tokens)) {
-    return { missed: missedReason(header(request, MISSED_HEADER)), forget: () => undefined };
+    return { missed: missedReason(header(request, MISSED_HEADER)), forget: () => undefined, remember: async () => undefined };
   }
   const says = "send the inlet's token: Authorization: Bearer …";
   return refused(deps, route, { reason: "bearer", status: 401, says });
@@ -126,8 +130,9 @@ export async function signatureProof(
   const keys = credential.kind === "signature" ? await usable(deps, route, () => credential.keys()) : [];
   if ("status" in keys) return keys;
   const checked = checkPost({ ...signedHeadersOf(request), body }, { keys, accepted, now: deps.clock() });
-  if (typeof checked !== "string") return { missed: checked.missed, forget: () => accepted.remove(checked.id) };
-  return refused(deps, route, refusalFor(checked));
+  if (typeof checked === "string") return refused(deps, route, refusalFor(checked));
+  const { id, missed } = checked;
+  return { missed, forget: () => accepted.remove(id), remember: async () => route.onTaken?.(id) };
 }
 
 /** The keys or tokens, or the answer while they can't be used. */

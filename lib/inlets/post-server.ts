@@ -32,6 +32,8 @@ export interface PostRoute {
   readonly sink: Sink;
   /** What was accepted before, when the server starts anew. */
   readonly accepted?: Accepted;
+  /** Stores a POST that was taken, before its answer. */
+  readonly onTaken?: (id: string) => Promise<void>;
   /** Told when lines of a sender may be missing that does not send them again. */
   readonly onLost?: (reason: MissedReason) => void;
 }
@@ -136,6 +138,8 @@ async function answerOf(
     const lines = await linesIn(request, body);
     if ("status" in lines) return lines;
     const taken = await takeAll(route.sink, proof.missed, lines, signal);
+    // Afterwards: a POST whose work a crash cut short may come again.
+    await proof.remember();
     return { status: takenStatus, says: { ...taken } };
   };
   try {

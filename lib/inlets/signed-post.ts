@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import type { MissedReason } from "../ports/inlet.ts";
+import type { TakenPost } from "../ports/taken-posts.ts";
 import { SIGNATURE_HEADER, signatureOf, signedHeaders, TIMESTAMP_HEADER } from "../signed-body.ts";
 
 /**
@@ -14,6 +15,8 @@ export const MISSED_HEADER = "x-keyferry-missed";
 
 /** How far the sender's clock may differ. A signature is remembered for as long as it would be accepted. */
 const WINDOW_MS = 5 * MINUTE_MS;
+/** From now on: the sender's clock may be ahead. */
+export const SENT_AGAIN_MS = 2 * WINDOW_MS;
 
 const MISSED: readonly MissedReason[] = ["reconnected", "offset-gone", "too-old", "silent", "overflow"];
 
@@ -131,8 +134,8 @@ function alsoSigned(missed: string | undefined): string {
 }
 
 /** A process remembers at most so many signatures of one Vault. */
-export function acceptedPosts(limit = 100_000): Accepted {
-  const known = new Map<string, EpochMs>();
+export function acceptedPosts(limit = 100_000, before: readonly TakenPost[] = []): Accepted {
+  const known = new Map<string, EpochMs>(before.map(({ id, until }) => [id, until]));
   const forgetOld = (now: EpochMs): void => {
     for (const [id, until] of known) if (until < now) known.delete(id);
   };

@@ -48,3 +48,18 @@ export interface WorkQueue<M extends WorkMessage = WorkMessage> {
   /** Resolves when every message is accepted. */
   readonly send: (messages: readonly M[]) => Promise<void>;
 }
+
+/** A look-up that waits for its time. `message` is missing when what is stored can't be read. */
+export interface KeptLookUp {
+  readonly id: number;
+  readonly message?: LookUpMessage;
+}
+
+/** Keeps look-ups for the next process, where the queue is in memory. */
+export interface KeptLookUps {
+  /** Resolves with their ids once they are stored. */
+  keepLookUps(messages: readonly LookUpMessage[]): Promise<readonly number[]>;
+  /** The oldest ones. */
+  lookUps(limit: number): Promise<readonly KeptLookUp[]>;
+  forgetLookUps(ids: readonly number[]): Promise<void>;
+}

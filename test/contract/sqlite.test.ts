@@ -282,3 +282,34 @@ describe("the lock of a data directory", () => {
     assert.throws(() => lockDataDir(join(place.dir, "missing"), systemClock), { code: "STORE_UNAVAILABLE" });
   });
 });
+
+describe("look-ups in the state", () => {
+  it("that can't be read are reported, and can be forgotten", async () => {
+    using place = aDir();
+    const damaged: string[] = [];
+    await using store = openSqliteStore({ path: place.path, onDamage: (key) => damaged.push(key) });
+    const denied = { kind: "look-up", vault: "main", look: { kind: "denied" }, at: 1 } as const;
+    const [id] = await store.keepLookUps([denied]);
+    const broken = [
+      "{",
+      JSON.stringify({ ...denied, vault: 1 }),
+      JSON.stringify({ ...denied, at: -1 }),
+      JSON.stringify({ ...denied, look: { kind: "places", since: 1, places: [{ where: "path" }] } }),
+      JSON.stringify({ ...denied, look: { kind: "sweep", reason: "event" } }),
+    ];
+    const database = new DatabaseSync(place.path);
+    for (const message of broken) database.prepare("INSERT INTO look_up (message) VALUES (?)").run(message);
+    database.close();
+    const found = await store.lookUps(100);
+    assert.deepEqual(
+      found.map(({ message }) => message),
+      [denied, ...broken.map(() => undefined)],
+    );
+    assert.deepEqual(
+      damaged,
+      found.slice(1).map((one) => `look-up ${one.id}`),
+    );
+    await store.forgetLookUps(found.slice(1).map((one) => one.id));
+    assert.deepEqual(await store.lookUps(100), [{ id, message: denied }]);
+  });
+});

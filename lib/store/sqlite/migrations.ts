@@ -6,7 +6,7 @@ import { stateOfFirst } from "../first-layout.ts";
 import { parsed } from "../stored.ts";
 
 /** The version of the tables. An older file is migrated in place; a newer one is refused. */
-export const SCHEMA_VERSION = 3;
+export const SCHEMA_VERSION = 4;
 
 /** Used for new files and by the first step. */
 export const RENEW_INDEXES = `
@@ -32,10 +32,20 @@ CREATE TABLE hub (
   revision INTEGER, state TEXT
 ) STRICT;`;
 
+/** What events of Vaults and of ours leave to the next process. */
+export const EVENT_TABLES = `
+CREATE TABLE look_up (id INTEGER PRIMARY KEY, message TEXT NOT NULL) STRICT;
+CREATE TABLE taken_post (
+  vault TEXT NOT NULL, id TEXT NOT NULL, until_at INTEGER NOT NULL, PRIMARY KEY (vault, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX taken_post_until ON taken_post (until_at);
+CREATE TABLE circuit_event (id TEXT PRIMARY KEY, at INTEGER NOT NULL, event TEXT NOT NULL) STRICT;`;
+
 /** The steps from each version to the next. A released step is never edited. */
 const STEPS: ReadonlyMap<number, (database: DatabaseSync) => void> = new Map([
   [1, fromFirst],
   [2, (database) => database.exec(HUB_TABLE)],
+  [3, (database) => database.exec(EVENT_TABLES)],
 ]);
 
 /** Migrates a state in place and in one transaction: a crash leaves it unchanged. */

@@ -1,7 +1,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
 import { InputError, SyncError } from "../../errors.ts";
-import { HUB_TABLE, migrate, RENEW_INDEXES, SCHEMA_VERSION, SIDE_TABLES } from "./migrations.ts";
+import { EVENT_TABLES, HUB_TABLE, migrate, RENEW_INDEXES, SCHEMA_VERSION, SIDE_TABLES } from "./migrations.ts";
 
 /** Marks a file as ours ("kfry"), so that we never write to another database. */
 const APPLICATION_ID = 0x6b667279;
@@ -54,6 +54,7 @@ CREATE TABLE cluster (
   name TEXT PRIMARY KEY, fence INTEGER NOT NULL, lease_until INTEGER, due_at INTEGER NOT NULL, state TEXT NOT NULL
 ) STRICT;
 ${HUB_TABLE}
+${EVENT_TABLES}
 CREATE TABLE circuit (
   id TEXT PRIMARY KEY, code TEXT NOT NULL, message TEXT NOT NULL, since INTEGER NOT NULL, attempts INTEGER NOT NULL,
   fence INTEGER NOT NULL, probe_at INTEGER NOT NULL
@@ -65,6 +66,7 @@ PRAGMA user_version = ${SCHEMA_VERSION};
 /** All tables, for the copy that `plan` makes. A table that is missing here makes the copy fail. */
 const TABLE_NAMES: ReadonlySet<string> = new Set([
   ...["sync", "body", "place", "ref", "target", "cursor", "token", "reference", "cluster", "hub", "circuit"],
+  ...["look_up", "taken_post", "circuit_event"],
 ]);
 
 export interface OpenOptions {

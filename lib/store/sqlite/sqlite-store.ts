@@ -1,4 +1,6 @@
+import type { KeptLookUps } from "../../ports/queue.ts";
 import type { LeaseStore } from "../../ports/store.ts";
+import type { TakenPosts } from "../../ports/taken-posts.ts";
 import type { OnDamage } from "../damage.ts";
 import { circuitStore, dispatchStore } from "./circuits.ts";
 import { type Connection, connect, connectionTo } from "./connection.ts";
@@ -8,10 +10,12 @@ import { endedRuns } from "./ended-runs.ts";
 import { hubStore } from "./hubs.ts";
 import { indexes } from "./indexes.ts";
 import { leases } from "./leases.ts";
+import { keptLookUps } from "./look-ups.ts";
 import { nudging } from "./nudges.ts";
 import { syncQueries } from "./queries.ts";
 import { type Recovery, recovery } from "./recovery.ts";
 import { copyInMemory } from "./schema.ts";
+import { takenPosts } from "./taken-posts.ts";
 import { targetStore } from "./targets.ts";
 import { type SqliteTokens, tokenStore } from "./tokens.ts";
 import { unsentStore } from "./unsent.ts";
@@ -29,7 +33,7 @@ export interface SqliteStoreOptions {
   readonly onDamage?: OnDamage;
 }
 
-export interface SqliteStore extends LeaseStore, Recovery, AsyncDisposable {
+export interface SqliteStore extends LeaseStore, Recovery, KeptLookUps, TakenPosts, AsyncDisposable {
   /** Not for a second process, which does not need them. */
   readonly tokens: () => SqliteTokens;
 }
@@ -69,6 +73,8 @@ function storeOn(connection: Connection): SqliteStore {
     ...hubStore(connection),
     ...circuitStore(connection),
     ...recovery(connection),
+    ...keptLookUps(connection),
+    ...takenPosts(connection),
     tokens: () => tokenStore(connection),
     counts: connection.counts,
     [Symbol.asyncDispose]: async () => connection.close(),

@@ -7,6 +7,7 @@ import { folderFiles } from "../../../lib/fleet/files.ts";
 import { type EmbeddedInlets, embeddedInlets } from "../../../lib/inlets/embedded-inlets.ts";
 import { signPost } from "../../../lib/inlets/signed-post.ts";
 import type { VaultEvents } from "../../../lib/ports/vault-events.ts";
+import { openSqliteStore, type SqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
 import { type ReservedPort, reservePorts } from "../../harness/process/ports.ts";
 import { type TempFolder, tempFolder } from "../../harness/process/temp-folder.ts";
 import {
@@ -28,6 +29,7 @@ describe("the inlets of a process", () => {
   let deps: RecordedDeps;
   let found: Map<string, RecordingInlet>;
   let inlets: EmbeddedInlets;
+  let store: SqliteStore;
 
   const of = (vault: string): RecordingInlet => found.get(vault) ?? assert.fail(vault);
   const inletOf = (vault: string): RecordingInlet => {
@@ -43,6 +45,7 @@ describe("the inlets of a process", () => {
       subscribe: () => assert.fail("none subscribes"),
       files: folderFiles(folder.path),
       folder: join(folder.path, "inlets"),
+      posts: store,
     });
   const at = (index: number): string => `127.0.0.1:${ports[index]?.port}`;
   const told = (event: string, times = 1) =>
@@ -56,6 +59,7 @@ describe("the inlets of a process", () => {
     await writeFile(join(folder.path, "audit.log"), "");
     deps = recordedDeps();
     found = new Map();
+    store = openSqliteStore({ path: join(folder.path, "state.sqlite") });
     inlets = start();
   });
   afterEach(async () => {
@@ -183,5 +187,35 @@ describe("the inlets of a process", () => {
     await until("the sweep of the failure", () => of("main").reasons.includes("overflow"));
     assert.equal((await send()).status, 200);
     assert.deepEqual(of("main").reasons, ["reconnected", "overflow"]);
+  });
+
+  it("refuse a POST that was taken before a restart, for as long as its time would be accepted", async () => {
+    const body = Buffer.from("{}");
+    const headers = signPost(body, { key: Buffer.from(KEYS.main), now: deps.now });
+    const send = async () => (await fetch(`http://${at(0)}/main`, { method: "POST", body, headers })).status;
+    const restarted = async () => {
+      await inlets.close();
+      deps.events.length = 0;
+      inlets = start();
+      await set({ main: http("main") });
+      await told("inlet-listening");
+    };
+    await restarted();
+    of("main").failure = NO_ANSWER;
+    assert.equal(await send(), 503);
+    of("main").failure = undefined;
+    await restarted();
+    assert.deepEqual([await send(), await send()], [200, 409]);
+    for (const minutes of [2, 2, 1]) {
+      deps.now += minutes * 60_000;
+      await restarted();
+      assert.equal(await send(), 409);
+    }
+    deps.now += 60_000;
+    assert.equal(await send(), 401);
+    const other = signPost(body, { key: Buffer.from(KEYS.main), now: deps.now + 6 * 60_000 });
+    deps.now += 6 * 60_000;
+    assert.equal((await fetch(`http://${at(0)}/main`, { method: "POST", body, headers: other })).status, 200);
+    assert.equal((await store.takenPosts("main", 0)).length, 1, "those that are over are forgotten");
   });
 });

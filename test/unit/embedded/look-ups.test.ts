@@ -1,13 +1,21 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { lookUps } from "../../../lib/embedded/look-ups.ts";
-import type { LookUpMessage } from "../../../lib/ports/queue.ts";
+import type { KeptLookUps, LookUpMessage } from "../../../lib/ports/queue.ts";
+import { openSqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
 
-function aScene(most?: number) {
+function aScene({ most, kept }: { readonly most?: number; readonly kept?: KeptLookUps } = {}) {
   let now = 1_000;
-  const looks = lookUps(() => now, most);
+  const swept: string[] = [];
+  const looks = lookUps({
+    clock: () => now,
+    sweep: async (vault) => void swept.push(vault),
+    ...(most !== undefined && { most }),
+    ...(kept && { kept }),
+  });
   return {
     looks,
+    swept,
     pass: (ms: number) => {
       now += ms;
     },
@@ -27,7 +35,7 @@ describe("look-ups that wait in one process", () => {
   it("are carried out once, when their time has come", async () => {
     const { looks, message, due, pass } = aScene();
     const [soon, later] = [message("a", 10), message("b", 60_000)];
-    looks.note([later, soon]);
+    await looks.note([later, soon]);
     assert.deepEqual(await due(), []);
     pass(10);
     assert.deepEqual(await due(), [soon]);
@@ -37,7 +45,7 @@ describe("look-ups that wait in one process", () => {
 
   it("come again after a failure, which stops no other one", async () => {
     const { looks, message, due, pass } = aScene();
-    looks.note([message("a"), message("b")]);
+    await looks.note([message("a"), message("b")]);
     const tried: string[] = [];
     const failing = looks.runDue(async ({ vault }) => {
       tried.push(vault);
@@ -53,18 +61,34 @@ describe("look-ups that wait in one process", () => {
   });
 
   it("give way to a sweep of their Vault when they are too many", async () => {
-    const { looks, message, due, pass } = aScene(10);
-    looks.note(Array.from({ length: 12 }, (_, at) => message(at % 2 === 0 ? "a" : "b", 60_000)));
-    const swept = await due();
-    assert.deepEqual(
-      swept.map(({ vault, look }) => [vault, look.kind]),
-      [
-        ["a", "sweep"],
-        ["b", "sweep"],
-      ],
-    );
+    await using store = openSqliteStore({ path: ":memory:" });
+    const { looks, message, due, pass, swept } = aScene({ most: 10, kept: store });
+    await looks.note(Array.from({ length: 12 }, (_, at) => message(at % 2 === 0 ? "a" : "b", 60_000)));
+    assert.deepEqual([swept, await due()], [["a", "b"], []]);
+    const stored = (await store.lookUps(100)).length;
     pass(60_000);
-    const left = await due();
-    assert.ok(left.length > 0 && left.length <= 10, `${left.length}`);
+    const left = (await due()).length;
+    assert.ok(left > 0 && left <= 10, `${left}`);
+    assert.deepEqual([stored, await store.lookUps(100)], [left, []]);
+  });
+
+  it("are gone on with by the next process, unless they are parts of a sweep, which begins anew", async () => {
+    await using store = openSqliteStore({ path: ":memory:" });
+    const first = aScene({ kept: store });
+    const place = { where: "path", path: "kv/a", at: 1_000, found: "many" } as const;
+    const places: LookUpMessage = {
+      ...first.message("a", 20),
+      look: { kind: "places", places: [place], since: 1_000 },
+    };
+    const sweep: LookUpMessage = { ...first.message("a", 30), look: { kind: "sweep", reason: "event" } };
+    const rows: LookUpMessage = { ...first.message("a", 40), look: { kind: "rows", keys: [] } };
+    const denied = first.message("b", 10);
+    await first.looks.note([denied, places, sweep, rows]);
+    first.pass(10);
+    assert.deepEqual(await first.due(), [denied]);
+    const next = aScene({ kept: store });
+    await next.looks.resume();
+    next.pass(60_000);
+    assert.deepEqual([await next.due(), await store.lookUps(100)], [[places], []]);
   });
 });

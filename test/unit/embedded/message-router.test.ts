@@ -13,7 +13,7 @@ it("one process works on keys, sweeps tokens, looks rows up, and looks for due p
   const [sent, noted, looked]: [WorkMessage[], WorkMessage[], WorkMessage[]] = [[], [], []];
   const queue = { send: async (messages: readonly WorkMessage[]) => void sent.push(...messages) };
   const sweeps = { note: (messages: readonly WorkMessage[]) => void noted.push(...messages) };
-  const looks = { note: (messages: readonly WorkMessage[]) => void looked.push(...messages) };
+  const looks = { note: async (messages: readonly WorkMessage[]) => void looked.push(...messages) };
   await messageRouter(queue, sweeps, looks).send([SWEEP, KEYS, PROBE, LOOK]);
   assert.deepEqual([sent, noted, looked], [[KEYS], [SWEEP], [LOOK]]);
 });
