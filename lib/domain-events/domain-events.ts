@@ -5,7 +5,7 @@ import type { EventSink, EventSweep } from "../ports/domain-events.ts";
 import type { DomainEvent } from "../ports/rows.ts";
 import type { LeaseStore, Settlement } from "../ports/store.ts";
 import type { Log, Metrics } from "../ports/telemetry.ts";
-import { completed, eventsOfClosed, eventsOfOpened, eventsOfSettle } from "./events-of.ts";
+import { completed, eventOfClosed, eventOfOpened, eventsOfSettle } from "./events-of.ts";
 import { type Outbox, outbox } from "./outbox.ts";
 import { isTooOld, sweepCircuits, sweepRows } from "./sweep.ts";
 
@@ -78,13 +78,15 @@ function seeing<S extends LeaseStore>(options: DomainEventsOptions, out: Outbox 
       return outcome;
     },
     async openCircuit(circuit) {
-      const isNew = await store.openCircuit(circuit);
-      if (isNew) happened(undefined, eventsOfOpened(circuit));
+      const event = eventOfOpened(circuit);
+      const isNew = await store.openCircuit(circuit, out && event);
+      if (isNew && event !== undefined) happened(undefined, [event]);
       return isNew;
     },
     async closeCircuit(claimed) {
-      const isClosed = await store.closeCircuit(claimed);
-      if (isClosed) happened(undefined, eventsOfClosed(claimed, clock()));
+      const event = eventOfClosed(claimed, clock());
+      const isClosed = await store.closeCircuit(claimed, out && event);
+      if (isClosed && event !== undefined) happened(undefined, [event]);
       return isClosed;
     },
   };

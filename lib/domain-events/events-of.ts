@@ -58,13 +58,13 @@ export function eventsOfSettle(
 }
 
 /** The event of a circuit that opened; none when it is not a cluster's. */
-export function eventsOfOpened(circuit: Pick<Circuit, "id" | "code" | "since">): readonly DomainEvent[] {
+export function eventOfOpened(circuit: Pick<Circuit, "id" | "code" | "since">): DomainEvent | undefined {
   const { code, since } = circuit;
   return ofCluster("ClusterUnreachable", circuit, since, { code, since: iso(since) });
 }
 
-/** The event of a circuit that closed. */
-export function eventsOfClosed(circuit: Pick<Circuit, "id" | "since">, now: EpochMs): readonly DomainEvent[] {
+/** The event of a circuit that closed; none when it is not a cluster's. */
+export function eventOfClosed(circuit: Pick<Circuit, "id" | "since">, now: EpochMs): DomainEvent | undefined {
   const { since } = circuit;
   return ofCluster("ClusterReachable", circuit, now, {
     since: iso(since),
@@ -77,9 +77,9 @@ function ofCluster(
   { id, since }: Pick<Circuit, "id" | "since">,
   at: EpochMs,
   detail: JsonObject,
-): readonly DomainEvent[] {
+): DomainEvent | undefined {
   const cluster = clusterOfCircuit(id);
-  return cluster === undefined ? [] : [{ id: `${id}@${since}/${kind}`, kind, at, detail: { cluster, ...detail } }];
+  return cluster === undefined ? undefined : { id: `${id}@${since}/${kind}`, kind, at, detail: { cluster, ...detail } };
 }
 
 /** The event as it is sent: rows store only what their key does not say. */

@@ -17,7 +17,7 @@ const MOST_SENT = 5_000;
 /** How long the sink may take for one batch, with its own repetitions. */
 const SEND_MS = 30 * SECOND_MS;
 
-/** An event, and the row that recorded it; a circuit's event has none. */
+/** An event, and the row that recorded it; a circuit's event is stored beside it. */
 export interface Unsent {
   readonly key?: SyncKey;
   readonly event: DomainEvent;
@@ -38,7 +38,7 @@ export interface Outbox {
 
 export interface OutboxDeps {
   readonly sink: EventSink;
-  readonly leases: Pick<LeaseStore, "clearUnsent">;
+  readonly leases: Pick<LeaseStore, "clearUnsent" | "clearCircuitEvents">;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -115,14 +115,18 @@ async function acceptedOf(
   return accepted;
 }
 
-/** Rows whose write fails keep their events, which are then sent again with the same ids. */
+/** Rows and circuits whose write fails keep their events, which are then sent again with the same ids. */
 async function clear({ leases, log }: OutboxDeps, events: readonly Unsent[]): Promise<void> {
   const byKey = Map.groupBy(events, ({ key }) => key);
   await parallel([...byKey], async ([key, of]) => {
-    if (key === undefined) return;
     try {
-      const ids = of.map(({ event }) => event.id);
-      await leases.clearUnsent(key, ids);
+      const sent = of.map(({ event }) => event);
+      if (key === undefined) await leases.clearCircuitEvents(sent);
+      else
+        await leases.clearUnsent(
+          key,
+          sent.map(({ id }) => id),
+        );
     } catch (error) {
       log.warn("domain-events-not-cleared", { key, events: of.length, ...described(error) });
     }

@@ -114,7 +114,11 @@ export async function tokenProof(
   const tokens = credential.kind === "bearer" ? await usable(deps, route, () => credential.tokens()) : [];
   if ("status" in tokens) return tokens;
   if (credential.kind === "none" || isBearer(request.headers.authorization, tokens)) {
-    return { missed: missedReason(header(request, MISSED_HEADER)), forget: () => undefined, remember: async () => undefined };
+    return {
+      missed: missedReason(header(request, MISSED_HEADER)),
+      forget: () => undefined,
+      remember: async () => undefined,
+    };
   }
   const says = "send the inlet's token: Authorization: Bearer …";
   return refused(deps, route, { reason: "bearer", status: 401, says });

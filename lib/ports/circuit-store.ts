@@ -1,5 +1,6 @@
-import type { EpochMs } from "../clock.ts";
+import { type EpochMs, HOUR_MS } from "../clock.ts";
 import type { ErrorCode } from "../errors.ts";
+import type { DomainEvent } from "./rows.ts";
 
 /** A Vault or cluster that is out of reach: one row for all its syncs (lease-table 16). */
 export interface Circuit {
@@ -15,10 +16,14 @@ export interface Circuit {
   readonly probeAt: EpochMs;
 }
 
+/** An event of a circuit that nothing accepted for so long may be forgotten. */
+export const CIRCUIT_EVENT_KEPT_MS = 6 * HOUR_MS;
+
+/** Domain events of circuits are stored beside them, until they are sent: a circuit that closes leaves no row. */
 export interface CircuitStore {
   circuits(): Promise<readonly Circuit[]>;
-  /** False when it is already open: an outage is written once. */
-  openCircuit(circuit: Circuit): Promise<boolean>;
+  /** False when it is already open: an outage is written once. `event` is stored in the same step. */
+  openCircuit(circuit: Circuit, event?: DomainEvent): Promise<boolean>;
   /** Claims the probe until `until` if the circuit is unchanged and due: fence + 1. */
   claimProbe(
     circuit: Circuit,
@@ -29,6 +34,9 @@ export interface CircuitStore {
     claimed: Circuit,
     next: { readonly code: ErrorCode; readonly message: string; readonly attempts: number; readonly probeAt: EpochMs },
   ): Promise<boolean>;
-  /** The probe succeeded: removes the row. */
-  closeCircuit(claimed: Circuit): Promise<boolean>;
+  /** The probe succeeded: removes the row, and stores `event` in the same step. */
+  closeCircuit(claimed: Circuit, event?: DomainEvent): Promise<boolean>;
+  /** The oldest events that are not cleared. */
+  circuitEvents(limit: number): Promise<readonly DomainEvent[]>;
+  clearCircuitEvents(events: readonly Pick<DomainEvent, "id" | "at">[]): Promise<void>;
 }

@@ -2,6 +2,7 @@ import { DISPOSITIONS } from "../errors.ts";
 import { parseKey } from "../keys.ts";
 import {
   type Declared,
+  type DomainEvent,
   EMPTY_STATE,
   type Issue,
   type Pushed,
@@ -52,6 +53,8 @@ const isError = (value: unknown): value is RowError =>
   value.code in DISPOSITIONS;
 const isStatusSeen = { resourceVersion: isVersion, status: isShape };
 
+const isEvent = formed({ id: isText, kind: isText, at: isTime, detail: isShape });
+
 const STATE: Form = {
   needs: { refs: listOf(isKeyText), owned: listOf(formed({ name: isText })), attempts: isCount },
   may: {
@@ -71,7 +74,7 @@ const STATE: Form = {
     busyUntil: isTime,
     busyFence: isCount,
     retainUntil: isTime,
-    unsent: listOf(formed({ id: isText, kind: isText, at: isTime, detail: isShape })),
+    unsent: listOf(isEvent),
   },
 };
 
@@ -228,6 +231,10 @@ export function soundHubState(value: unknown): HubState | undefined {
 }
 
 /** Whether this is a valid refresh slot, which recurs but not permanently. */
+export function soundEvent(value: unknown): DomainEvent | undefined {
+  return isEvent(value) ? (value as DomainEvent) : undefined;
+}
+
 export function isRefreshSlot(period: unknown, phase: unknown): boolean {
   return isCount(period) && isCount(phase) && phase < period;
 }

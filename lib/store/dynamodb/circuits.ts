@@ -1,9 +1,12 @@
-import type { EpochMs } from "../../clock.ts";
+import { type EpochMs, SECOND_MS } from "../../clock.ts";
 import type { ErrorCode } from "../../errors.ts";
+import { CIRCUIT_EVENT_KEPT_MS } from "../../ports/circuit-store.ts";
+import type { DomainEvent } from "../../ports/rows.ts";
 import type { Circuit, CircuitStore, DispatchStore } from "../../ports/store.ts";
+import { parsed, soundEvent } from "../stored.ts";
 import { all, dispatchedUntilIsStill, fenceIsStill, itemExists, itemIsAbsent, probeAtIsStill } from "./conditions.ts";
 import type { Connection } from "./connection.ts";
-import { CIRCUITS, dispatchedAt, type ItemKey, sweepOf } from "./table.ts";
+import { CIRCUIT_EVENTS, CIRCUITS, dispatchedAt, type ItemKey, sweepOf } from "./table.ts";
 
 interface CircuitItem {
   readonly sk: string;
@@ -23,6 +26,22 @@ function circuitOf({ sk: id, code, message, since, attempts, fence, probeAt }: C
   return { id, code, message, since, attempts, fence, probeAt };
 }
 
+interface EventItem {
+  readonly sk: string;
+  readonly event: string;
+}
+
+/** In the order of their times. */
+function eventAt({ id, at }: Pick<DomainEvent, "id" | "at">): ItemKey {
+  return { pk: CIRCUIT_EVENTS, sk: `${String(at).padStart(16, "0")} ${id}` };
+}
+
+/** DynamoDB deletes it some time after its end. */
+function eventItem(event: DomainEvent) {
+  const expiresAt = Math.ceil((event.at + CIRCUIT_EVENT_KEPT_MS) / SECOND_MS);
+  return { ...eventAt(event), event: JSON.stringify(event), expiresAt };
+}
+
 /** Vaults and clusters that are out of reach: one partition, usually empty (lease-table 16). */
 export function circuitStore(connection: Connection): CircuitStore {
   return {
@@ -30,9 +49,11 @@ export function circuitStore(connection: Connection): CircuitStore {
       connection.count("circuits");
       return (await connection.query<CircuitItem>({ partition: ["pk", CIRCUITS] })).map(circuitOf);
     },
-    openCircuit: ({ id, ...circuit }) => {
+    openCircuit: ({ id, ...circuit }, event) => {
       connection.count("openCircuit");
-      return connection.put({ ...circuitAt(id), ...circuit }, itemIsAbsent);
+      const put = { ...circuitAt(id), ...circuit };
+      if (event === undefined) return connection.put(put, itemIsAbsent);
+      return connection.transact([{ put, when: itemIsAbsent }, { put: eventItem(event) }]);
     },
     claimProbe: async ({ id, fence, probeAt }, { now, until }) => {
       connection.count("claimProbe");
@@ -47,9 +68,24 @@ export function circuitStore(connection: Connection): CircuitStore {
       const set = { code, message, attempts, probeAt };
       return (await connection.update(circuitAt(id), { set }, all(itemExists, fenceIsStill(fence)))).holds;
     },
-    closeCircuit: async ({ id, fence }) => {
+    closeCircuit: async ({ id, fence }, event) => {
       connection.count("closeCircuit");
-      return (await connection.remove(circuitAt(id), all(itemExists, fenceIsStill(fence)))).holds;
+      const when = all(itemExists, fenceIsStill(fence));
+      if (event === undefined) return (await connection.remove(circuitAt(id), when)).holds;
+      return connection.transact([{ remove: circuitAt(id), when }, { put: eventItem(event) }]);
+    },
+    circuitEvents: async (limit) => {
+      connection.count("circuitEvents");
+      const { items } = await connection.page<EventItem>({ partition: ["pk", CIRCUIT_EVENTS], limit }, undefined);
+      return items.flatMap(({ sk, event }) => {
+        const found = soundEvent(parsed(event));
+        if (found === undefined) connection.damaged(`circuit event ${sk}`);
+        return found ?? [];
+      });
+    },
+    clearCircuitEvents: async (events) => {
+      connection.count("clearCircuitEvents");
+      for (const event of events) await connection.remove(eventAt(event));
     },
   };
 }

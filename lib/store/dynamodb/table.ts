@@ -75,6 +75,7 @@ export const RETIRED = "(retired)";
 export const CLUSTERS = "clusters";
 export const HUBS = "hubs";
 export const CIRCUITS = "circuits";
+export const CIRCUIT_EVENTS = "circuit-events";
 export const TOKENS = "tokens";
 /** Refreshes use the first version's only item. */
 export function dispatchedAt(lane: WheelLane): ItemKey {

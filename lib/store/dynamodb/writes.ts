@@ -17,7 +17,7 @@ import { fromAttributes, toAttributes, type Values } from "./values.ts";
 export type Outcome<T> = { readonly holds: true; readonly item: T } | { readonly holds: false; readonly item?: T };
 
 export type Write =
-  | { readonly put: ItemKey & Values; readonly when: Condition }
+  | { readonly put: ItemKey & Values; readonly when?: Condition }
   | { readonly remove: ItemKey; readonly when: Condition };
 
 /** Item types are not validated here: the table is ours. */

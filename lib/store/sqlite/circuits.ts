@@ -1,6 +1,8 @@
 import type { EpochMs } from "../../clock.ts";
 import type { ErrorCode } from "../../errors.ts";
+import type { DomainEvent } from "../../ports/rows.ts";
 import type { Circuit, CircuitStore, DispatchStore } from "../../ports/store.ts";
+import { parsed, soundEvent } from "../stored.ts";
 import type { Connection } from "./connection.ts";
 
 interface CircuitRecord {
@@ -11,6 +13,11 @@ interface CircuitRecord {
   readonly attempts: number;
   readonly fence: number;
   readonly probe_at: number;
+}
+
+interface EventRecord {
+  readonly id: string;
+  readonly event: string;
 }
 
 /** Earlier versions have another column, which stays empty. */
@@ -29,9 +36,18 @@ export function circuitStore(connection: Connection): CircuitStore {
     UPDATE circuit SET code = :code, message = :message, attempts = :attempts, probe_at = :probeAt
     WHERE id = :id AND fence = :fence`);
   const close = connection.write("DELETE FROM circuit WHERE id = :id AND fence = :fence");
+  const putEvent = connection.write(
+    "INSERT INTO circuit_event (id, at, event) VALUES (:id, :at, :event) ON CONFLICT DO NOTHING",
+  );
+  const events = connection.all<EventRecord>("SELECT id, event FROM circuit_event ORDER BY at, id LIMIT :limit");
+  const clear = connection.write("DELETE FROM circuit_event WHERE id = :id");
+  const isDone = (changed: number, event: DomainEvent | undefined): boolean => {
+    if (changed === 1 && event !== undefined) putEvent({ id: event.id, at: event.at, event: JSON.stringify(event) });
+    return changed === 1;
+  };
   return {
     circuits: () => connection.read("circuits", () => all({}).map(circuitOf)),
-    openCircuit: (circuit) => connection.change("openCircuit", () => open({ ...circuit }) === 1),
+    openCircuit: (circuit, event) => connection.change("openCircuit", () => isDone(open({ ...circuit }), event)),
     claimProbe: ({ id, fence, probeAt }, { now, until }) =>
       connection.change("claimProbe", () => {
         const claimed = claim({ id, fence, probeAt, now, until });
@@ -39,7 +55,18 @@ export function circuitStore(connection: Connection): CircuitStore {
       }),
     keepOpen: ({ id, fence }, { code, message, attempts, probeAt }) =>
       connection.change("keepOpen", () => keep({ id, fence, code, message, attempts, probeAt }) === 1),
-    closeCircuit: ({ id, fence }) => connection.change("closeCircuit", () => close({ id, fence }) === 1),
+    closeCircuit: ({ id, fence }, event) =>
+      connection.change("closeCircuit", () => isDone(close({ id, fence }), event)),
+    circuitEvents: (limit) =>
+      connection.read("circuitEvents", () =>
+        events({ limit }).flatMap(({ id, event }) => {
+          const found = soundEvent(parsed(event));
+          if (found === undefined) connection.damaged(`circuit event ${id}`);
+          return found ?? [];
+        }),
+      ),
+    clearCircuitEvents: (sent) =>
+      connection.change("clearCircuitEvents", () => void sent.map(({ id }) => clear({ id }))),
   };
 }
 

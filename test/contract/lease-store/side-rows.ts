@@ -140,6 +140,30 @@ export function sideRowsContract(open: OpenStore): void {
       assert.equal(await store.closeCircuit(prober ?? assert.fail()), false);
     });
 
+    it("lease-table 16: events of circuits are stored with them, and outlive them until they are cleared", async () => {
+      await using scene = await aScene(open);
+      const { store } = scene;
+      const event = (kind: string, at: number) => ({
+        id: `${CIRCUIT.id}@${START}/${kind}`,
+        kind,
+        at,
+        detail: { n: 1 },
+      });
+      const [opened, closed] = [event("ClusterUnreachable", START), event("ClusterReachable", START + 1_000)];
+      assert.equal(await store.openCircuit(CIRCUIT, opened), true);
+      assert.equal(await store.openCircuit({ ...CIRCUIT, since: START + 1 }, event("Other", START)), false);
+      assert.deepEqual(await store.circuitEvents(10), [opened]);
+      scene.pass(1_000);
+      const prober = await store.claimProbe(CIRCUIT, { now: scene.clock(), until: scene.clock() + 1 });
+      assert.equal(await store.closeCircuit(CIRCUIT, event("Late", START)), false);
+      assert.equal(await store.closeCircuit(prober ?? assert.fail(), closed), true);
+      assert.deepEqual([await store.circuits(), await store.circuitEvents(10)], [[], [opened, closed]]);
+      assert.deepEqual(await store.circuitEvents(1), [opened]);
+      await store.clearCircuitEvents([opened]);
+      await store.clearCircuitEvents([opened]);
+      assert.deepEqual(await store.circuitEvents(10), [closed]);
+    });
+
     it("lease-table 23: references are rows of their own, written when uid or hash differ", async () => {
       await using scene = await aScene(open);
       const { store } = scene;

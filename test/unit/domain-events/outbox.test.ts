@@ -4,6 +4,7 @@ import { outbox, type Unsent } from "../../../lib/domain-events/outbox.ts";
 import { SyncError } from "../../../lib/errors.ts";
 import type { SyncKey } from "../../../lib/keys.ts";
 import type { EventSink } from "../../../lib/ports/domain-events.ts";
+import type { DomainEvent } from "../../../lib/ports/rows.ts";
 import { aKey } from "../../builders.ts";
 import { counting } from "../aws/records.ts";
 
@@ -24,7 +25,9 @@ function opened(send: EventSink["send"]) {
   const line = (event: string, fields: object = {}) => void lines.push(`${event} ${JSON.stringify(fields)}`);
   const log = { debug: line, info: line, warn: line, error: line };
   const clearUnsent = async (_key: SyncKey, ids: readonly string[]) => void cleared.push(...ids);
-  const box = outbox({ sink: { send }, leases: { clearUnsent }, clock: () => NOW, log, metrics });
+  const clearCircuitEvents = async (sent: readonly Pick<DomainEvent, "id">[]) =>
+    void cleared.push(...sent.map(({ id }) => id));
+  const box = outbox({ sink: { send }, leases: { clearUnsent, clearCircuitEvents }, clock: () => NOW, log, metrics });
   return { box, cleared, lines };
 }
 

@@ -6,6 +6,7 @@ import type { SyncKey } from "../../../lib/keys.ts";
 import type { DomainEvent, RowState } from "../../../lib/ports/rows.ts";
 import { EMPTY_STATE } from "../../../lib/ports/rows.ts";
 import type { Circuit, LeaseStore, Settlement, Unsent } from "../../../lib/ports/store.ts";
+import { openSqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
 import { aKey } from "../../builders.ts";
 import { eventsIn, memorySink } from "../../core/world/sink.ts";
 import { counting, QUIET } from "../aws/records.ts";
@@ -22,12 +23,13 @@ const outage = (since: number, id = "cluster:east"): Circuit => ({
 
 interface Given {
   readonly rows?: Readonly<Record<string, readonly DomainEvent[]>>;
-  readonly circuits?: readonly Circuit[];
+  readonly ofCircuits?: readonly DomainEvent[];
   readonly isAlone?: boolean;
 }
 
 /** Rows with events, as both stores keep them. */
-function opened({ rows = {}, circuits = [], isAlone = false }: Given = {}) {
+function opened({ rows = {}, ofCircuits = [], isAlone = false }: Given = {}) {
+  let left = ofCircuits;
   const unsent = new Map<SyncKey, readonly DomainEvent[]>(
     Object.entries(rows).map(([name, events]) => [aKey(name), events]),
   );
@@ -44,7 +46,10 @@ function opened({ rows = {}, circuits = [], isAlone = false }: Given = {}) {
       if (left.length === 0) unsent.delete(key);
       else unsent.set(key, left);
     },
-    circuits: async () => circuits,
+    circuitEvents: async (limit: number) => left.slice(0, limit),
+    async clearCircuitEvents(sent: readonly DomainEvent[]) {
+      left = left.filter((one) => !sent.includes(one));
+    },
     settle: async (_lease: unknown, settlement: Settlement) => {
       settled.push(settlement);
       return "settled" as const;
@@ -53,8 +58,9 @@ function opened({ rows = {}, circuits = [], isAlone = false }: Given = {}) {
   const sink = memorySink();
   const metrics = counting();
   const of = () => domainEvents({ sink, leases: store, clock: () => NOW, log: QUIET, metrics, isAlone });
-  const left = () => [...unsent.values()].flat().map(({ id }) => id);
-  return { events: of(), another: of, store, sink, metrics, left, settled, reads: () => reads };
+  const ofRows = () => [...unsent.values()].flat().map(({ id }) => id);
+  const others = { ofCircuits: () => left, settled, reads: () => reads };
+  return { events: of(), store, sink, metrics, left: ofRows, ...others };
 }
 
 describe("the sweep of domain events", () => {
@@ -135,39 +141,75 @@ describe("the sweep of domain events", () => {
     assert.deepEqual(lines, ["domain-events-not-swept"]);
   });
 
-  it("sends an outage again that goes on: one that opened since the last sweep, and whose event is not known to be sent", async () => {
-    for (const [since, id, isSent] of [
-      [NOW - MINUTE_MS, "cluster:east", false],
-      [NOW - MINUTE_MS - 1, "cluster:east", true],
-      [NOW - 12 * MINUTE_MS, "cluster:east", true],
-      [NOW - 12 * MINUTE_MS - 1, "cluster:east", false],
-      [NOW - 5 * MINUTE_MS, "vault:https://vault.test", false],
-    ] as const) {
-      const { events, another, sink } = opened({ circuits: [outage(since, id)] });
-      await events.sweep(SOON());
-      await events.sweep(SOON());
-      assert.equal(sink.events.length, isSent ? 1 : 0, `${NOW - since} ${id}`);
-      await another().sweep(SOON());
-      assert.equal(new Set(sink.events.map((one) => one.id)).size, isSent ? 1 : 0);
-    }
-  });
-});
-
-describe("the sweep of a process that is alone", () => {
-  it("sends an outage of the last day once the receiver is back, however long it was away", async () => {
-    for (const [since, times] of [
-      [NOW - 5 * HOUR_MS, 1],
-      [NOW - DAY_MS, 1],
-      [NOW - DAY_MS - 1, 0],
-    ] as const) {
-      const { events, sink } = opened({ circuits: [outage(since)], isAlone: true });
+  for (const [at, isAlone, expected] of [
+    [NOW - MINUTE_MS, false, "left"],
+    [NOW - MINUTE_MS, true, "sent"],
+    [NOW - MINUTE_MS - 1, false, "sent"],
+    [NOW - 6 * HOUR_MS, false, "sent"],
+    [NOW - 6 * HOUR_MS - 1, false, "dropped"],
+  ] as const)
+    it(`of a circuit's event of ${(NOW - at) / 1_000} s ago${isAlone ? " in a process that is alone" : ""}: ${expected}`, async () => {
+      const { events, sink, ofCircuits, metrics } = opened({ ofCircuits: [event("lost", at)], isAlone });
       sink.refuse(() => true);
       await events.sweep(SOON());
+      assert.equal(ofCircuits().length, expected === "dropped" ? 0 : 1);
       sink.refuse(() => false);
       await events.sweep(SOON());
       await events.sweep(SOON());
-      assert.equal(sink.events.length, times, `${NOW - since}`);
-    }
+      const dropped = metrics.counts.keyferry_domain_events_dropped_total ?? 0;
+      assert.deepEqual(
+        { sent: 0, left: 0, dropped: 0, [expected]: 1 },
+        { sent: sink.events.length, left: ofCircuits().length, dropped },
+      );
+    });
+
+  it("reads the events of circuits on until there are no more, and ends when the sink refuses some", async () => {
+    const many = Array.from({ length: 250 }, (_, n) => event(`e${n}`));
+    const all = opened({ ofCircuits: many });
+    await all.events.sweep(SOON());
+    assert.deepEqual([all.sink.events.length, all.ofCircuits()], [250, []]);
+    const some = opened({ ofCircuits: many });
+    some.sink.refuse(({ id }) => id === "e7");
+    await some.events.sweep(SOON());
+    assert.equal(some.ofCircuits().length, 151);
+  });
+});
+
+describe("an outage of a cluster", () => {
+  for (const isAway of [false, true])
+    it(`has its events stored with the circuit, and cleared once they are sent${isAway ? " by a later sweep" : ""}`, async () => {
+      await using store = openSqliteStore({ path: ":memory:" });
+      const { sink, metrics } = opened();
+      let now = NOW;
+      const events = domainEvents({ sink, leases: store, clock: () => now, log: QUIET, metrics });
+      const seen = events.seeing(store);
+      sink.refuse(() => isAway);
+      const circuit = outage(NOW);
+      assert.deepEqual([await seen.openCircuit(circuit), await seen.openCircuit(circuit)], [true, false]);
+      const claimed = (await store.claimProbe(circuit, { now, until: now + 1 })) ?? assert.fail();
+      now += 20 * MINUTE_MS;
+      const closed = [await seen.closeCircuit(claimed), await seen.closeCircuit(claimed)];
+      assert.deepEqual(closed, [true, false]);
+      await events.flushed(SOON());
+      if (isAway) {
+        assert.deepEqual((await store.circuitEvents(10)).length, 2);
+        sink.refuse(() => false);
+        now += 5 * HOUR_MS;
+        await domainEvents({ sink, leases: store, clock: () => now, log: QUIET, metrics }).sweep(SOON());
+      }
+      assert.deepEqual(eventsIn(sink), ["ClusterUnreachable KUBE_UNREACHABLE", "ClusterReachable"]);
+      assert.deepEqual(await store.circuitEvents(10), []);
+    });
+
+  it("stores nothing without a sink, nor when it is one of a Vault", async () => {
+    await using store = openSqliteStore({ path: ":memory:" });
+    const { sink, metrics } = opened();
+    const deps = { leases: store, clock: () => NOW, log: QUIET, metrics };
+    await domainEvents(deps).seeing(store).openCircuit(outage(NOW));
+    await domainEvents({ ...deps, sink })
+      .seeing(store)
+      .openCircuit(outage(NOW, "vault:https://vault.test"));
+    assert.deepEqual(await store.circuitEvents(10), []);
   });
 });
 
