@@ -7,9 +7,11 @@ import { workRecord } from "../lib/aws/work-record.ts";
 import { systemSleep } from "../lib/clock.ts";
 import { keysWithIssues } from "../lib/issues/rows-with-issues.ts";
 import { KINDS } from "../lib/kinds/registry.ts";
+import { warnOfOneVault } from "../lib/nudging/same-vault.ts";
 import type { Lane } from "../lib/ports/rows.ts";
 import { type Reconciler, reconciler } from "../lib/reconcile/reconcile.ts";
 import { goTemplates } from "../lib/templates/template-engine.ts";
+import { notedCalls } from "../lib/vault/own-calls.ts";
 import { tokenSeals } from "../lib/vault/token-seals.ts";
 import { vaultApi } from "../lib/vault/vault-api.ts";
 import { baseOf } from "./wiring/base.ts";
@@ -25,7 +27,8 @@ const templates = goTemplates();
 const ssm = new SSMClient({ requestHandler: REQUESTS });
 const cache = tokenCacheOf(base);
 const { credentials, reachOf, budgetOf } = clusters;
-const vault = vaultApi({ clock, credentials, log, metrics, cache, reachOf, budgetOf });
+const own = notedCalls(leases.ownCalls(clock));
+const vault = vaultApi({ clock, credentials, log, metrics, cache, reachOf, budgetOf, own });
 
 let ready: Promise<Reconciler> | undefined;
 
@@ -64,10 +67,15 @@ async function started(): Promise<Reconciler> {
   }
 }
 
-/** With each sweep of all tokens, a count of the syncs that have something in Vault: a read of indexes alone. */
-const handle: Reconciler["handle"] = async (message, ...more) => {
-  const report = await (await started()).handle(message, ...more);
+/**
+ * With each sweep of all tokens, a count of the syncs that have something in Vault, a read of indexes alone, and a
+ * warning of names in fleet.yaml that lead to one Vault.
+ */
+const handle: Reconciler["handle"] = async (message, signal, ...more) => {
+  const { handle: work, ca } = await started();
+  const report = await work(message, signal, ...more);
   if (message.kind !== "token-sweep" || message.cluster !== undefined) return report;
+  await warnOfOneVault({ vault, log }, ca, base.fleet.known()?.current().vaults ?? [], signal);
   const keys = await keysWithIssues(leases);
   if (keys.length > 0) metrics.count("keyferry_syncs_with_issues", {}, keys.length);
   return report;

@@ -16,11 +16,13 @@ import { type Hearing, hearing } from "./silence.ts";
 /** What vault-audit works with. Clients of S3, SSM and Secrets Manager are loaded for the first event that needs them. */
 export function auditParts(base: Base, isLocal: boolean): AuditDeps & PostDeps & Pick<Hearing, "note"> {
   const { config, sqs, clock, leases, queue, log, metrics, fleet } = base;
+  const readLine = lineReader();
+  const notes = leases.ownCalls(clock);
   const opened = new Map<string, Inlet>();
   const accepted = new Map<string, Accepted>();
   const inletOf = (vault: string) =>
     among(opened, vault, () =>
-      createInlet({ leases, queue, clock, log, metrics, readLine: lineReader(), sleep: systemSleep }, vault),
+      createInlet({ leases, queue, clock, log, metrics, readLine, isOwn: notes.isNoted, sleep: systemSleep }, vault),
     );
   const vaults = () => fleet.live().current().vaults;
   const heard = hearing(leases.heard, vaults, clock);

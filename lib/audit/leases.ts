@@ -35,3 +35,8 @@ function isOfLogin(path: string): boolean {
 export function revokedLease({ path }: Pick<AuditLine, "path">): string | undefined {
   return /^sys\/(?:leases\/)?revoke\/(.+)$/s.exec(path)?.[1];
 }
+
+/** A revocation, of a lease or a certificate, by the body. */
+export function hidesWhat({ path, mount }: Pick<AuditLine, "path" | "mount">): boolean {
+  return /^sys\/(?:leases\/)?revoke$/.test(path) || (mount?.type === "pki" && mount.below === "revoke");
+}

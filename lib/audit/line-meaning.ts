@@ -2,12 +2,18 @@ import type { EpochMs } from "../clock.ts";
 import type { OwnCalls } from "../ports/own-calls.ts";
 import type { Effect } from "./effect.ts";
 import { effectsOf } from "./effects.ts";
-import { revokedLease } from "./leases.ts";
+import { hidesWhat, revokedLease } from "./leases.ts";
 import { type AuditLine, auditLine } from "./line.ts";
 
 /** What an audit line means. `none`: nothing for any sync. `bad`: it is no audit line. `at`: when Vault wrote it. */
 export type LineMeaning =
-  | { readonly kind: "effects"; readonly effects: readonly Effect[]; readonly at?: EpochMs }
+  | {
+      readonly kind: "effects";
+      readonly effects: readonly Effect[];
+      readonly at?: EpochMs;
+      /** A revocation that hides what it revokes: by this id it may be known as keyferry's own. */
+      readonly id?: string;
+    }
   | { readonly kind: "none" }
   | { readonly kind: "bad" };
 
@@ -20,8 +26,10 @@ export function lineReader(own?: Pick<OwnCalls, "has">): (text: string) => LineM
     const line = auditLine(text);
     if (typeof line === "string") return line === "bad" ? BAD : NONE;
     const effects = effectsOf(line);
-    if (effects.length === 0 || own?.has({ requestId: line.id, leaseId: revokedLease(line) })) return NONE;
-    return { kind: "effects", effects, ...timeOf(line) };
+    if (effects.length === 0) return NONE;
+    if (own?.has({ requestId: line.id, leaseId: revokedLease(line), mark: line.mark })) return NONE;
+    const id = hidesWhat(line) ? { id: line.mark ?? line.id } : {};
+    return { kind: "effects", effects, ...timeOf(line), ...id };
   };
 }
 

@@ -1,4 +1,5 @@
 import { trimSlashes } from "../declarations/identity.ts";
+import { MARK } from "../ports/own-calls.ts";
 import { asObject } from "../util/canonical.ts";
 import type { JsonObject } from "../util/json.ts";
 import { parsedObject, textOf, versionOf } from "./parsed.ts";
@@ -36,6 +37,8 @@ export interface AuditLine {
   readonly mount?: LineMount;
   /** Writes of kv-v2. */
   readonly version?: number;
+  /** A member of the body that marks a call of keyferry's own. */
+  readonly mark?: string;
 }
 
 /**
@@ -88,7 +91,14 @@ export function readLine(text: string): AuditLine | NoChange {
     ...{ id, time: textOf(line, "time"), change, ...place, namespaceId: textOf(namespace, "id") },
     ...(mount && { mount }),
     ...(version !== undefined && { version }),
+    ...markOf(request),
   };
+}
+
+/** Servers hash the values of a body, and show the names of its members. */
+function markOf({ data }: JsonObject): Pick<AuditLine, "mark"> {
+  const mark = Object.keys(asObject(data) ?? {}).find((name) => MARK.test(name));
+  return mark === undefined ? {} : { mark };
 }
 
 function isFailed({ error }: JsonObject): boolean {

@@ -1,5 +1,4 @@
 import { isDeepStrictEqual } from "node:util";
-import { described } from "../described.ts";
 import type { ReadLine } from "../nudging/deps.ts";
 import { doubtsOf } from "../nudging/doubts.ts";
 import { createInlet } from "../nudging/inlet.ts";
@@ -38,9 +37,7 @@ export function vaultEvents(
       const now = vaults() ?? [];
       if (isDeepStrictEqual(now, checked)) return;
       checked = now;
-      await warnOfOneVault(deps, ca, now, signal).catch((error: unknown) =>
-        deps.log.error("vault-names-check-crashed", described(error)),
-      );
+      await warnOfOneVault(deps, ca, now, signal);
     },
   };
 }

@@ -15,4 +15,6 @@ export interface InletDeps extends NudgingDeps, Pick<ReconcileDeps, "sleep"> {
    * has none.
    */
   readonly doubtTokens?: (vault: string, mount: string | undefined) => void;
+  /** Whether a revocation is keyferry's own, by its id. Missing: `readLine` knows that. */
+  readonly isOwn?: (id: string) => Promise<boolean>;
 }

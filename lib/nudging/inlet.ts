@@ -16,6 +16,8 @@ const WINDOW_MS = 100;
 const MOST_EFFECTS = 20_000;
 /** Lines that are parsed before others get their turn. */
 const LINES_AT_ONCE = 500;
+/** Revocations of one call that are compared with keyferry's own. */
+const MOST_CHECKED = 200;
 /** Pauses between nudges of rows that a Vault denied something: they double up to that of their own checks. */
 const DENIED_GAP_MS = 10 * SECOND_MS;
 const MOST_DENIED_GAP_MS = 4 * MINUTE_MS;
@@ -40,7 +42,7 @@ export function createInlet(deps: InletDeps, vault: string): Inlet {
       let own: Told[] = [];
       // At once: what another caller's run takes and fails to carry out, only that caller would send again.
       const pass = async (): Promise<void> => {
-        for (const { effect, at } of own) pending.add(effect, at);
+        for (const { effect, at } of await withoutOwn(deps, own)) pending.add(effect, at);
         own = [];
         nudged += await flush();
       };
@@ -65,6 +67,17 @@ export function createInlet(deps: InletDeps, vault: string): Inlet {
 interface Told {
   readonly effect: Effect;
   readonly at: EpochMs;
+  /** Of a revocation that may be keyferry's own. */
+  readonly id?: string;
+}
+
+/** Leaves keyferry's own revocations out. Of very many at once it takes the last for those of others. */
+async function withoutOwn({ isOwn }: InletDeps, told: readonly Told[]): Promise<readonly Told[]> {
+  const ids = [...new Set(told.map(({ id }) => id))].filter((id) => id !== undefined).slice(0, MOST_CHECKED);
+  if (isOwn === undefined || ids.length === 0) return told;
+  const found = await parallel(ids, async (id) => ((await isOwn(id)) ? [id] : []));
+  const own = new Set(found.flat());
+  return told.filter(({ id }) => id === undefined || !own.has(id));
 }
 
 /** Adds what the line means. */
@@ -72,7 +85,8 @@ function collect({ readLine, clock }: InletDeps, own: Told[], line: string): Lin
   const read = readLine(line);
   if (read.kind !== "effects") return read.kind;
   const now = clock();
-  for (const effect of read.effects) own.push({ effect, at: Math.min(now, read.at ?? now) });
+  const more = read.id === undefined ? {} : { id: read.id };
+  for (const effect of read.effects) own.push({ effect, at: Math.min(now, read.at ?? now), ...more });
   return "effect";
 }
 

@@ -1,4 +1,5 @@
 import { SECOND_MS } from "../clock.ts";
+import { described } from "../described.ts";
 import { SyncError } from "../errors.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { FleetVault } from "../ports/fleet-vault.ts";
@@ -40,7 +41,7 @@ async function idOf(
   }
 }
 
-/** Warns in the log of names that lead to one Vault. */
+/** Warns in the log of names that lead to one Vault. Never fails. */
 export async function warnOfOneVault(
   { vault, log }: Pick<ReconcileDeps, "vault" | "log">,
   ca: CaCache,
@@ -48,9 +49,13 @@ export async function warnOfOneVault(
   signal: AbortSignal,
 ): Promise<void> {
   const clusterIdOf = async (target: VaultTarget) => vault.clusterId(await ca.resolve(target, signal), signal);
-  for (const names of await namesOfOneVault(vaults, clusterIdOf)) {
-    const remedy =
-      "give it one name under vaults in fleet.yaml, with all its addresses: events find syncs by that name";
-    log.warn("vault-named-twice", { vaults: names, remedy });
+  try {
+    for (const names of await namesOfOneVault(vaults, clusterIdOf)) {
+      const remedy =
+        "give it one name under vaults in fleet.yaml, with all its addresses: events find syncs by that name";
+      log.warn("vault-named-twice", { vaults: names, remedy });
+    }
+  } catch (error) {
+    log.error("vault-names-check-crashed", described(error));
   }
 }

@@ -33,9 +33,9 @@ export interface IssuesDeps extends TokensDeps {
 /** Requests that make Vault issue something, each with the token that it is given. */
 export function issueApi(deps: IssuesDeps): IssueApi {
   const { client, metrics, own } = deps;
-  const revokeNoted: typeof revokeLease = (holder, leaseId, signal) => {
+  const revokeNoted = (holder: Holder, leaseId: string, signal: AbortSignal) => {
     own.revokes(leaseId);
-    return revokeLease(holder, leaseId, signal);
+    return revokeLease(holder, leaseId, signal, own.mark);
   };
   return {
     async login(identity, signal) {
@@ -62,7 +62,7 @@ export function issueApi(deps: IssuesDeps): IssueApi {
         const answer = await askShared(deps, { identity, by }, question, signal);
         const data = issuedData(askedOf(identity.target, question), answer);
         // A POST that may be repeated revokes.
-        if (repeatable && request.method === "POST") own.asked(data.requestId);
+        if (repeatable && request.method === "POST") await own.asked(data.requestId);
         return data;
       };
       // A request that may be repeated issues nothing.

@@ -48,6 +48,8 @@ export interface VaultApiOptions {
   readonly eventPingMs?: number;
   /** Where tokens are stored for later processes. Missing: each process logs in by itself. */
   readonly cache?: TokenCacheOptions;
+  /** Where own revocations are noted; default: in memory. */
+  readonly own?: OwnCalls;
 }
 
 export interface OpenVaultApi extends VaultApi {
@@ -88,7 +90,7 @@ export function vaultApi(options: VaultApiOptions): OpenVaultApi {
   const prober = openClient({ clock, maxConnectionsPerVault: MAX_PROBES, reachOf });
   const deps = { client, credentials, clock, log, metrics, google, cache, reachOf };
   const ownTokens = tokens(deps);
-  const own = ownCalls();
+  const own = options.own ?? ownCalls();
   return {
     read: (read, signal) =>
       counted(

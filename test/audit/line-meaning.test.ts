@@ -13,7 +13,7 @@ for (const flavor of FLAVORS) {
   const lines = new Map(recorded(flavor).map(({ kind, lines }) => [kind, lines]));
   const response = (kind: string): string => lines.get(kind)?.find((line) => /"type":"response"/.test(line)) ?? "";
   const request = (kind: string) => (JSON.parse(response(kind)) as { request: { id: string; path: string } }).request;
-  const revoked = (note: (own: OwnCalls) => void, kind: string) => {
+  const revoked = (note: (own: OwnCalls) => unknown, kind: string) => {
     const own = ownCalls();
     note(own);
     return lineReader(own)(response(kind));
@@ -56,6 +56,21 @@ for (const flavor of FLAVORS) {
         NONE,
       );
       assert.equal(revoked((own) => own.asked(request(byPath).id), bySerial).kind, "effects");
+    });
+
+    it("of a revocation by the body has the id by which it may be our own: a mark, else that of the request", async () => {
+      const own = ownCalls();
+      const mark = await own.mark();
+      for (const kind of ["leases: revoke by the body", "pki: revoke a certificate"]) {
+        const marked = response(kind).replace('"data":{', `"data":{"${mark}":true,`);
+        assert.notEqual(marked, response(kind));
+        const [plain, withMark] = [lineReader()(response(kind)), lineReader()(marked)];
+        assert.ok(plain.kind === "effects" && withMark.kind === "effects");
+        assert.deepEqual([plain.id, withMark.id], [request(kind).id, mark]);
+        assert.deepEqual([lineReader(own)(marked), lineReader(own)(response(kind)).kind], [NONE, "effects"]);
+      }
+      const byPath = lineReader()(response("leases: revoke by the path"));
+      assert.ok(byPath.kind === "effects" && byPath.id === undefined);
     });
   });
 }

@@ -312,7 +312,16 @@ export function issueApiContract(name: string, scene: () => IssueScene): void {
       it("is by the lease's id where a policy allows that", async () => {
         await vault.writePolicy("asker", 'path "sys/capabilities-self" { capabilities = ["update"] }');
         await vault.writePolicy("body-revoker", REVOKES_IN_BODY);
-        for (const revoker of ["revoker", "body-revoker"]) {
+        await vault.writePolicy(
+          "strict-revoker",
+          'path "sys/leases/revoke" {\n capabilities = ["update"]\n allowed_parameters = { "lease_id" = [] }\n}',
+        );
+        for (const [revoker, times] of [
+          ["revoker", 0],
+          ["body-revoker", 2],
+          // It refuses the mark first.
+          ["strict-revoker", 4],
+        ] as const) {
           const settings = { token_no_default_policy: true, token_policies: ["issuer", revoker, "asker"] };
           const { way, own, issued } = await anIssue(aRole(), identityWith(settings));
           const { id } = leaseOf(issued);
@@ -323,7 +332,7 @@ export function issueApiContract(name: string, scene: () => IssueScene): void {
             }
           });
           assert.equal(counted(`update sys/leases/revoke/${id}`), 2, "the audit log names the lease");
-          assert.equal(counted("update sys/leases/revoke"), revoker === "revoker" ? 0 : 2);
+          assert.equal(counted("update sys/leases/revoke"), times);
           await untilGone(issued);
         }
       });

@@ -1,4 +1,5 @@
-import type { Random } from "../../clock.ts";
+import type { Clock, Random } from "../../clock.ts";
+import type { OwnCallNotes } from "../../ports/own-calls.ts";
 import type { LeaseStore } from "../../ports/store.ts";
 import type { TokenStore } from "../../ports/tokens.ts";
 import type { OnDamage } from "../damage.ts";
@@ -15,6 +16,7 @@ import { hubStore } from "./hubs.ts";
 import { indexes } from "./indexes.ts";
 import { leases } from "./leases.ts";
 import { nudging } from "./nudges.ts";
+import { ownCallNotes } from "./own-calls.ts";
 import { periods } from "./periods.ts";
 import { syncQueries } from "./queries.ts";
 import { targetStore } from "./targets.ts";
@@ -41,6 +43,8 @@ export interface DynamoStore extends LeaseStore {
   readonly posts: AcceptedPosts;
   /** In the same table. */
   readonly heard: HeardTimes;
+  /** In the same table. */
+  readonly ownCalls: (clock: Clock) => OwnCallNotes;
 }
 
 /**
@@ -69,6 +73,7 @@ export function dynamoLeaseStore(options: DynamoStoreOptions): DynamoStore {
     tokens: tokenStore(connection),
     posts: acceptedPosts(connection),
     heard: heardTimes(connection),
+    ownCalls: (clock) => ownCallNotes(connection, clock),
     counts: connection.counts,
   };
 }

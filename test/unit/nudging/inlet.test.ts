@@ -41,3 +41,36 @@ it("a run that fails for one caller loses nothing of another one, whose lines ar
   await long;
   assert.deepEqual(asked.toSorted(), ["kv/first", "kv/last"]);
 });
+
+it("revocations that another process noted as keyferry's own have no effect; of too many at once the last have one", async () => {
+  await using store = openSqliteStore({ path: ":memory:" });
+  const sent: string[] = [];
+  let asked = 0;
+  const inlet = createInlet(
+    {
+      leases: store,
+      queue: { send: async (messages) => void sent.push(...messages.map(({ kind }) => kind)) },
+      clock: () => START,
+      log: QUIET,
+      metrics: { count: () => undefined, observe: () => undefined },
+      readLine: (id) => ({ kind: "effects", effects: [{ kind: "sweep", lease: true }], id }),
+      isOwn: async (id) => {
+        asked++;
+        return id.startsWith("own");
+      },
+      sleep: async () => undefined,
+    },
+    "main",
+  );
+  const { signal } = new AbortController();
+  const taken = async (...ids: readonly string[]) => {
+    const before = sent.length;
+    await inlet.take(ids, signal);
+    return sent.length - before;
+  };
+  assert.deepEqual([await taken("own-1", "own-2", "own-1"), asked], [0, 2]);
+  assert.equal(await taken("own-1", "other"), 1);
+  asked = 0;
+  assert.equal(await taken(...Array.from({ length: 300 }, (_, at) => `own-${at}`)), 1);
+  assert.equal(asked, 200);
+});
