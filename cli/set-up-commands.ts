@@ -58,6 +58,7 @@ export function setUpCommands(cli: Command, exitWith: (code: number) => void): v
     .option("--kv1 <mount/path...>", "kv-v1 paths that logins may read", [])
     .option("--dynamic <mount/path...>", "paths of dynamic secrets that logins may ask for", [])
     .option("--pki <mount/role...>", "PKI roles that logins may get certificates of", [])
+    .option("--instant-updates", "logins may subscribe to events of these kv paths, for Vault Enterprise")
     .addHelpText("after", BOOTSTRAP_HELP)
     .action(async (cluster: string, flags: BootstrapCommandFlags) => exitWith(await bootstrapCommand(cluster, flags)));
 }

@@ -17,6 +17,7 @@ export interface BootstrapFlags {
   readonly kv1: readonly string[];
   readonly dynamic: readonly string[];
   readonly pki: readonly string[];
+  readonly instantUpdates?: boolean;
 }
 
 /** What one cluster needs, with all names decided: the printers only write it down. */
@@ -63,6 +64,8 @@ export interface PolicyUse {
   readonly kind: "kv-v2" | "kv-v1" | "dynamic" | "pki";
   readonly mount: string;
   readonly path: string;
+  /** Events of Vault Enterprise for it. */
+  readonly instant?: boolean;
 }
 
 export const NAMESPACE_IN_PATH = "{namespace}";
@@ -139,13 +142,15 @@ function accountOf(text: string, problems: string[]): ClusterNeeds["account"] {
 }
 
 function usesOf(flags: BootstrapFlags, problems: string[]): readonly PolicyUse[] {
-  const { kv, kv1, dynamic, pki } = flags;
+  const { kv, kv1, dynamic, pki, instantUpdates = false } = flags;
   const hasNone = [kv, kv1, dynamic, pki].every((list) => list.length === 0);
   const parse = (option: string, kind: PolicyUse["kind"], texts: readonly string[]): readonly PolicyUse[] =>
     texts.map((text) => useOf(option, kind, text, problems));
+  const instant = (uses: readonly PolicyUse[]): readonly PolicyUse[] =>
+    instantUpdates ? uses.map((use) => ({ ...use, instant: true })) : uses;
   return [
-    ...parse("--kv", "kv-v2", hasNone ? [DEFAULT_KV] : kv),
-    ...parse("--kv1", "kv-v1", kv1),
+    ...instant(parse("--kv", "kv-v2", hasNone ? [DEFAULT_KV] : kv)),
+    ...instant(parse("--kv1", "kv-v1", kv1)),
     ...parse("--dynamic", "dynamic", dynamic),
     ...parse("--pki", "pki", pki),
   ];

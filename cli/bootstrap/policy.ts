@@ -20,11 +20,11 @@ export function hasTemplates(uses: readonly PolicyUse[]): boolean {
 }
 
 /** A dynamic path may be asked for with and without parameters. */
-function vaultUses({ kind, mount, path }: PolicyUse): readonly VaultUse[] {
+function vaultUses({ kind, mount, path, instant = false }: PolicyUse): readonly VaultUse[] {
   switch (kind) {
     case "kv-v1":
     case "kv-v2":
-      return [{ kind, mount, path }];
+      return [{ kind, mount, path, instant }];
     case "dynamic":
       return [false, true].map((sends) => ({ kind, mount, path, sends }));
     case "pki":

@@ -90,6 +90,10 @@ export const FINDINGS = {
   VAULT_ANSWER_INVALID: { severity: "error", why: "Something answers there, but not as a Vault." },
   VAULT_LOGIN_REFUSED: { severity: "error", why: "Without a login none of these syncs can read its secret." },
   VAULT_MOUNT_MISSING: { severity: "error", why: "Without a login none of these syncs can read its secret." },
+  EVENTS_RIGHT_MISSING: {
+    severity: "warning",
+    why: "Vault refuses the subscription of instantUpdates: changes are found by refreshes.",
+  },
   VAULT_RIGHT_MISSING: { severity: "error", why: "Vault refuses what these declarations ask for." },
   CHECK_FAILED: { severity: "warning", why: "This check did not finish: the others are complete." },
   ENGINE_STOPPED: { severity: "error", why: "Nothing is refreshed while no tick runs." },

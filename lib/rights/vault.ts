@@ -4,13 +4,25 @@ import { commentLines } from "./comment-lines.ts";
 
 /** The Vault policy rules that logins need, for what resources declare or for given paths. */
 
+/** `list` and `subscribe`: for events of Vault Enterprise. */
+export type VaultCapability = "read" | "update" | "list" | "subscribe";
+
+/** The events that keyferry subscribes to for `instantUpdates`. */
+const EVENT_TYPES = "kv*";
+const SUBSCRIBE = `sys/events/subscribe/${EVENT_TYPES}`;
+
+/** Whether a right is for events alone: without it a sync is only slower. */
+export function isForEvents(path: string, capability: VaultCapability): boolean {
+  return capability === "list" || capability === "subscribe" || path.endsWith(SUBSCRIBE);
+}
+
 /** A rule of a Vault policy. */
 export interface VaultRight {
   /** The Vault namespace of the path, when it is not the login's own. */
   readonly namespace?: string;
   /** The path in Vault's API, such as `kv/data/shop/*`. */
   readonly path: string;
-  readonly capabilities: readonly ("read" | "update")[];
+  readonly capabilities: readonly VaultCapability[];
   readonly reason: string;
   /** Whether Vault's policy `default` has it: only roles with token_no_default_policy need it in their own. */
   readonly inDefault: boolean;
@@ -18,7 +30,14 @@ export interface VaultRight {
 
 /** What is read or asked for at a path. A path of kv may end in a star. */
 export type VaultUse =
-  | { readonly kind: "kv-v1" | "kv-v2"; readonly mount: string; readonly path: string; readonly namespace?: string }
+  | {
+      readonly kind: "kv-v1" | "kv-v2";
+      readonly mount: string;
+      readonly path: string;
+      /** It asks for events of Vault Enterprise. */
+      readonly instant?: boolean;
+      readonly namespace?: string;
+    }
   | {
       readonly kind: "dynamic";
       readonly mount: string;
@@ -62,7 +81,10 @@ export function useOf(
   const at = { mount: trimSlashes(mount), ...(namespace ? { namespace: trimSlashes(namespace) } : {}) };
   switch (declared.kind) {
     case "VaultStaticSecret":
-      return { ...at, kind: declared.spec.type, path: trimSlashes(declared.spec.path) };
+      return {
+        ...{ ...at, kind: declared.spec.type, path: trimSlashes(declared.spec.path) },
+        ...(declared.spec.syncConfig?.instantUpdates ? { instant: true } : {}),
+      };
     case "VaultDynamicSecret": {
       const { path, params = {}, requestHTTPMethod = "GET" } = declared.spec;
       const sends = Object.keys(params).length > 0 || requestHTTPMethod !== "GET";
@@ -95,7 +117,8 @@ export function policyHcl(
   const rules = rights.map(
     ({ namespace, path, capabilities, reason }) =>
       `${commentLines(reason).join("\n")}\npath ${JSON.stringify(namespace ? `${namespace}/${path}` : path)} {\n` +
-      `  capabilities = [${capabilities.map((one) => JSON.stringify(one)).join(", ")}]\n}\n`,
+      `  capabilities = [${capabilities.map((one) => JSON.stringify(one)).join(", ")}]\n` +
+      `${capabilities.includes("subscribe") ? `  subscribe_event_types = ["${EVENT_TYPES}"]\n` : ""}}\n`,
   );
   return rules.join("\n");
 }
@@ -110,9 +133,12 @@ function pathsOf(use: VaultUse): readonly VaultRight[] {
   });
   switch (use.kind) {
     case "kv-v1":
-      return [right(use.path, "read", "Static secrets of version 1 of the kv engine.")];
+      return withEvents(use, right(use.path, "read", "Static secrets of version 1 of the kv engine."));
     case "kv-v2":
-      return [right(`data/${use.path}`, "read", "Static secrets: version 2 of the kv engine has data/ in its paths.")];
+      return withEvents(
+        use,
+        right(`data/${use.path}`, "read", "Static secrets: version 2 of the kv engine has data/ in its paths."),
+      );
     case "dynamic":
       return use.sends
         ? [right(use.path, "update", "Dynamic secrets. update: the request has parameters, or is a POST.")]
@@ -133,6 +159,17 @@ function pathsOf(use: VaultUse): readonly VaultRight[] {
           : []),
       ];
   }
+}
+
+function withEvents({ instant = false }: { readonly instant?: boolean }, read: VaultRight): readonly VaultRight[] {
+  if (!instant) return [read];
+  return [
+    { ...read, capabilities: [...read.capabilities, "list", "subscribe"] },
+    {
+      ...{ path: SUBSCRIBE, capabilities: ["read"], inDefault: false },
+      reason: "syncConfig.instantUpdates: events of Vault Enterprise.",
+    },
+  ];
 }
 
 function inNamespace(right: VaultRight, namespace: string | undefined, own: string): VaultRight {

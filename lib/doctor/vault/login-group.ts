@@ -1,6 +1,7 @@
 import { SyncError } from "../../errors.ts";
 import { partsOf, type SyncKey } from "../../keys.ts";
 import type { VaultIdentity } from "../../ports/vault.ts";
+import { isForEvents } from "../../rights/vault.ts";
 import { type DeclaredSync, shortName } from "../declared-work.ts";
 import { neededOf, type VaultRight } from "./needed.ts";
 
@@ -9,6 +10,8 @@ export interface LoginGroup {
   readonly identity: VaultIdentity;
   readonly keys: readonly SyncKey[];
   readonly rights: readonly VaultRight[];
+  /** What `instantUpdates` needs besides. */
+  readonly events: readonly VaultRight[];
 }
 
 /** Logins that differ; syncs of one namespace mostly share one. */
@@ -21,11 +24,16 @@ export function loginsOf(syncs: readonly DeclaredSync[]): readonly LoginGroup[] 
   return [...Map.groupBy(asking, ({ identity }) => identity.id).values()].flatMap((group) => {
     const [first] = group;
     if (first === undefined) return [];
-    const rights = group.flatMap(({ sync, identity }) => neededOf(sync, identity));
+    const all = group.flatMap(({ sync, identity }) => neededOf(sync, identity));
+    const distinct = [...new Map(all.map((right) => [`${right.path} ${right.capability}`, right])).values()];
+    const [events, rights] = [true, false].map((isEvent) =>
+      distinct.filter(({ path, capability }) => isForEvents(path, capability) === isEvent),
+    );
     return {
       identity: first.identity,
       keys: group.map(({ sync }) => sync.key),
-      rights: [...new Map(rights.map((right) => [`${right.path} ${right.capability}`, right])).values()],
+      rights: rights ?? [],
+      events: events ?? [],
     };
   });
 }

@@ -6,34 +6,64 @@ import { type Finding, finding } from "../finding.ts";
 import { advice, commands, manifest, some, word } from "../remedies.ts";
 import { type LoginGroup, loginName } from "./login-group.ts";
 import type { VaultRight } from "./needed.ts";
-import { grantRights, hcl, isPlain, loginRefusal } from "./vault-remedies.ts";
+import { grantEvents, grantRights, hcl, isPlain, loginRefusal } from "./vault-remedies.ts";
 
-/** Logs in, asks what the token may do, and revokes it. `identity` has the CA of its Vault. */
+/**
+ * Logs in, asks what the token may do, and revokes it. `identity` has the CA of its Vault. `hasEvents`: it is Vault
+ * Enterprise.
+ */
 export async function loginFindings(
   surveyed: Surveyed,
   login: LoginGroup,
   identity: VaultIdentity,
+  hasEvents: boolean,
 ): Promise<readonly Finding[]> {
-  const { deps, settings, signal } = surveyed;
-  const where = loginName(login);
+  const { deps, signal } = surveyed;
   try {
-    const paths = [...new Set(login.rights.map(({ path }) => path))];
+    const events = hasEvents ? login.events : [];
+    const paths = [...new Set([...login.rights, ...events].map(({ path }) => path))];
     const { policies, capabilities } = await deps.examiner.rights(identity, paths, signal);
     if (capabilities === undefined) return [notAllowedToAsk(surveyed, login)];
-    const missing = login.rights.filter(({ path, capability }) => !has(capabilities.get(path), capability));
-    if (missing.length === 0) return [];
+    const lacks = ({ path, capability }: VaultRight): boolean => !has(capabilities.get(path), capability);
     return [
-      finding("VAULT_RIGHT_MISSING", {
-        cluster: settings.name,
-        where,
-        what: `the policies of this login (${policies.join(", ")}) do not allow ${some(missing.map(({ path, capability }) => `${capability} ${path}`))}`,
-        remedy: grantRights(surveyed, login, missing, policies),
-      }),
+      ...rightsMissing(surveyed, login, login.rights.filter(lacks), policies),
+      ...eventsMissing(surveyed, login, events.filter(lacks), policies),
     ];
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
     return await failedLogin(surveyed, login, identity, error);
   }
+}
+
+function rightsMissing(
+  surveyed: Surveyed,
+  login: LoginGroup,
+  missing: readonly VaultRight[],
+  policies: readonly string[],
+): readonly Finding[] {
+  if (missing.length === 0) return [];
+  const what = `the policies of this login (${policies.join(", ")}) do not allow ${some(missing.map(rightText))}`;
+  const remedy = grantRights(surveyed, login, missing, policies);
+  return [finding("VAULT_RIGHT_MISSING", { cluster: surveyed.settings.name, where: loginName(login), what, remedy })];
+}
+
+/** Syncs work without events, but are slower. */
+function eventsMissing(
+  surveyed: Surveyed,
+  login: LoginGroup,
+  missing: readonly VaultRight[],
+  policies: readonly string[],
+): readonly Finding[] {
+  if (missing.length === 0) return [];
+  const what =
+    `syncConfig.instantUpdates has no effect: the policies of this login (${policies.join(", ")}) do not allow ` +
+    some(missing.map(rightText));
+  const remedy = grantEvents(missing);
+  return [finding("EVENTS_RIGHT_MISSING", { cluster: surveyed.settings.name, where: loginName(login), what, remedy })];
+}
+
+function rightText({ path, capability }: VaultRight): string {
+  return `${capability} ${path}`;
 }
 
 function has(capabilities: readonly string[] = [], wanted: string): boolean {

@@ -1,13 +1,13 @@
 import { mustParseSpec } from "../../declarations/parse.ts";
 import { partsOf, type SyncKey } from "../../keys.ts";
 import type { VaultIdentity } from "../../ports/vault.ts";
-import { useOf, type VaultUse, vaultRights } from "../../rights/vault.ts";
+import { useOf, type VaultCapability, type VaultUse, vaultRights } from "../../rights/vault.ts";
 import type { DeclaredSync } from "../declared-work.ts";
 
 /** One permission in Vault, at a path as the login's Vault namespace sees it. */
 export interface VaultRight {
   readonly path: string;
-  readonly capability: "read" | "update";
+  readonly capability: VaultCapability;
   readonly by?: SyncKey;
 }
 

@@ -20,6 +20,7 @@ export function hcl(rights: readonly VaultRight[]): readonly string[] {
     ...(by === undefined ? [] : [`# ${shortName(by)}`]),
     `path "${path}" {`,
     `  capabilities = ["${capability}"]`,
+    ...(capability === "subscribe" ? ['  subscribe_event_types = ["kv*"]'] : []),
     "}",
   ]);
 }
@@ -67,6 +68,19 @@ export function grantRights(
     `} | ${vault(identity, "policy write")} ${word(own)} -`,
   ];
   return commands(lines, reasons);
+}
+
+/** A comment ends a line. */
+const withoutBy = ({ by: _by, ...right }: VaultRight): VaultRight => right;
+
+/** Subscriptions are an option, so nobody has to run commands for them. */
+export function grantEvents(missing: readonly VaultRight[]): Remedy {
+  const odd = missing.filter(({ path, ...right }) => !isPlain({ ...right, path: path.replace(/\/kv\*$/, "/kv") }));
+  return advice(
+    odd.length === 0
+      ? `Allow this in a policy of the login: ${hcl(missing.map(withoutBy)).join(" ")}`
+      : `Allow list and subscribe on these paths in a policy of the login, with care, as they have characters that mean more there: ${some(odd.map(({ path }) => path))}`,
+  );
 }
 
 function policyName(cluster: string, role: string, rights: readonly VaultRight[]): string {

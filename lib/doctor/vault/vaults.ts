@@ -30,12 +30,23 @@ async function examineVault(surveyed: Surveyed, logins: readonly LoginGroup[]): 
   const [first] = logins as readonly [LoginGroup];
   const target = await trusting(surveyed, first.identity.target);
   if ("code" in target) return [target];
-  const found = [...(await lookAtVault(surveyed, target)), ...(await healthOf(surveyed, target))];
+  const { version, findings } = await healthOf(surveyed, target);
+  const found = [...(await lookAtVault(surveyed, target)), ...findings];
   if (found.some(({ severity }) => severity === "error")) return oneOf(found);
   const rights = await parallel(logins, (login) =>
-    loginFindings(surveyed, login, { ...login.identity, target: { ...login.identity.target, ...trustOf(target) } }),
+    loginFindings(
+      surveyed,
+      login,
+      { ...login.identity, target: { ...login.identity.target, ...trustOf(target) } },
+      isEnterprise(version),
+    ),
   );
   return [...found, ...rights.flat()];
+}
+
+/** Such as `1.21.2+ent.hsm`. Only these have events. */
+function isEnterprise(version: string | undefined): boolean {
+  return version !== undefined && /\+ent/.test(version);
 }
 
 /** The request after a failed connection finds the same once more. */
@@ -182,7 +193,10 @@ function tlsRefused(place: Place, target: VaultTarget, code: string, names: read
   return finding("VAULT_TLS_REFUSED", { ...place, what, remedy });
 }
 
-async function healthOf(surveyed: Surveyed, target: VaultTarget): Promise<readonly Finding[]> {
+async function healthOf(
+  surveyed: Surveyed,
+  target: VaultTarget,
+): Promise<{ readonly version?: string; readonly findings: readonly Finding[] }> {
   const { deps, signal } = surveyed;
   const place = about(surveyed, target);
   try {
@@ -191,10 +205,10 @@ async function healthOf(surveyed: Surveyed, target: VaultTarget): Promise<readon
     const skewMs = time === undefined ? undefined : time + 500 - (sentAt + deps.clock()) / 2;
     const told = finding("VERSIONS", { ...place, what: `Vault or OpenBao ${version}` });
     const sealed = isSealed || !isInitialized ? [sealedVault(place, target, isInitialized)] : [];
-    return [...sealed, ...skewFindings(place, skewMs), told];
+    return { version, findings: [...sealed, ...skewFindings(place, skewMs), told] };
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
-    return [unhealthy(place, target, error)];
+    return { findings: [unhealthy(place, target, error)] };
   }
 }
 

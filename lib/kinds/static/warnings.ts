@@ -18,7 +18,9 @@ export function warningsOf(
   return [...incompleteTemplates(missing), ...(wishes.instantUpdates ? notInstant(wishes, instant) : [])];
 }
 
-const NO_CONNECTION = "functions on AWS keep no connection to Vault open: use the audit log (docs/events.md)";
+const NO_CONNECTION =
+  "functions on AWS keep no connection to Vault open; the audit log does the same for all syncs of a Vault, " +
+  "by vaults[].events in fleet.yaml (docs/events-aws.md)";
 
 function notInstant({ refreshAfterMs }: Wishes, instant: InstantState | undefined): readonly Warning[] {
   if (instant !== undefined && instant.kind !== "refused") return [];

@@ -214,4 +214,21 @@ describe("keyferry init", () => {
     assert.equal(cluster?.name, "east");
     assert.equal(cluster?.vault?.authMount, "kubernetes-east");
   });
+
+  it("allows subscriptions to events of kv paths, and of nothing else, only if they are asked for", () => {
+    const flags = { kv: ["kv/shop/*"], kv1: ["old/a"], pki: ["pki/web"] };
+    const rules = (more: Partial<BootstrapFlags>) => FORMATS.vault(needs("all", { ...flags, ...more }));
+    assert.doesNotMatch(rules({}), /subscribe/);
+    const text = rules({ instantUpdates: true });
+    assert.match(text, /path "sys\/events\/subscribe\/kv\*" \{\n {2}capabilities = \["read"\]/);
+    for (const path of ["kv/data/shop/\\*", "old/a"]) {
+      assert.match(
+        text,
+        new RegExp(
+          `path "${path}" \\{\\n {2}capabilities = \\["read", "list", "subscribe"\\]\\n {2}subscribe_event_types`,
+        ),
+      );
+    }
+    assert.match(text, /path "pki\/issue\/web" \{\n {2}capabilities = \["update"\]\n\}/);
+  });
 });

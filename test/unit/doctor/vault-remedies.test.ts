@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import type { Surveyed } from "../../../lib/doctor/context.ts";
 import type { LoginGroup } from "../../../lib/doctor/vault/login-group.ts";
 import type { VaultRight } from "../../../lib/doctor/vault/needed.ts";
-import { grantRights, isPlain, loginRefusal } from "../../../lib/doctor/vault/vault-remedies.ts";
+import { grantEvents, grantRights, isPlain, loginRefusal } from "../../../lib/doctor/vault/vault-remedies.ts";
 import { syncKey } from "../../../lib/keys.ts";
 
 const KEY = syncKey({ cluster: "one", kind: "VaultStaticSecret", namespace: "shop", name: "db" });
@@ -32,6 +32,7 @@ function login(role: string, rights: readonly VaultRight[] = [], namespace?: str
     },
     keys: [KEY],
     rights,
+    events: [],
   };
 }
 
@@ -51,6 +52,18 @@ describe("what mends a login", () => {
       assert.equal(kind, "advice", path);
     }
     assert.ok(isPlain(READ));
+  });
+
+  it("events are allowed by a policy as documented, unless a path would grant more than it says", () => {
+    const subscribe: VaultRight = { path: "team/sys/events/subscribe/kv*", capability: "read" };
+    const { kind, text } = grantEvents([subscribe, { ...READ, capability: "subscribe" }]);
+    assert.equal(kind, "advice");
+    assert.match(
+      text,
+      /path "team\/sys\/events\/subscribe\/kv\*" \{ {3}capabilities = \["read"\] \} path "kv\/data\/db"/,
+    );
+    assert.match(text, /capabilities = \["subscribe"\] {3}subscribe_event_types = \["kv\*"\]/);
+    assert.doesNotMatch(grantEvents([{ path: "kv/data/*", capability: "subscribe" }]).text, /path "/);
   });
 
   it("a grant keeps the role's other policies, and names who asks for it", () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { mustParseSpec } from "../../../lib/declarations/parse.ts";
-import { policyHcl, useOf, vaultRights } from "../../../lib/rights/vault.ts";
+import { isForEvents, policyHcl, useOf, vaultRights } from "../../../lib/rights/vault.ts";
 
 const DESTINATION = { name: "a", create: true };
 
@@ -47,6 +47,25 @@ describe("the policy for what is declared", () => {
     assert.ok(
       vaultRights(uses).every(({ inDefault }) => !inDefault),
       "static secrets hold no lease",
+    );
+  });
+
+  it("subscribes to events of static secrets where they are declared", () => {
+    const instant = { syncConfig: { instantUpdates: true } };
+    const uses = [
+      useOfStatic({ type: "kv-v2", mount: "kv", path: "shop/db", namespace: "team", ...instant }),
+      useOfStatic({ type: "kv-v1", mount: "old", path: "shop/db", ...instant }),
+    ];
+    assert.deepEqual(paths(uses), {
+      "team:kv/data/shop/db": ["read", "list", "subscribe"],
+      "team:sys/events/subscribe/kv*": ["read"],
+      "old/shop/db": ["read", "list", "subscribe"],
+      "sys/events/subscribe/kv*": ["read"],
+    });
+    assert.match(policyHcl(vaultRights(uses)), /"subscribe"\]\n {2}subscribe_event_types = \["kv\*"\]\n\}/);
+    assert.deepEqual(
+      vaultRights(uses).map(({ path, capabilities }) => capabilities.map((one) => isForEvents(path, one))),
+      [[false, true, true], [true], [false, true, true], [true]],
     );
   });
 

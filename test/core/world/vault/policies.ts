@@ -1,15 +1,21 @@
 interface Rule {
   readonly path: string;
   readonly capabilities: readonly string[];
+  /** Names of the only members that a body may have. */
+  readonly parameters?: readonly string[];
 }
 
-const RULE = /path\s+"([^"]+)"\s*\{\s*capabilities\s*=\s*\[([^\]]*)\]\s*\}/g;
+const RULE =
+  /path\s+"([^"]+)"\s*\{\s*capabilities\s*=\s*\[([^\]]*)\]\s*(?:allowed_parameters\s*=\s*\{([^}]*)\}\s*)?\}/g;
 
 /** The rules of a policy as people write it. */
 export function rulesOf(policy: string): readonly Rule[] {
-  return [...policy.matchAll(RULE)].map(([, path = "", capabilities = ""]) => ({
+  return [...policy.matchAll(RULE)].map(([, path = "", capabilities = "", parameters]) => ({
     path,
     capabilities: capabilities.split(",").map((name) => name.trim().replaceAll('"', "")),
+    ...(parameters !== undefined && {
+      parameters: [...parameters.matchAll(/"([^"]+)"\s*=/g)].map(([, name = ""]) => name),
+    }),
   }));
 }
 
@@ -18,8 +24,11 @@ const CAPABILITY: Readonly<Record<string, string>> = {
 };
 
 /** The most specific rule of all policies decides; a denial among equals wins. */
-export function allows(rules: readonly Rule[], method: string, path: string): boolean {
-  return capabilitiesOf(rules, path).includes(CAPABILITY[method] ?? "");
+export function allows(rules: readonly Rule[], method: string, path: string, members: readonly string[]): boolean {
+  const of = rules.filter(
+    ({ parameters }) => parameters === undefined || members.every((one) => parameters.includes(one)),
+  );
+  return capabilitiesOf(of, path).includes(CAPABILITY[method] ?? "");
 }
 
 /** What sys/capabilities-self says of a path. */

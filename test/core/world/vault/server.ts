@@ -65,8 +65,10 @@ export function vaultServer({ now, isThere }: VaultServerOptions): VaultServer {
     return name === undefined || mount === undefined ? undefined : { mount, rest: path.slice(name.length + 1) };
   };
   const rulesFor = ({ policies: names }: Token) => names.flatMap((name) => rulesOf(policies.get(name) ?? ""));
-  const isAllowed = (token: Token | "root", { method, path }: Question): boolean =>
-    token === "root" || path.startsWith(MOUNTS) || allows(rulesFor(token), method, path);
+  const isAllowed = (token: Token | "root", question: Question): boolean =>
+    token === "root" ||
+    question.path.startsWith(MOUNTS) ||
+    allows(rulesFor(token), question.method, question.path, Object.keys(bodyOf(question)));
   const capabilities = (token: Token | "root", { paths }: Body): Answer => {
     const of = (path: string) => (token === "root" ? ["root"] : capabilitiesOf(rulesFor(token), path));
     const data = Object.fromEntries(textsOf(paths).map((path) => [path, of(path)]));
