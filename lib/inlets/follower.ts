@@ -70,8 +70,9 @@ async function follow(deps: InletDeps, options: FollowOptions, stop: AbortSignal
       const next: Tail | undefined = tail === undefined ? await openNew(run) : await step(run, tail);
       const isOther = next !== tail;
       tail = next;
-      await progress.save();
+      // Its position is stored with its first lines, which tell it from others.
       if (isOther) continue;
+      await progress.save();
       await deps.sleep(GAP_MS, stop);
       await pause.wait(POLL_MS, stop);
     }

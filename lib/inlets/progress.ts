@@ -7,7 +7,7 @@ import type { InletDeps } from "./sink.ts";
 export interface Progress {
   /** All lines up to here are taken; undefined: there is no file yet. */
   taken(file: FilePosition | undefined): void;
-  /** Stores it unless it is stored, or something was stored within the last second. */
+  /** Stores it unless it is stored, or a position in the same file was stored within the last second. */
   save(): Promise<void>;
   /** Stores it at the end of a follower. */
   saveLast(): Promise<void>;
@@ -42,6 +42,8 @@ export function progressOf({ clock, log }: InletDeps, { path, positions, what }:
   return {
     taken(file) {
       const isSame = known !== undefined && known.file?.inode === file?.inode && known.file?.offset === file?.offset;
+      // A crash must not leave the position in the former file: nothing would show if this one were gone by then.
+      if (known?.file?.inode !== file?.inode) savedAt = undefined;
       if (!isSame) known = { file };
     },
     async save() {

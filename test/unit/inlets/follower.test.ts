@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { appendFile, copyFile, mkdir, mkdtemp, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -194,6 +194,27 @@ describe("a followed audit file", () => {
       assert.deepEqual(inlet.reasons, ["offset-gone"]);
       await second.stop();
     }
+  });
+
+  it("is missed after a crash just behind a rotation if it is gone then, though the rotated file is there", async () => {
+    await append([line("before")]);
+    const follower = start();
+    await isFollowing();
+    await append([line("a")]);
+    await got([line("a")]);
+    await rename(path, `${path}.1`);
+    await append([line("b")]);
+    await got([line("a"), line("b")]);
+    const stored = join(folder, "state", "main.json");
+    const { ino } = await stat(path);
+    await until("its position", () => readFileSync(stored, "utf8").includes(`"${ino}"`));
+    const crashed = readFileSync(stored);
+    await follower.stop();
+    await writeFile(stored, crashed);
+    await rm(path);
+    await writeFile(path, textOf([line("c")]));
+    start();
+    await until("a sweep", () => inlet.reasons.includes("offset-gone"));
   });
 
   it("is not mistaken for another file that got its inode", async () => {
