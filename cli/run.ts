@@ -106,8 +106,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
       metrics,
     },
     clusters: fleet.current().clusters,
-    isIncomplete: fleet.current().unread.length > 0,
-    lookUps: store,
+    ...{ isIncomplete: fleet.current().unread.length > 0, lookUps: store },
     acceptMissing: new Set(flags.acceptMissing),
   });
   try {

@@ -42,10 +42,7 @@ function isMark(text: string | undefined): text is string {
 }
 
 /** Of a process whose audit lines another one reads. A failed note costs a look-up, and no revocation. */
-export function notedCalls(
-  notes: Pick<OwnCallNotes, "note">,
-  randomBytes: RandomBytes = systemRandom,
-): OwnCalls {
+export function notedCalls(notes: Pick<OwnCallNotes, "note">, randomBytes: RandomBytes = systemRandom): OwnCalls {
   const note = (id: string): Promise<void> => notes.note(id).catch(() => undefined);
   return {
     revokes: () => undefined,

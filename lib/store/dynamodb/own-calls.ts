@@ -1,5 +1,5 @@
-import { HOUR_MS, SECOND_MS } from "../../clock.ts";
 import type { Clock } from "../../clock.ts";
+import { HOUR_MS, SECOND_MS } from "../../clock.ts";
 import type { OwnCallNotes } from "../../ports/own-calls.ts";
 import type { Connection } from "./connection.ts";
 import type { ItemKey } from "./table.ts";
