@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { LosslessNumber } from "lossless-json";
 import { SyncError } from "../../../lib/errors.ts";
+import { MARK } from "../../../lib/ports/own-calls.ts";
 import type { VaultIdentity, VaultTarget } from "../../../lib/ports/vault.ts";
 import type { IssueTarget, VaultRequest } from "../../../lib/ports/vault-issues.ts";
 import { SecretValue } from "../../../lib/secret-value.ts";
@@ -337,7 +338,13 @@ describe("a revocation", () => {
     ["that Vault carries out", [[204]], "ended", [IN_PATH]],
     ["that is accepted for later", [[202, {}]], "ended", [IN_PATH]],
     ["that a policy allows only in the body", [[403, DENIED], [204]], "ended", [IN_PATH, IN_BODY]],
-    ["that a policy denies", [[403, DENIED]], "denied", [IN_PATH, IN_BODY]],
+    [
+      "that a policy allows without other members",
+      [[403, DENIED], [403, DENIED], [204]],
+      "ended",
+      [IN_PATH, IN_BODY, IN_BODY],
+    ],
+    ["that a policy denies", [[403, DENIED]], "denied", [IN_PATH, IN_BODY, IN_BODY]],
     ["of a token that Vault calls invalid", [[403, INVALID]], "ended", [IN_PATH]],
     ["of a token that is gone", [[403, UNEXPLAINED]], "ended", [IN_PATH, LOOK_AT_TOKEN]],
   ] as const) {
@@ -349,8 +356,13 @@ describe("a revocation", () => {
         paths,
       );
       assert.ok(own.asked.every(({ path, namespace }) => path === LOOK_AT_TOKEN || namespace === "team/db"));
-      const [, body] = own.asked.filter(({ purpose }) => purpose === "lease").map((asked) => asked.body);
-      if (body !== undefined) assert.deepEqual(body, { lease_id: LEASE.id });
+      const [, marked, plain] = own.asked.filter(({ purpose }) => purpose === "lease").map((asked) => asked.body);
+      if (marked !== undefined) {
+        const { lease_id: id, ...mark } = marked;
+        assert.deepEqual([id, Object.values(mark)], [LEASE.id, [true]]);
+        assert.match(Object.keys(mark).join(), MARK);
+      }
+      if (plain !== undefined) assert.deepEqual(plain, { lease_id: LEASE.id });
       assert.deepEqual(own.counted("revocations"), [`keyferry_vault_revocations_total lease ${end}`]);
     });
   }
