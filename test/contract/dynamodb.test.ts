@@ -59,6 +59,20 @@ describe("accepted POSTs", () => {
   });
 });
 
+describe("revocations of our own", () => {
+  it("are known to every process, until some time after six hours", async () => {
+    const table = await dynalite.createTable();
+    const [one, other] = [0, 1].map(() => dynamoLeaseStore({ client: dynalite.client, table }).ownCalls(() => START));
+    assert.equal(await other?.isNoted("id"), false);
+    await one?.note("id");
+    await one?.note("id");
+    assert.deepEqual([await other?.isNoted("id"), await other?.isNoted("other")], [true, false]);
+    const { Items = [] } = await dynalite.client.send(new ScanCommand({ TableName: table }));
+    const [item] = Items.filter(({ pk }) => pk?.S === "call:id");
+    assert.equal(item?.expiresAt?.N, String((START + 6 * HOUR_MS) / 1_000));
+  });
+});
+
 describe("the time at which lines of a Vault last came", () => {
   it("is the latest that any process noted, for each Vault", async () => {
     const table = await dynalite.createTable();
