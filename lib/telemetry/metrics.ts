@@ -178,7 +178,10 @@ const METRICS: Readonly<Record<string, Definition>> = {
     help: "Attempts to send a domain event that failed; it is sent again within ten minutes.",
     labels: [],
   },
-  keyferry_domain_events_dropped_total: { help: "Domain events that nothing accepted for a day, or 6 hours where they are of an outage.", labels: [] },
+  keyferry_domain_events_dropped_total: {
+    help: "Domain events that nothing accepted for a day, or 6 hours where they are of an outage.",
+    labels: [],
+  },
   ...VSO_METRICS,
   ...INJECTOR_METRICS,
   ...PUSH_METRICS,
