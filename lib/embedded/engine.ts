@@ -8,7 +8,6 @@ import type { SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
 import { KINDS } from "../kinds/registry.ts";
 import type { ReadLine } from "../nudging/deps.ts";
-import { sweepsOf } from "../nudging/sweep.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { Inlet } from "../ports/inlet.ts";
@@ -98,11 +97,8 @@ export function embeddedEngine(options: EngineOptions): Engine {
     handle: (message, progress) => handle(options.deps.log, reconcile, message, { progress, signal: working.signal }),
   });
   const sweeps = tokenSweeps(options.deps.clock);
-  const looks = lookUps({
-    clock: options.deps.clock,
-    sweep: (vault) => sweepsOf(deps, vault).request("overflow"),
-    ...(options.lookUps && { kept: options.lookUps }),
-  });
+  const { clock } = options.deps;
+  const looks = lookUps({ clock, kept: options.lookUps, sweep: (vault) => events.sweep(vault) });
   const deps: ReconcileDeps = { ...options.deps, queue: messageRouter(queue, sweeps, looks) };
   const reconcile = reconciler({ ...deps, kinds: KINDS });
   const runPass = watchPassOf(options, deps, reconcile, ready);
@@ -125,8 +121,7 @@ export function embeddedEngine(options: EngineOptions): Engine {
     },
     async run(stop) {
       await prepare(options, deps);
-      await looks.resume();
-      await events.resume();
+      await Promise.all([looks.resume(), events.resume()]);
       const tickMs = options.tickMs ?? TICK_MS;
       const ticking = every(tickMs, deps, stop, async () => void (await tick(tickDeps(deps, queue), stop)));
       const probing = probe(tickMs, deps, reconcile, stop);

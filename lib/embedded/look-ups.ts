@@ -17,7 +17,7 @@ export interface LookUpsOptions {
   /** Asks for a sweep of a Vault, in place of look-ups that are given up. */
   readonly sweep: (vault: string) => Promise<void>;
   /** Missing: they end with this process. */
-  readonly kept?: KeptLookUps;
+  readonly kept?: KeptLookUps | undefined;
   readonly most?: number;
 }
 

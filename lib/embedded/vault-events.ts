@@ -3,7 +3,7 @@ import type { ReadLine } from "../nudging/deps.ts";
 import { doubtsOf } from "../nudging/doubts.ts";
 import { createInlet } from "../nudging/inlet.ts";
 import { warnOfOneVault } from "../nudging/same-vault.ts";
-import { resumeSweeps } from "../nudging/sweep.ts";
+import { resumeSweeps, sweepsOf } from "../nudging/sweep.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { FleetVault } from "../ports/fleet-vault.ts";
 import type { Inlet } from "../ports/inlet.ts";
@@ -14,6 +14,8 @@ import { vaultLabel } from "../vault-label.ts";
 export interface VaultEvents {
   /** Goes on with what the last process has begun. */
   resume(): Promise<void>;
+  /** Looks at all rows of a Vault, in place of what found no room. */
+  sweep(vault: string): Promise<void>;
   inlet(vault: string, readLine: ReadLine): Inlet;
   /** Warns of names that lead to one Vault, once for each change of the Vaults in fleet.yaml. Never fails. */
   checkNames(signal: AbortSignal): Promise<void>;
@@ -28,6 +30,7 @@ export function vaultEvents(
   let checked: readonly FleetVault[] = [];
   return {
     inlet: (vault, readLine) => createInlet({ ...deps, ...metricsOf(deps, vault), readLine, doubtTokens }, vault),
+    sweep: (vault) => sweepsOf(deps, vault).request("overflow"),
     resume: () =>
       resumeSweeps(
         deps,
