@@ -26,6 +26,8 @@ export interface HubCopies {
   keep(cluster: string, way: HubWay, copy: HubCopy): Promise<void>;
   /** Undefined: there is none, or the object led elsewhere then. */
   find(cluster: string, way: HubWay): Promise<HubCopy | undefined>;
+  /** The API server refused the copy that was found last: this process does not use it again. */
+  refuse(cluster: string): void;
   /** Removes those of clusters that no hub has any more. Not while a hub is unread. */
   sweep(fleet: SweptFleet): Promise<void>;
 }
@@ -73,6 +75,9 @@ export function hubCopies(options: TokenCacheOptions, { clock, log }: { clock: C
   const { store, installation } = options;
   const ready = lazySealer(options);
   const kept = new Map<string, Kept>();
+  /** Serials of copies. */
+  const used = new Map<string, string>();
+  const refused = new Map<string, string>();
   const contextOf = (id: string): string => JSON.stringify(["hub-copy", installation, id]);
   const softly = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
     try {
@@ -119,13 +124,19 @@ export function hubCopies(options: TokenCacheOptions, { clock, log }: { clock: C
       softly(async () => {
         const { token, text } = (await stored(`${ID}${cluster}`)) ?? {};
         if (token === undefined || text === undefined || clock() >= token.endsAt) return undefined;
+        if (refused.get(cluster) === token.serial) return undefined;
         // Not validated: nobody else has the key.
         const { hub, object, uid, copy } = JSON.parse(text) as Plain;
         const isSame = hub === way.hub && object === way.object && uid === way.uid;
         if (!isSame || leadsTo(copy.access) !== way.leadsTo) return undefined;
+        used.set(cluster, token.serial);
         log.warn("hub-copy-used", { cluster, hub, until: new Date(token.endsAt).toISOString() });
         return copy;
       }),
+    refuse(cluster) {
+      const serial = used.get(cluster);
+      if (serial !== undefined) refused.set(cluster, serial);
+    },
     async sweep({ clusters, unread = [] }) {
       if (unread.length > 0) return;
       const ids = new Set(clusters.filter(({ connect }) => connect.hub).map(({ name }) => `${ID}${name}`));
@@ -134,7 +145,7 @@ export function hubCopies(options: TokenCacheOptions, { clock, log }: { clock: C
         for (const copy of copies) {
           if (ids.has(copy.id) && clock() < copy.endsAt) continue;
           await store.removeToken(copy);
-          kept.delete(copy.id.slice(ID.length));
+          for (const known of [kept, used, refused]) known.delete(copy.id.slice(ID.length));
         }
       });
     },

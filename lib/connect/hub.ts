@@ -34,7 +34,7 @@ async function saidBy(way: HubWay, { hubs, copies }: ConnectDeps, { cluster, isR
     await copies?.keep(cluster, way, copy);
     return copy;
   } catch (error) {
-    // What the API server has refused is no better in a copy.
+    if (isRefused) copies?.refuse(cluster);
     if (isRefused || !isHubAway(error)) throw error;
     const copy = await copies?.find(cluster, way);
     if (copy === undefined) throw error;

@@ -92,6 +92,17 @@ describe("what a hub last said", () => {
     await assert.rejects(ask(fails("KUBE_FAILED"), world.process(randomBytes(32))), { code: "KUBE_FAILED" });
   });
 
+  it("is not used again once the API server refused it, until the hub is read again", async () => {
+    await using world = await shared();
+    await ask(says(access()), world.process());
+    const process = world.process();
+    await ask(fails("KUBE_FAILED"), process);
+    await assert.rejects(ask(fails("KUBE_FAILED"), process, WAY, true), { code: "KUBE_FAILED" });
+    await assert.rejects(ask(fails("KUBE_FAILED"), process), { code: "KUBE_FAILED" });
+    const next = await ask(says(access("next")), process);
+    assert.deepEqual(await ask(fails("KUBE_FAILED"), process), next);
+  });
+
   it("is not kept before the cluster is known, nor when the object leads elsewhere than was checked", async () => {
     await using world = await shared();
     const { uid: _unknown, ...unknown } = WAY;
