@@ -72,13 +72,12 @@ interface Kept {
 }
 
 export function hubCopies(options: TokenCacheOptions, { clock, log }: { clock: Clock; log: Log }): HubCopies {
-  const { store, installation } = options;
-  const ready = lazySealer(options);
+  const { store } = options;
+  const box = sealing(options);
   const kept = new Map<string, Kept>();
   /** Serials of copies. */
   const used = new Map<string, string>();
   const refused = new Map<string, string>();
-  const contextOf = (id: string): string => JSON.stringify(["hub-copy", installation, id]);
   const softly = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
     try {
       return await work();
@@ -91,7 +90,7 @@ export function hubCopies(options: TokenCacheOptions, { clock, log }: { clock: C
   const stored = async (id: string): Promise<{ readonly token: StoredToken; readonly text?: string } | undefined> => {
     const token = await store.token("fleet", id);
     if (token === undefined) return undefined;
-    const text = (await ready()).open(token.sealed, contextOf(id))?.toString("utf8");
+    const text = await box.open(token);
     return { token, ...(text === undefined ? {} : { text }) };
   };
   const isYoung = ({ at }: Pick<Kept, "at">): boolean => clock() - at < RENEWED_MS;
@@ -113,7 +112,7 @@ export function hubCopies(options: TokenCacheOptions, { clock, log }: { clock: C
           kept.set(cluster, { hash, at });
           return;
         }
-        const { text: sealed, serial } = (await ready()).seal(Buffer.from(text), contextOf(id));
+        const { text: sealed, serial } = await box.seal(text, id);
         const circuit = circuitOfCluster(placeOfHub(way.hub));
         const token = { id, scope: "fleet", circuit, serial, sealed, endsAt: now + GOOD_MS } as const;
         // Another process that was first has read the hub as well.
@@ -149,5 +148,15 @@ export function hubCopies(options: TokenCacheOptions, { clock, log }: { clock: C
         }
       });
     },
+  };
+}
+
+/** Each copy is bound to its installation and cluster. */
+function sealing(options: TokenCacheOptions) {
+  const ready = lazySealer(options);
+  const contextOf = (id: string): string => JSON.stringify(["hub-copy", options.installation, id]);
+  return {
+    seal: async (text: string, id: string) => (await ready()).seal(Buffer.from(text), contextOf(id)),
+    open: async ({ sealed, id }: StoredToken) => (await ready()).open(sealed, contextOf(id))?.toString("utf8"),
   };
 }

@@ -83,9 +83,8 @@ describe("functions that reach clusters in EKS", { timeout: 900_000 }, () => {
 
   it("are refused by name without one of the permissions that the settings give", async () => {
     await using _ = deployed.ticking();
-    const discover = `${STACK}-discover`;
-    await using _describe = await deployed.account.forbid(discover, "eks:DescribeCluster");
-    await using _assume = await deployed.account.forbid(discover, "sts:AssumeRole");
+    const actions = ["eks:DescribeCluster", "sts:AssumeRole"];
+    await using _forbidden = await deployed.account.forbid(`${STACK}-discover`, ...actions);
     await deployed.uploadFleet(await fleet());
     for (const [name, message] of [
       [OWN.name, /EKS cluster prod-eu in eu-central-1 \(AccessDenied\w*\): allow eks:DescribeCluster/],
