@@ -4,7 +4,6 @@ import { fingerprint } from "../digest.ts";
 import { type ErrorCode, SyncError } from "../errors.ts";
 import type { HubWay } from "../fleet/connect-schema.ts";
 import { type HubAccess, leadsTo } from "../hubs/objects/login.ts";
-import { placeOfHub } from "../hubs/places.ts";
 import type { Log } from "../ports/telemetry.ts";
 import type { StoredToken } from "../ports/tokens.ts";
 import { lazySealer } from "../vault/lazy-sealer.ts";
@@ -113,7 +112,7 @@ export function hubCopies(options: TokenCacheOptions, { clock, log }: { clock: C
           return;
         }
         const { text: sealed, serial } = await box.seal(text, id);
-        const circuit = circuitOfCluster(placeOfHub(way.hub));
+        const circuit = circuitOfCluster(cluster);
         const token = { id, scope: "fleet", circuit, serial, sealed, endsAt: now + GOOD_MS } as const;
         // Another process that was first has read the hub as well.
         if (await store.putToken(token, before?.token.serial)) kept.set(cluster, { hash, at: now });
