@@ -110,7 +110,7 @@ describe("keyferry completion, in a real shell", () => {
   }
 
   const asked = async (shell: Shell, args: readonly string[], more: Readonly<Record<string, string>>) => {
-    const options = { cwd: work, env: { ...env, ...shell.env, HOME: work, TERM: "xterm", ...more }, timeout: 60_000 };
+    const options = { cwd: work, env: { ...env, ...shell.env, HOME: work, TERM: "xterm", ...more }, timeout: 180_000 };
     return (await promisify(execFile)(shell.path, [...args], options)).stdout.split(/\r?\n/);
   };
 
