@@ -1,6 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
 import { type Clock, type EpochMs, SECOND_MS } from "../lib/clock.ts";
-import type { LazyVault, SweptFleet } from "../lib/connect/lazy-vault.ts";
+import type { HubCopies } from "../lib/connect/hub-copies.ts";
+import type { LazyVault } from "../lib/connect/lazy-vault.ts";
+import type { SweptFleet } from "../lib/connect/swept-fleet.ts";
 import type { ConnectDeps } from "../lib/connect/way.ts";
 import type { Engine } from "../lib/embedded/engine.ts";
 import { InputError } from "../lib/errors.ts";
@@ -93,6 +95,7 @@ export async function startedFleet({
   await fleet.take(file.current());
   // A Vault that does not answer holds up no start.
   void access.sweep(connected(fleet.current()));
+  void connect.copies?.sweep(connected(fleet.current()));
   const { clients, apis } = fleetConnections({ fleet: () => fleet, connect, log });
   const deps = { ...apis, leases, clock, log, forget: clients.forget };
   const passes = hubPasses({ deps, file, fleet, accepted: new Set(flags.acceptMissing) });
@@ -129,6 +132,7 @@ export interface FollowedFleetOptions {
   readonly engine: Engine;
   readonly clients: Pick<ClusterClients, "forget">;
   readonly access: Pick<LazyVault, "sweep">;
+  readonly copies: Pick<HubCopies, "sweep">;
   /** Inlets of events, which belong to the Vaults of the fleet. */
   readonly inlets: { set(vaults: Fleet["vaults"]): Promise<void> };
   readonly clock: Clock;
@@ -167,7 +171,7 @@ export function followedFleet(options: FollowedFleetOptions): FollowedFleet {
 }
 
 /** Applies the fleet as it is now; one change at a time. */
-function applied({ fleet, engine, clients, access, inlets }: FollowedFleetOptions): () => Promise<void> {
+function applied({ fleet, engine, clients, access, copies, inlets }: FollowedFleetOptions): () => Promise<void> {
   let taken = fleet.current();
   let last: Promise<void> = Promise.resolve();
   const once = async (): Promise<void> => {
@@ -182,6 +186,7 @@ function applied({ fleet, engine, clients, access, inlets }: FollowedFleetOption
     await inlets.set(now.vaults);
     taken = now;
     await access.sweep(connected(now));
+    await copies.sweep(connected(now));
   };
   return () => {
     // A failed change is repeated by the next one.

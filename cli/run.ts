@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { awsAccess } from "../lib/aws/aws-access.ts";
 import { SECOND_MS, systemClock, systemSleep } from "../lib/clock.ts";
+import { hubCopies } from "../lib/connect/hub-copies.ts";
 import { lazyVault } from "../lib/connect/lazy-vault.ts";
 import { type Engine, embeddedEngine } from "../lib/embedded/engine.ts";
 import type { SyncError } from "../lib/errors.ts";
@@ -80,7 +81,8 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   const bounds = { reachOf: reachOfFleet(fleet.current), budgetOf: budgetsOfFleet(fleet.current), openSocket };
   const vaults = () => fleet.current().vaults;
   const access = lazyVault(() => ({ clock, log, metrics, files, vaults, ...bounds, cache }));
-  const connect = { files, clock, aws: awsAccess(clock), vault: access.open, mayExec: true };
+  const copies = hubCopies(cache, { clock, log });
+  const connect = { files, clock, aws: awsAccess(clock), vault: access.open, copies, mayExec: true };
   const { passes, clients, apis } = await startedFleet({ flags, file, fleet, connect, access, leases: store, log });
   const vault = vaultApi({ clock, credentials: apis.credentials, log, metrics, cache, ...bounds });
   const templates = goTemplates();
@@ -97,13 +99,9 @@ export async function runCommand(flags: RunFlags): Promise<number> {
       templates,
       fleet: (name) => fleet.find(name),
       anchors: trustAnchors(vaults, files),
-      digestKey: dataDir.digestKey,
-      installation: dataDir.installation,
-      clock,
+      ...{ digestKey: dataDir.digestKey, installation: dataDir.installation, clock },
       newHmacKey: () => randomBytes(16),
-      ...{ random: Math.random, sleep: systemSleep, instant },
-      log,
-      metrics,
+      ...{ random: Math.random, sleep: systemSleep, instant, log, metrics },
     },
     clusters: fleet.current().clusters,
     ...{ isIncomplete: fleet.current().unread.length > 0, lookUps: store },
@@ -114,7 +112,8 @@ export async function runCommand(flags: RunFlags): Promise<number> {
     await rememberAll({ series: flags.syncSeries > 0 ? series : undefined, owed, held }, store, fleet.current());
     const beside = { engine, own: vault.own, files, dataDir, access, instant, fleet: fleet.current, posts: store };
     await using inlets = runInlets({ ...beside, clock, log, metrics });
-    const followed = followedFleet({ file, fleet, passes, leases: store, engine, clients, access, inlets, clock, log });
+    const parts = { file, fleet, passes, leases: store, engine, clients, access, copies, inlets };
+    const followed = followedFleet({ ...parts, clock, log });
     await inlets.set(vaults());
     return await runOn(engine, followed, { flags, read, dataDir, fleet, clients, metrics, log });
   } finally {

@@ -22,8 +22,13 @@ compdef _keyferry keyferry
 `,
   fish: `function __keyferry_candidates
   set -l words (commandline -opc) (commandline -ct)
-  keyferry completion words -- $words[2..-1] 2>/dev/null
+  set -l found (keyferry completion words -- $words[2..-1] 2>/dev/null)
+  if test (count $found) -gt 0
+    printf '%s\\n' $found
+  else
+    __fish_complete_path (commandline -ct)
+  end
 end
-complete -c keyferry -a '(__keyferry_candidates)'
+complete -c keyferry -f -a '(__keyferry_candidates)'
 `,
 } as const;

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { awsAccess } from "../../lib/aws/aws-access.ts";
+import { hubCopies } from "../../lib/connect/hub-copies.ts";
 import { lazyVault } from "../../lib/connect/lazy-vault.ts";
 import type { FleetCluster } from "../../lib/fleet/fleet.ts";
 import { budgetsOfFleet, reachOfFleet, trustAnchors } from "../../lib/fleet/vaults.ts";
@@ -36,7 +37,8 @@ export function clustersOf(base: Base): Clusters {
     budgetOf: (address) => budgetOf(address),
     cache: tokenCacheOf(base),
   }));
-  const connect = { files: fleet.files, clock, aws: awsAccess(clock), vault: access.open, mayExec: false };
+  const copies = hubCopies(tokenCacheOf(base), { clock, log });
+  const connect = { files: fleet.files, clock, aws: awsAccess(clock), vault: access.open, copies, mayExec: false };
   const { clients, apis } = fleetConnections({ fleet: fleet.live, connect, log });
   return {
     ...apis,

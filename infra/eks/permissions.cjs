@@ -9,14 +9,14 @@ function permissionsFor({ eksClusters = [], eksRoles = [] }) {
   ];
   if (Statement.length === 0) return {};
   const policy = (role) => ({
-    Type: "AWS::IAM::RolePolicy",
+    Type: "AWS::IAM::Policy",
     Properties: {
-      PolicyName: "eks",
-      RoleName: { Ref: role },
+      PolicyName: "eks-clusters",
+      Roles: [{ Ref: role }],
       PolicyDocument: { Version: "2012-10-17", Statement },
     },
   });
-  return { Resources: { DiscoverEks: policy("DiscoverRole"), ReconcileEks: policy("ReconcileRole") } };
+  return { Resources: { DiscoverEksPolicy: policy("DiscoverRole"), ReconcileEksPolicy: policy("ReconcileRole") } };
 }
 
 function allowed(Sid, Action, Resource) {

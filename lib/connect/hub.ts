@@ -6,22 +6,41 @@ import { type Shape, shapeAt, shapesAt, textAt } from "../kubernetes/shapes.ts";
 import type { ClusterAccess } from "../ports/cluster-access.ts";
 import type { AccessFor } from "./access-for.ts";
 import { goodFor } from "./good-for.ts";
+import { type HubCopy, isHubAway } from "./hub-copies.ts";
 import { kubeconfigText } from "./kubeconfig-text.ts";
 import type { ConnectDeps, HubObjects, Way } from "./way.ts";
 import { yamlMap } from "./yaml-map.ts";
 
-/** A cluster of a hub: each connection reads the object in the hub, so that its credentials are stored nowhere else. */
+/**
+ * A cluster of a hub: each connection reads the object in the hub. While the hub is away, a sealed copy of what it last
+ * said counts.
+ */
 export const hub: Way<HubWay> = async (way, deps, asked) => {
-  const { hubs, clock } = deps;
-  if (hubs === undefined) throw new SyncError("REFERENCE_INVALID", `hub ${way.hub} is not in fleet.yaml: add it there`);
-  const access = await hubs.access(way.hub, way.object);
+  const { access, user = {} } = await saidBy(way, deps, asked);
   const { login } = access;
   const found =
     login.kind === "eks"
       ? await ofEks(login, access, deps, asked)
-      : ofUser(access, login.kind === "user" ? login.user : await userOfSecret(hubs, way, login), clock);
+      : ofUser(access, login.kind === "user" ? login.user : user, deps.clock);
   return way.uid === undefined ? found : { ...found, identity: way.uid };
 };
+
+async function saidBy(way: HubWay, { hubs, copies }: ConnectDeps, { cluster, isRefused }: AccessFor): Promise<HubCopy> {
+  if (hubs === undefined) throw new SyncError("REFERENCE_INVALID", `hub ${way.hub} is not in fleet.yaml: add it there`);
+  try {
+    const access = await hubs.access(way.hub, way.object);
+    const { login } = access;
+    const copy = { access, ...(login.kind === "secret" ? { user: await userOfSecret(hubs, way, login) } : {}) };
+    await copies?.keep(cluster, way, copy);
+    return copy;
+  } catch (error) {
+    if (isRefused) copies?.refuse(cluster);
+    if (isRefused || !isHubAway(error)) throw error;
+    const copy = await copies?.find(cluster, way);
+    if (copy === undefined) throw error;
+    return copy;
+  }
+}
 
 function ofUser({ server, cluster }: HubAccess, user: Readonly<Record<string, string>>, clock: Clock): ClusterAccess {
   return { kubeConfig: { text: kubeconfigText({ server, ...cluster }, user) }, ...goodFor(clock) };

@@ -1,5 +1,6 @@
 import { SyncError } from "../errors.ts";
-import type { FleetCluster } from "../fleet/fleet.ts";
+import { isHubCopy } from "./hub-copies.ts";
+import type { SweptFleet } from "./swept-fleet.ts";
 import type { VaultAccess, VaultAccessOptions } from "./vault-access.ts";
 
 /** The access to Vaults for connections: opened by the first cluster that needs it. */
@@ -12,11 +13,6 @@ export interface LazyVault {
   sweep(fleet: SweptFleet): Promise<void>;
   /** Closes what was opened, after a sweep that is under way. */
   close(): Promise<void>;
-}
-
-export interface SweptFleet {
-  readonly clusters: readonly Pick<FleetCluster, "name" | "connect">[];
-  readonly unread?: readonly unknown[];
 }
 
 export function lazyVault(options: () => VaultAccessOptions): LazyVault {
@@ -34,7 +30,7 @@ export function lazyVault(options: () => VaultAccessOptions): LazyVault {
       log.warn("cluster-tokens-not-swept", { code: error.code, message: error.message });
       return undefined;
     });
-    if (opened === undefined && (stored ?? []).length === 0) return;
+    if (opened === undefined && (stored ?? []).every(isHubCopy)) return;
     const minting = clusters.filter(({ connect }) => connect.vaultKubernetes !== undefined);
     await (await open()).sweep(new Set(minting.map(({ name }) => name)));
   };

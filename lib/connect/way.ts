@@ -4,6 +4,7 @@ import type { HubAccess } from "../hubs/objects/login.ts";
 import type { ClusterAccess } from "../ports/cluster-access.ts";
 import type { FleetFiles } from "../ports/fleet-files.ts";
 import type { AccessFor } from "./access-for.ts";
+import type { HubCopies } from "./hub-copies.ts";
 import type { VaultAccess } from "./vault-access.ts";
 
 /** What the ways need; parts that only some of them need are opened on first use. */
@@ -19,6 +20,8 @@ export interface ConnectDeps {
   readonly vault?: () => Promise<VaultAccess>;
   /** Reads objects of hubs; missing where no hub is known. */
   readonly hubs?: HubObjects;
+  /** What hubs last said, for times when they are away; missing: nothing is kept. */
+  readonly copies?: HubCopies;
 }
 
 /** The objects of the fleet's hubs, read anew each time. */

@@ -24,13 +24,13 @@ export interface Connection {
   readonly requests: Dispatcher;
   /** For watches, each of which occupies a connection. */
   readonly watches: Dispatcher;
-  /** Identifies the TLS part of the credentials: when it changes, new connections are needed. */
+  /** Identifies server, proxy and the TLS part of the credentials: when it changes, new connections are needed. */
   readonly tlsId: string;
   /** Closes after the running requests. */
   close(): void;
 }
 
-/** Reads server, TLS and login from a kubeconfig; keeps the connections of `before` if the TLS part is the same. */
+/** Reads server, TLS and login from a kubeconfig; keeps the connections of `before` if only the login changed. */
 export async function connect(
   cluster: string,
   config: KubeConfig,
@@ -41,7 +41,8 @@ export async function connect(
   const options = await credentialsOf(cluster, config, timeoutMs);
   const headers = headersOf(options);
   const material = [options.ca, options.cert, options.key, options.servername, options.rejectUnauthorized];
-  const tlsId = fingerprint(server.href, ...material.map((part) => String(part ?? "")));
+  const proxy = config.getCurrentCluster()?.proxyUrl ?? "";
+  const tlsId = fingerprint(server.href, proxy, ...material.map((part) => String(part ?? "")));
   if (before?.tlsId === tlsId) return { ...before, headers };
   const dispatcher = (connections: number | null): Dispatcher =>
     dispatcherFor(config, server.origin, options, { connections, timeoutMs });

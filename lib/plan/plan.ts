@@ -280,7 +280,7 @@ async function planCleanUp(
     return {
       key,
       action: "none",
-      because: "its declaration is deleted with --cascade=orphan: its Secrets stay",
+      because: "its declaration is deleted with --cascade=orphan: what it wrote stays",
       ...NOTHING,
     };
   }

@@ -10,6 +10,7 @@ import { guarded, guardedLookup } from "./address-guard.ts";
 import { type Agents, agentsOf } from "./agents.ts";
 import { type Asked, describe } from "./asked.ts";
 import type { OpenSocket } from "./event-socket.ts";
+import { proxyClient } from "./proxy-client.ts";
 import { type HttpMessage, send } from "./transport.ts";
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -55,8 +56,10 @@ export function connect(target: VaultTarget, asked: Asked, { connections, openSo
     named: () => new Agent({ ...pool, connect: buildConnector(trust) }),
     checked: () => new Agent({ ...pool, connect: guarded(buildConnector({ ...trust, lookup: guardedLookup })) }),
     // TLS to an https:// proxy has nothing of Vault's TLS settings.
-    behind: (uri) =>
-      new ProxyAgent({ ...pool, uri, proxyTunnel: true, requestTls: trust, connectTimeout: CONNECT_TIMEOUT_MS }),
+    behind: (uri) => {
+      const way = { uri, proxyTunnel: true, requestTls: trust, clientFactory: proxyClient };
+      return new ProxyAgent({ ...pool, ...way, connectTimeout: CONNECT_TIMEOUT_MS });
+    },
   });
   const transport = async (options: RequestOptions) => {
     const { asked: question, timeoutMs, reach, headers, json, signal } = options;

@@ -3,6 +3,7 @@ import { type RequestOutcome, SyncError } from "../errors.ts";
 import { BodyTooLarge, sizeText } from "../util/bounded-body.ts";
 import { codeOf } from "../util/error-code.ts";
 import { type Asked, describe, printableAddress } from "./asked.ts";
+import { ProxyTlsError } from "./proxy-client.ts";
 
 const TLS_CODE =
   /^(ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH_EXCEEDED|EPROTO)/;
@@ -88,6 +89,10 @@ export function proxyFailure(error: unknown, asked: Asked, proxy: string): unkno
     );
   }
   const code = codeOf(error) ?? "";
+  if (error instanceof ProxyTlsError) {
+    const remedy = "check its certificate; NODE_EXTRA_CA_CERTS names further CAs";
+    return unavailable(asked, `TLS with ${through} was refused (${code}): ${remedy}`, { code }, "none");
+  }
   if (NO_PROXY_CODES.has(code) || NOT_SENT_CODE.test(code)) {
     return unavailable(asked, `${through} is out of reach: ${code}`, { code }, "none");
   }

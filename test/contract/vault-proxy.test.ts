@@ -1,17 +1,23 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { inspect } from "node:util";
+import { fileURLToPath } from "node:url";
+import { inspect, promisify } from "node:util";
 import { SyncError } from "../../lib/errors.ts";
 import type { CredentialSource } from "../../lib/ports/credentials.ts";
 import type { VaultIdentity } from "../../lib/ports/vault.ts";
 import { SecretValue } from "../../lib/secret-value.ts";
 import { type OpenVaultApi, vaultApi } from "../../lib/vault/vault-api.ts";
 import type { VaultReach } from "../../lib/vault-reach.ts";
-import { type ConnectProxy, startConnectProxy, startVault, type Vault } from "../harness/index.ts";
+import { testCa } from "../harness/certificates.ts";
+import { type ConnectProxy, startConnectProxy, startVault, tempFolder, type Vault } from "../harness/index.ts";
 import { failure, furnish, kv2, quiet } from "./vault-world.ts";
 
 /** No name server knows it: only the proxy can. */
 const ADDRESS = "https://vault.keyferry.invalid:8200";
+const PROBE = fileURLToPath(new URL("./vault-proxy/probe.ts", import.meta.url));
 const LOGIN = "ferry:s3cr3t%20";
 
 describe("a Vault behind the proxy of fleet.yaml", () => {
@@ -96,5 +102,27 @@ describe("a Vault behind the proxy of fleet.yaml", () => {
     assert.ok(error instanceof SyncError);
     assert.equal(error.code, "VAULT_ADDRESS_NOT_ALLOWED");
     assert.equal(proxy.tunnels.length, before);
+  });
+
+  it("is reached through an https:// proxy with a private CA by NODE_EXTRA_CA_CERTS, and not without", async () => {
+    const { vault } = world;
+    const ca = await testCa("proxy");
+    await using folder = await tempFolder("proxy");
+    await using proxy = await startConnectProxy({ tls: await ca.serverCert("127.0.0.1", ["127.0.0.1"]) });
+    const [proxyCa, vaultCa] = [join(folder.path, "proxy.pem"), join(folder.path, "vault.pem")];
+    await writeFile(proxyCa, ca.pem);
+    await writeFile(vaultCa, vault.caPem ?? "");
+    const probe = async (env: Readonly<Record<string, string>>): Promise<string> => {
+      const args = [PROBE, vault.address, proxy.url, vaultCa];
+      return (await promisify(execFile)(process.execPath, args, { env })).stdout.trim();
+    };
+    assert.equal(await probe({ NODE_EXTRA_CA_CERTS: proxyCa }), "unsealed");
+    assert.equal(proxy.tunnels.length, 1);
+    const refused = await probe({});
+    assert.match(
+      refused,
+      /^VAULT_UNAVAILABLE .*TLS with its proxy https:\S+ was refused \(\w+\): .*NODE_EXTRA_CA_CERTS/,
+    );
+    assert.equal(proxy.tunnels.length, 1);
   });
 });

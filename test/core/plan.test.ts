@@ -215,6 +215,21 @@ describe("a plan of the next run", () => {
     assert.notEqual(world.secret("db"), undefined);
   });
 
+  it("leaves what a declaration wrote that is being deleted with --cascade=orphan", async () => {
+    const declared = aStaticSecret();
+    await using world = await written({
+      ...declared,
+      metadata: { ...declared.metadata, finalizers: ["orphan"] },
+    });
+    await world.remove("VaultStaticSecret", "db");
+    const { planned } = await next(world);
+    assert.deepEqual(
+      planned.map(({ action, because, removes }) => [action, because, removes]),
+      [["none", "its declaration is deleted with --cascade=orphan: what it wrote stays", []]],
+    );
+    assert.notEqual(world.secret("db"), undefined);
+  });
+
   it("has nothing to remove where the cluster has collected what a declaration that is gone owned", async () => {
     await using world = await written(aStaticSecret());
     await world.remove("VaultStaticSecret", "db");

@@ -123,7 +123,7 @@ describe("the clusters of a hub", () => {
     await one.synced("secret-of-one", PATIENCE_MS);
   });
 
-  it("stay while the hub can't be read, also after a restart", async () => {
+  it("stay while the hub can't be read, and follow Vault, also after a restart", async () => {
     await register(1);
     ask();
     await two.declare("db", { refreshAfter: "2s" });
@@ -137,8 +137,9 @@ describe("the clusters of a hub", () => {
         [one, "secret-of-one"],
         [two, "db"],
       ] as const) {
-        assert.ok(await place.secret(name));
+        await place.secretThat(name, ({ data }) => data.password === "second", PATIENCE_MS);
       }
+      assert.deepEqual([...new Set(heard("hub-copy-used").map(({ cluster }) => cluster))].sort(), ["one", "two"]);
       await waitFor("the log", async () => heard("hub-unreadable").some(({ code }) => code === "KUBE_UNREACHABLE"));
       const { hubs } = await statusThat(world, "the hub", (answer) => answer.hubs[0]?.error !== undefined);
       assert.deepEqual([hubs[0]?.state, hubs[0]?.clusters], ["failed", 2]);

@@ -1,4 +1,5 @@
-import { createServer } from "node:http";
+import { createServer, type RequestListener } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import { type AddressInfo, connect, type Socket } from "node:net";
 
 export interface ConnectProxyOptions {
@@ -6,6 +7,8 @@ export interface ConnectProxyOptions {
   readonly login?: string;
   /** Where `host:port` of a tunnel is; the proxy resolves names that its clients can't. */
   readonly hosts?: Readonly<Record<string, { readonly host: string; readonly port: number }>>;
+  /** Its certificate and key: it is an https:// proxy. */
+  readonly tls?: { readonly cert: string; readonly key: string };
 }
 
 /** A real forward proxy, for CONNECT alone. */
@@ -18,12 +21,13 @@ export interface ConnectProxy extends AsyncDisposable {
   refusals(): number;
 }
 
-export async function startConnectProxy({ login, hosts = {} }: ConnectProxyOptions = {}): Promise<ConnectProxy> {
+export async function startConnectProxy({ login, hosts = {}, tls }: ConnectProxyOptions = {}): Promise<ConnectProxy> {
   const expected = login === undefined ? undefined : `Basic ${Buffer.from(login).toString("base64")}`;
   const tunnels: string[] = [];
   const sockets = new Set<Socket>();
   let refused = 0;
-  const server = createServer((_request, response) => response.writeHead(405).end());
+  const onlyConnect: RequestListener = (_request, response) => response.writeHead(405).end();
+  const server = tls === undefined ? createServer(onlyConnect) : createTlsServer(tls, onlyConnect);
   server.on("connection", (socket) => {
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket)).on("error", () => socket.destroy());
@@ -52,7 +56,7 @@ export async function startConnectProxy({ login, hosts = {} }: ConnectProxyOptio
   server.listen(0, "127.0.0.1");
   await new Promise((resolve) => server.once("listening", resolve));
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `${tls === undefined ? "http" : "https"}://127.0.0.1:${(server.address() as AddressInfo).port}`,
     tunnels,
     refusals: () => refused,
     async [Symbol.asyncDispose]() {

@@ -160,8 +160,8 @@ function keyOf(read: () => KeyObject, isPkcs8 = false): PrivateKey | undefined {
 function derKey(key: Buffer): PrivateKey | undefined {
   return (
     keyOf(() => createPrivateKey({ key, format: "der", type: "pkcs8" }), true) ??
-    keyOf(() => createPrivateKey({ key, format: "der", type: "sec1" })) ??
-    keyOf(() => createPrivateKey({ key, format: "der", type: "pkcs1" }))
+    // The key's own encoding: Node reads SEC1 and PKCS #1 by either name.
+    keyOf(() => createPrivateKey({ key, format: "der", type: "sec1" }))
   );
 }
 

@@ -68,6 +68,36 @@ describe("the packaged template", () => {
     }
   });
 
+  it("lets the two functions that reach clusters use EKS only by the settings, clean to cfn-lint", async () => {
+    const allowed = (all: Readonly<Record<string, Resource>>): readonly unknown[] =>
+      Object.values(all)
+        .filter(({ Type }) => Type === "AWS::IAM::Policy")
+        .map(({ Properties }) => [Properties.Roles, Properties.PolicyDocument.Statement.map(actionOf)]);
+    const actionOf = ({ Action, Resource: on }: { Action: string; Resource: unknown }) => [Action, on];
+    assert.deepEqual(allowed(resources), []);
+    await using own = await tempFolder("package");
+    const settings = join(own.path, "settings.yml");
+    const [cluster, role] = ["arn:aws:eks:eu-central-1:111122223333:cluster/a", "arn:aws:iam::111122223333:role/b"];
+    const changed = (await readFile("infra/settings.yml", "utf8"))
+      .replace(/^eksClusters: .*/m, `eksClusters: ["${cluster}"]`)
+      .replace(/^eksRoles: .*/m, `eksRoles: ["${role}"]`);
+    await writeFile(settings, changed);
+    await serverless("package", own.path, {}, ["--param", `settings=${settings}`]);
+    const packaged = join(own.path, "cloudformation-template-update-stack.json");
+    await lint(packaged, "--ignore-checks", "W3005");
+    const { Resources: opened } = JSON.parse(await readFile(packaged, "utf8")) as {
+      Resources: Record<string, Resource>;
+    };
+    const actions = [
+      ["eks:DescribeCluster", [cluster]],
+      ["sts:AssumeRole", [role]],
+    ];
+    assert.deepEqual(
+      allowed(opened),
+      ["DiscoverRole", "ReconcileRole"].map((name) => [[{ Ref: name }], actions]),
+    );
+  });
+
   it("opens the injector's webhook only by its setting, clean to cfn-lint, with its alarms", async () => {
     assert.deepEqual([resources.InjectUrl, resources.InjectPermission], [undefined, undefined]);
     await using own = await tempFolder("package");

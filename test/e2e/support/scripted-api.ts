@@ -12,6 +12,8 @@ export type Script = (request: IncomingMessage, response: ServerResponse, pass: 
 export interface ScriptedApi extends AsyncDisposable {
   /** A kubeconfig of the cluster's admin that leads here. */
   readonly kubeconfigPath: string;
+  /** The same as text. */
+  readonly kubeconfig: string;
   /** From now on; undefined: the real API server alone. Watches that are open end. */
   play(script: Script | undefined): void;
 }
@@ -39,9 +41,11 @@ export async function scriptedApi(cluster: Cluster, folder: string): Promise<Scr
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
   const kubeconfigPath = join(folder, `scripted-${cluster.name}.kubeconfig`);
-  await writeFile(kubeconfigPath, kubeconfigOf(`http://127.0.0.1:${port}`));
+  const kubeconfig = kubeconfigOf(`http://127.0.0.1:${port}`);
+  await writeFile(kubeconfigPath, kubeconfig);
   return {
     kubeconfigPath,
+    kubeconfig,
     play(next) {
       script = next;
       server.closeAllConnections();

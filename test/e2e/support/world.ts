@@ -29,6 +29,8 @@ export interface WorldOptions {
   readonly clusters?: readonly string[];
   readonly vault?: VaultOptions;
   readonly cluster?: Omit<ClusterOptions, "name">;
+  /** More flags of the API server of one cluster, by its name. */
+  readonly apiServerArgs?: (cluster: string) => readonly string[];
   /** The shipped ones when not given. */
   readonly crds?: readonly object[];
 }
@@ -62,7 +64,9 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const crds = options.crds ?? (await shippedCrds());
   const [vault, ...clusters] = await Promise.all([
     startVault(options.vault).then((server) => started.use(server)),
-    ...names.map((name) => startCluster({ ...options.cluster, name, crds }).then((server) => started.use(server))),
+    ...names.map((name) =>
+      startCluster({ ...options.cluster, ...flagsOf(options, name), name, crds }).then((server) => started.use(server)),
+    ),
   ]);
   await prepareVault(vault, clusters);
   await Promise.all(clusters.map((cluster) => declareDefaults(vault, cluster)));
@@ -91,6 +95,10 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   await world.writeFleet();
   const parts = started.move();
   return { ...world, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+}
+
+function flagsOf({ cluster, apiServerArgs }: WorldOptions, name: string): Pick<ClusterOptions, "apiServerArgs"> {
+  return { apiServerArgs: [...(cluster?.apiServerArgs ?? []), ...(apiServerArgs?.(name) ?? [])] };
 }
 
 /** What a fleet.yaml says of the world's Vault, and of servers that stand in for one: on loopback none is reached unnamed. */

@@ -5,7 +5,7 @@ import { describe, it } from "node:test";
 interface Policy {
   readonly Properties: {
     readonly PolicyDocument: { readonly Statement: readonly object[] };
-    readonly RoleName: object;
+    readonly Roles: readonly object[];
   };
 }
 interface Permissions {
@@ -20,8 +20,8 @@ describe("the permissions for clusters in EKS", () => {
   it("are those of the settings, for the two functions that reach clusters", () => {
     const { Resources = {} } = permissionsFor({ eksClusters: [CLUSTER], eksRoles: [ROLE] });
     assert.deepEqual(
-      Object.values(Resources).map(({ Properties }) => Properties.RoleName),
-      [{ Ref: "DiscoverRole" }, { Ref: "ReconcileRole" }],
+      Object.values(Resources).map(({ Properties }) => Properties.Roles),
+      [[{ Ref: "DiscoverRole" }], [{ Ref: "ReconcileRole" }]],
     );
     for (const { Properties } of Object.values(Resources)) {
       assert.deepEqual(Properties.PolicyDocument.Statement, [
@@ -34,6 +34,6 @@ describe("the permissions for clusters in EKS", () => {
   it("are none without settings, and only the one that is set", () => {
     assert.deepEqual(permissionsFor({}), {});
     const { Resources = {} } = permissionsFor({ eksRoles: [ROLE] });
-    assert.equal(Resources.DiscoverEks?.Properties.PolicyDocument.Statement.length, 1);
+    assert.equal(Resources.DiscoverEksPolicy?.Properties.PolicyDocument.Statement.length, 1);
   });
 });

@@ -23,8 +23,8 @@ export interface Account {
   /** Makes a stack and answers its outputs. */
   createStack(name: string, template: object): Promise<Readonly<Record<string, string>>>;
   outputs(stack: string): Promise<Readonly<Record<string, string>>>;
-  /** Forbids a function these actions, until it is disposed of. */
-  forbid(functionName: string, action: string): Promise<AsyncDisposable>;
+  /** Forbids a function these actions, until it is disposed of; once at a time for each function. */
+  forbid(functionName: string, ...actions: readonly string[]): Promise<AsyncDisposable>;
   invoke(name: string, event?: object): Promise<{ readonly error?: string; readonly payload: unknown }>;
   /** As a service does it: Lambda repeats a failed event, and then sends it where its function says. */
   invokeLater(name: string, event: object): Promise<void>;
@@ -45,10 +45,10 @@ export function accountOf({ clientConfig }: Ministack): Account {
   const account: Account = {
     sqs: new SQSClient(clientConfig),
     outputs,
-    async forbid(FunctionName, action) {
+    async forbid(FunctionName, ...actions) {
       const { Role = "" } = await lambda.send(new GetFunctionConfigurationCommand({ FunctionName }));
-      const StackName = `without-${action.replaceAll(/\W/g, "")}`;
-      await account.createStack(StackName, forbidding(Role.split("/").at(-1) ?? "", action));
+      const StackName = `without-${actions.join("-").replaceAll(/[^\w-]/g, "")}`;
+      await account.createStack(StackName, forbidding(Role.split("/").at(-1) ?? "", actions));
       return {
         [Symbol.asyncDispose]: async () => {
           await cloudFormation.send(new DeleteStackCommand({ StackName }));
@@ -94,8 +94,8 @@ export function accountOf({ clientConfig }: Ministack): Account {
   return account;
 }
 
-function forbidding(role: string, action: string): object {
-  const Statement = [{ Effect: "Deny", Action: action, Resource: "*" }];
+function forbidding(role: string, Action: readonly string[]): object {
+  const Statement = [{ Effect: "Deny", Action, Resource: "*" }];
   const PolicyDocument = { Version: "2012-10-17", Statement };
   const Properties = { PolicyName: "forbidden", Roles: [role], PolicyDocument };
   return { Resources: { Forbidden: { Type: "AWS::IAM::Policy", Properties } } };

@@ -13,7 +13,7 @@ import { withLock } from "../../../harness/obtain/lock.ts";
 import { runTool } from "../../../harness/obtain/run-tool.ts";
 import { tempFolder } from "../../../harness/process/temp-folder.ts";
 import { keyferry, type Ran, type StatusAnswer } from "../../support/engine.ts";
-import { startWorld, vaultsOf, type World } from "../../support/world.ts";
+import { startWorld, vaultsOf, type World, type WorldOptions } from "../../support/world.ts";
 import { type Account, accountOf, type LogEntry } from "./account.ts";
 
 const ROOT = fileURLToPath(new URL("../../../../", import.meta.url));
@@ -51,22 +51,28 @@ export interface Deployed extends AsyncDisposable {
 }
 
 export interface DeployedOptions {
-  /** A file of settings in this folder. Missing: infra/settings.yml. */
+  /** Missing: the clusters one and two. */
+  readonly world?: WorldOptions;
+  /** More for the environment of functions. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** A file of settings in this folder, made after `before`. Missing: infra/settings.yml. */
   readonly settings?: (folder: string) => Promise<string>;
   /** What the account has before the stack is deployed. */
   readonly before?: (aws: Ministack) => Promise<void>;
 }
 
-export async function startDeployed({ settings, before }: DeployedOptions = {}): Promise<Deployed> {
+export async function startDeployed(options: DeployedOptions = {}): Promise<Deployed> {
+  const { world: worldOptions = { clusters: ["one", "two"] }, env = {}, settings, before } = options;
   await using started = new AsyncDisposableStack();
   const folder = started.use(await tempFolder("package"));
   const daemon = started.use(await traceDaemon());
   const [world, aws] = await Promise.all([
-    startWorld({ clusters: ["one", "two"] }).then((made) => started.use(made)),
+    startWorld(worldOptions).then((made) => started.use(made)),
     // Whoever asks is judged by the policies of its role, as by AWS. Functions trace, as they do there.
-    startMinistack({ env: { AUTH: "true", ...daemon.env } }).then((made) => started.use(made)),
+    startMinistack({ env: { AUTH: "true", ...daemon.env, ...env } }).then((made) => started.use(made)),
   ]);
   const account = accountOf(aws);
+  await before?.(aws);
   const own = settings === undefined ? [] : ["--param", `settings=${await settings(folder.path)}`];
   const deploy = async () => {
     await serverless("package", folder.path, {}, own);
@@ -74,7 +80,6 @@ export async function startDeployed({ settings, before }: DeployedOptions = {}):
     await serverless("deploy", folder.path, aws.env);
   };
   const remove = () => serverless("remove", folder.path, aws.env);
-  await before?.(aws);
   await deploy();
   const outputs = await account.outputs(STACK);
   const s3 = new S3Client({ ...aws.clientConfig, forcePathStyle: true });

@@ -18,6 +18,8 @@ const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 /** When all these certificates are issued: 2026-01-01. */
 export const NOW = Date.UTC(2026, 0, 1);
 
+type KeyFormat = "sec1" | "pkcs8" | "pkcs1";
+
 export interface Order {
   /** Seconds; an hour. */
   readonly ttl?: number;
@@ -28,7 +30,8 @@ export interface Order {
   readonly subject?: string;
   readonly names?: readonly JsonGeneralName[];
   readonly format?: "pem" | "der" | "pem_bundle";
-  readonly keyFormat?: "sec1" | "pkcs8";
+  /** `pkcs1`: an RSA key. */
+  readonly keyFormat?: KeyFormat;
   readonly serial?: string;
   /** Issued by the root itself: no chain. */
   readonly byRoot?: boolean;
@@ -37,6 +40,13 @@ export interface Order {
 const YEAR_S = 365 * 24 * 3600;
 const at = (s: number) => new Date(NOW + s * SECOND_MS);
 const newKeys = () => webcrypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
+const RSA = {
+  name: "RSASSA-PKCS1-v1_5",
+  hash: "SHA-256",
+  modulusLength: 2048,
+  publicExponent: new Uint8Array([1, 0, 1]),
+};
+const newRsaKeys = () => webcrypto.subtle.generateKey(RSA, true, ["sign", "verify"]);
 
 interface Authority {
   readonly cert: X509Certificate;
@@ -66,7 +76,7 @@ export async function anAnswer(order: Order = {}): Promise<Pick<IssuedData, "res
   const { ttl = 3600, backdated = 30, caTtl = YEAR_S, format = "pem", byRoot = false } = order;
   const root = await authority("Root", caTtl);
   const ca = byRoot ? root : await authority("Inter", caTtl, root);
-  const keys = await newKeys();
+  const keys = await (order.keyFormat === "pkcs1" ? newRsaKeys() : newKeys());
   const leaf = await X509CertificateGenerator.create({
     serialNumber: order.serial ?? "0c5eab00ff",
     subject: order.subject ?? "CN=web.example.com",
@@ -88,21 +98,21 @@ export async function anAnswer(order: Order = {}): Promise<Pick<IssuedData, "res
       expiration: (NOW + ttl * SECOND_MS) / SECOND_MS,
       issuing_ca: text(ca.cert),
       private_key: format === "der" ? base64 : pem,
-      private_key_type: "ec",
+      private_key_type: order.keyFormat === "pkcs1" ? "rsa" : "ec",
       serial_number: (leaf.serialNumber.match(/../g) ?? []).join(":"),
     }),
   ) as LosslessObject;
   return { response, fields: new Map(Object.entries(response)) };
 }
 
-async function keyOf(key: webcrypto.CryptoKey, format: "sec1" | "pkcs8") {
+async function keyOf(key: webcrypto.CryptoKey, format: KeyFormat) {
   const pkcs8 = Buffer.from(await webcrypto.subtle.exportKey("pkcs8", key));
   if (format === "pkcs8") return { pem: PemConverter.encode(pkcs8, "PRIVATE KEY"), base64: pkcs8.toString("base64") };
   const { createPrivateKey } = await import("node:crypto");
   const object = createPrivateKey({ key: pkcs8, format: "der", type: "pkcs8" });
   return {
-    pem: String(object.export({ format: "pem", type: "sec1" })).trim(),
-    base64: object.export({ format: "der", type: "sec1" }).toString("base64"),
+    pem: String(object.export({ format: "pem", type: format })).trim(),
+    base64: object.export({ format: "der", type: format }).toString("base64"),
   };
 }
 

@@ -9,6 +9,8 @@ import { anAnswer, changed, NOW, type Order } from "./answers.ts";
 const PLACE = "pki/issue/web";
 const read = async (order?: Order) => certificateOf(await anAnswer(order), PLACE);
 
+const PEM_NAME = { sec1: "EC ", pkcs8: "", pkcs1: "RSA " } as const;
+
 const refuses = (work: () => unknown, message: RegExp) =>
   assert.throws(work, (error) => {
     assert.ok(error instanceof SyncError);
@@ -22,7 +24,7 @@ const refuses = (work: () => unknown, message: RegExp) =>
 describe("the certificate of an answer", () => {
   const formats = ["pem", "der", "pem_bundle"] as const;
   for (const format of formats) {
-    for (const keyFormat of ["sec1", "pkcs8"] as const) {
+    for (const keyFormat of ["sec1", "pkcs8", "pkcs1"] as const) {
       it(`is found in the format ${format}, with its key in ${keyFormat}`, async () => {
         const answer = await anAnswer({ format, keyFormat });
         const issued = certificateOf(answer, PLACE);
@@ -32,7 +34,7 @@ describe("the certificate of an answer", () => {
         assert.equal(new X509Certificate(issued.pem).subject, "CN=web.example.com");
         assert.deepEqual(issued.chain, [issued.issuer]);
         const key = issued.privateKeyPem.reveal().toString();
-        assert.ok(key.startsWith(keyFormat === "sec1" ? "-----BEGIN EC PRIVATE KEY" : "-----BEGIN PRIVATE KEY"));
+        assert.ok(key.startsWith(`-----BEGIN ${PEM_NAME[keyFormat]}PRIVATE KEY-----`));
         assert.ok(issued.x509.checkPrivateKey(createPrivateKey(key)));
         if (format !== "der") assert.equal(key, answer.fields.get("private_key"));
       });

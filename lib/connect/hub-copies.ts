@@ -1,0 +1,161 @@
+import { circuitOfCluster } from "../circuits.ts";
+import { type Clock, type EpochMs, HOUR_MS } from "../clock.ts";
+import { fingerprint } from "../digest.ts";
+import { type ErrorCode, SyncError } from "../errors.ts";
+import type { HubWay } from "../fleet/connect-schema.ts";
+import { type HubAccess, leadsTo } from "../hubs/objects/login.ts";
+import type { Log } from "../ports/telemetry.ts";
+import type { StoredToken } from "../ports/tokens.ts";
+import { lazySealer } from "../vault/lazy-sealer.ts";
+import type { TokenCacheOptions } from "../vault/token-cache.ts";
+import type { SweptFleet } from "./swept-fleet.ts";
+
+/** What a hub last said of the way to a cluster, credentials included. */
+export interface HubCopy {
+  readonly access: HubAccess;
+  /** Members of a kubeconfig's user, where a Secret beside the object has them. */
+  readonly user?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Copies of what hubs said, sealed beside the lease table: with them a process that starts while a hub is away reaches
+ * its clusters. They are used for nothing else, and end a day after the hub was read. A failure here costs no cluster.
+ */
+export interface HubCopies {
+  keep(cluster: string, way: HubWay, copy: HubCopy): Promise<void>;
+  /** Undefined: there is none, or the object led elsewhere then. */
+  find(cluster: string, way: HubWay): Promise<HubCopy | undefined>;
+  /** The API server refused the copy that was found last: this process does not use it again. */
+  refuse(cluster: string): void;
+  /** Removes those of clusters that no hub has any more. Not while a hub is unread. */
+  sweep(fleet: SweptFleet): Promise<void>;
+}
+
+const ID = "hub-copy/";
+
+/** Whether a stored text is such a copy, and no token. */
+export function isHubCopy({ id }: Pick<StoredToken, "id">): boolean {
+  return id.startsWith(ID);
+}
+
+/** How long a copy may be used after the hub was read. */
+const GOOD_MS = 24 * HOUR_MS;
+/** A copy that says the same is written again when it is this old. */
+const RENEWED_MS = 12 * HOUR_MS;
+
+/** The hub did not answer, or not in time. What it refuses, or says that it does not have, is no reason for a copy. */
+const AWAY: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "KUBE_UNREACHABLE",
+  "KUBE_NO_ANSWER",
+  "KUBE_FAILED",
+  "KUBE_THROTTLED",
+  "DEADLINE_EXCEEDED",
+]);
+
+/** Whether a hub that fails so is away. */
+export function isHubAway(error: unknown): error is SyncError {
+  return error instanceof SyncError && AWAY.has(error.code);
+}
+
+interface Plain {
+  readonly hub: string;
+  readonly object: string;
+  /** uid of the cluster's kube-system. */
+  readonly uid: string;
+  readonly copy: HubCopy;
+}
+
+interface Kept {
+  readonly hash: string;
+  readonly at: EpochMs;
+}
+
+export function hubCopies(options: TokenCacheOptions, { clock, log }: { clock: Clock; log: Log }): HubCopies {
+  const { store } = options;
+  const box = sealing(options);
+  const kept = new Map<string, Kept>();
+  /** Serials of copies. */
+  const used = new Map<string, string>();
+  const refused = new Map<string, string>();
+  const softly = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof SyncError)) throw error;
+      log.warn("hub-copy-failed", { code: error.code, message: error.message });
+      return undefined;
+    }
+  };
+  const stored = async (id: string): Promise<{ readonly token: StoredToken; readonly text?: string } | undefined> => {
+    const token = await store.token("fleet", id);
+    if (token === undefined) return undefined;
+    const text = await box.open(token);
+    return { token, ...(text === undefined ? {} : { text }) };
+  };
+  const isYoung = ({ at }: Pick<Kept, "at">): boolean => clock() - at < RENEWED_MS;
+
+  return {
+    async keep(cluster, way, copy) {
+      if (way.uid === undefined || leadsTo(copy.access) !== way.leadsTo) return;
+      const plain: Plain = { hub: way.hub, object: way.object, uid: way.uid, copy };
+      const text = JSON.stringify(plain);
+      const hash = fingerprint(text);
+      const last = kept.get(cluster);
+      if (last?.hash === hash && isYoung(last)) return;
+      await softly(async () => {
+        const id = `${ID}${cluster}`;
+        const now = clock();
+        const before = await stored(id);
+        const at = (before?.token.endsAt ?? 0) - GOOD_MS;
+        if (before?.text === text && isYoung({ at })) {
+          kept.set(cluster, { hash, at });
+          return;
+        }
+        const { text: sealed, serial } = await box.seal(text, id);
+        const circuit = circuitOfCluster(cluster);
+        const token = { id, scope: "fleet", circuit, serial, sealed, endsAt: now + GOOD_MS } as const;
+        // Another process that was first has read the hub as well.
+        if (await store.putToken(token, before?.token.serial)) kept.set(cluster, { hash, at: now });
+      });
+    },
+    find: (cluster, way) =>
+      softly(async () => {
+        const { token, text } = (await stored(`${ID}${cluster}`)) ?? {};
+        if (token === undefined || text === undefined || clock() >= token.endsAt) return undefined;
+        if (refused.get(cluster) === token.serial) return undefined;
+        // Not validated: nobody else has the key.
+        const { hub, object, uid, copy } = JSON.parse(text) as Plain;
+        const isSame = hub === way.hub && object === way.object && uid === way.uid;
+        if (!isSame || leadsTo(copy.access) !== way.leadsTo) return undefined;
+        used.set(cluster, token.serial);
+        log.warn("hub-copy-used", { cluster, hub, until: new Date(token.endsAt).toISOString() });
+        return copy;
+      }),
+    refuse(cluster) {
+      const serial = used.get(cluster);
+      if (serial !== undefined) refused.set(cluster, serial);
+    },
+    async sweep({ clusters, unread = [] }) {
+      if (unread.length > 0) return;
+      const ids = new Set(clusters.filter(({ connect }) => connect.hub).map(({ name }) => `${ID}${name}`));
+      await softly(async () => {
+        const copies = (await store.tokens("fleet")).filter(isHubCopy);
+        for (const copy of copies) {
+          if (ids.has(copy.id) && clock() < copy.endsAt) continue;
+          await store.removeToken(copy);
+          for (const known of [kept, used, refused]) known.delete(copy.id.slice(ID.length));
+        }
+      });
+    },
+  };
+}
+
+/** Each copy is bound to its installation and cluster. */
+function sealing(options: TokenCacheOptions) {
+  const ready = lazySealer(options);
+  const contextOf = (id: string): string => JSON.stringify(["hub-copy", options.installation, id]);
+  return {
+    seal: async (text: string, id: string) => (await ready()).seal(Buffer.from(text), contextOf(id)),
+    open: async ({ sealed, id }: StoredToken) => (await ready()).open(sealed, contextOf(id))?.toString("utf8"),
+  };
+}
