@@ -203,7 +203,14 @@ export interface Pushed {
   readonly writingKeys?: readonly string[];
   /** When it was last written, and how often since `since`: a loop must not fill Vault with versions. */
   readonly wroteAt?: EpochMs;
-  readonly burst?: { readonly since: EpochMs; readonly count: number };
+  readonly burst?: WriteBurst;
+}
+
+export interface WriteBurst {
+  readonly since: EpochMs;
+  readonly count: number;
+  /** The hash of the declaration for which the path is not written any more: only another declaration ends that. */
+  readonly parked?: string;
 }
 
 /** An unsent domain event. Its id consists of key, fence and kind, so that sending it twice is harmless. */

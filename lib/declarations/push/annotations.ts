@@ -13,6 +13,8 @@ export const PUSH_SECRETS = "vault-sync.io/secrets";
 export const PUSH_PRESERVE = "vault-sync.io/preserve-on-delete";
 export const PUSH_RECONCILE = "vault-sync.io/reconcile";
 export const PUSH_ROTATION_CHECK = "vault-sync.io/rotation-check";
+/** Each new value asks for a run, as on resources that sync. */
+export const PUSH_REFRESH = "keyferry.dev/refresh";
 /** Pushes a Secret although another program copied it into the cluster. */
 export const PUSH_SYNCED = "keyferry.dev/push-synced";
 
@@ -23,6 +25,7 @@ const READ: readonly string[] = [
   PUSH_RECONCILE,
   PUSH_ROTATION_CHECK,
   PUSH_SYNCED,
+  PUSH_REFRESH,
 ];
 
 /** Shorter intervals count as this. */

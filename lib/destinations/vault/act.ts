@@ -5,9 +5,9 @@ import type { Claim } from "../../ports/claim.ts";
 import type { Pushed } from "../../ports/rows.ts";
 import type { KvField, KvFields, Pusher, SeenPath, VaultWrites, WriteResult } from "../../ports/vault-writes.ts";
 import { sameJson } from "../../util/canonical.ts";
-import { countedWrite } from "./frequency.ts";
+import { countedWrite, notConverging, parkedPath } from "./frequency.ts";
 import { ownKeys, some } from "./ours.ts";
-import type { ObjectDecision, ObjectWork, SeenObject } from "./state.ts";
+import { type ObjectDecision, type ObjectWork, pathText, type SeenObject } from "./state.ts";
 
 /** What acting on a path needs. */
 export interface Acting {
@@ -27,6 +27,8 @@ export async function act(acting: Acting, work: ObjectWork, decision: ObjectDeci
     case "claim":
       await acting.claim.require();
       return { ...work, isClaimed: true };
+    case "park":
+      return park(acting, work);
     case "record":
       await acting.claim.require();
       return recorded(acting, work, decision.version);
@@ -36,6 +38,13 @@ export async function act(acting: Acting, work: ObjectWork, decision: ObjectDeci
     default:
       return decision satisfies never;
   }
+}
+
+/** Settle stores what is noted together with the failure. */
+async function park({ claim }: Acting, { at, recorded }: ObjectWork): Promise<never> {
+  await claim.require();
+  claim.note({ pushed: withPath(claim.row.state.pushed, parkedPath(recorded, claim.row.declared.hash)) });
+  throw notConverging(pathText(at));
 }
 
 /** What stands at a path now. Fields that only others write stay out of the own digest. */

@@ -1,6 +1,6 @@
 import { type Digest, sameDigest } from "../../digest.ts";
 import { SyncError } from "../../errors.ts";
-import { mustBeRare } from "./frequency.ts";
+import { isTooFrequent } from "./frequency.ts";
 import { isOurs, type ObjectDecision, type ObjectWork, type PushRules, pathText, type SeenObject } from "./state.ts";
 
 /** When is a path written? The first check that matches decides; undefined: nothing is left to do. */
@@ -10,8 +10,8 @@ export function decide(work: ObjectWork, rules: PushRules): ObjectDecision | und
     const decision = check(work, rules);
     if (decision === "nothing") return undefined;
     if (decision === undefined) continue;
-    if (decision.kind === "put" || decision.kind === "patch") mustBeRare(work.recorded, pathText(work.at), rules.now);
-    return decision;
+    const isWrite = decision.kind === "put" || decision.kind === "patch";
+    return isWrite && isTooFrequent(work.recorded, rules.declaration, rules.now) ? { kind: "park" } : decision;
   }
   throw new Error(`no decision for ${pathText(work.at)}`);
 }

@@ -67,6 +67,8 @@ export interface PushRules {
   readonly isOfThisKey: (digest: Digest) => boolean;
   /** `Deployment shop/app`, for messages. */
   readonly subject: string;
+  /** The hash of the declaration. */
+  readonly declaration: string;
   readonly now: EpochMs;
 }
 
@@ -75,6 +77,8 @@ export type ObjectDecision =
   | { readonly kind: "read" }
   /** Finds out whether the data that stands there is another row's. */
   | { readonly kind: "claim" }
+  /** It was written too often: the row records that it is not written any more, and the run fails. */
+  | { readonly kind: "park" }
   /** Vault has what is wanted: the row records it. */
   | { readonly kind: "record"; readonly version?: number }
   | { readonly kind: "put" | "patch"; readonly cas: number; readonly because: string };

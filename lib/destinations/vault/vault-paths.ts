@@ -90,7 +90,7 @@ function rulesOf({ digestKey }: DestinationApis, { row, resolved }: ToWrite<Want
   const { push, declaration } = resolved;
   const look = row.verify || declaration.reconcileMs !== undefined || !isApplied(row);
   const isOfThisKey = (digest: Digest): boolean => isOfKey(digestKey, digest);
-  return { look, conflict: push.conflict, isOfThisKey, subject: subjectOf(row) };
+  return { look, conflict: push.conflict, isOfThisKey, subject: subjectOf(row), declaration: row.declared.hash };
 }
 
 function workOf({ digestKey: key }: DestinationApis, { row, resolved, data }: ToWrite<WantsPaths>): Work {
