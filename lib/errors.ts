@@ -80,6 +80,7 @@ export const DISPOSITIONS = {
   ISSUES_TOO_FREQUENT: "park",
   // Each write is a version that Vault keeps: only a person can know why they did not end.
   NOT_CONVERGING: "park",
+  PUSHED_BY_OPERATOR: "park",
 
   LEASE_LOST: "drop",
   DECLARATION_GONE: "drop",

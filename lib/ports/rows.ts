@@ -201,6 +201,15 @@ export interface Pushed {
   /** The version that this write makes, in kv-v2, and its fields if they are others than `keys`. */
   readonly writingVersion?: number;
   readonly writingKeys?: readonly string[];
+  /**
+   * How its binary values are told from text: by the list in custom_metadata, or, where the login may not write that, by
+   * a suffix of their fields. Missing: there was none yet.
+   */
+  readonly binary?: "listed" | "suffixed";
+  /** That list as it was last written; missing: none. */
+  readonly list?: string;
+  /** It is to be written after the fields: recorded before these. */
+  readonly listing?: true;
   /** When it was last written, and how often since `since`: a loop must not fill Vault with versions. */
   readonly wroteAt?: EpochMs;
   readonly burst?: WriteBurst;

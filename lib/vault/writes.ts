@@ -1,15 +1,16 @@
 import { isLosslessNumber } from "lossless-json";
 import { SyncError } from "../errors.ts";
 import type { Metrics } from "../ports/telemetry.ts";
-import type {
-  KvFields,
-  KvMount,
-  KvPatch,
-  KvPath,
-  Pusher,
-  SeenPath,
-  VaultWrites,
-  WriteResult,
+import {
+  BASE64_LIST,
+  type KvFields,
+  type KvMount,
+  type KvPatch,
+  type KvPath,
+  type Pusher,
+  type SeenPath,
+  type VaultWrites,
+  type WriteResult,
 } from "../ports/vault-writes.ts";
 import { SecretValue } from "../secret-value.ts";
 import type { JsonObject } from "../util/json.ts";
@@ -68,6 +69,8 @@ export function vaultWrites(deps: WritesDeps): VaultWrites {
       writing("delete", async () => endedIn(await ask(who, removalOf(at, version), signal)), signal),
     removeAll: (who, at, signal) =>
       writing("delete", async () => endedIn(await ask(who, removalOfAll(at), signal)), signal),
+    mayDescribe: (who, at, signal) =>
+      reading(async () => mayPatch(plainOf(at), await ask(who, rightsOf(at), signal)), signal),
     describe: (who, at, custom, signal) =>
       writing("describe", async () => endedIn(await ask(who, descriptionOf(at, custom), signal)), signal),
   };
@@ -115,6 +118,24 @@ function descriptionOf(at: KvPath, custom: Readonly<Record<string, string | null
   return { method: "PATCH", purpose: "push", path: pathOf(at, "metadata"), body: { custom_metadata: custom } };
 }
 
+function rightsOf(at: KvPath): Request {
+  return { method: "POST", purpose: "push", path: "sys/capabilities-self", body: { paths: [plainOf(at)] } };
+}
+
+/** Vault names it as policies do, without any escape. */
+function plainOf({ mount, path }: KvPath): string {
+  return `${mount}/metadata/${path}`;
+}
+
+function mayPatch(path: string, { asked, answer }: Told): boolean {
+  if (answer.status === 403) return false;
+  if (answer.status !== 200) throw answerError(asked, answer);
+  const { data } = objectOf(asked, answer);
+  const capabilities = isLosslessObject(data) ? data[path] : undefined;
+  if (!Array.isArray(capabilities)) throw invalidAnswer(asked, "does not say what the token may do");
+  return capabilities.includes("root") || (capabilities.includes("patch") && !capabilities.includes("deny"));
+}
+
 function mountIn(path: string, { asked, answer }: Told): KvMount {
   if (answer.status !== 200) throw answerError(asked, answer);
   const { data } = objectOf(asked, answer);
@@ -143,15 +164,21 @@ function seenIn({ engine }: KvPath, { asked, answer }: Told): SeenPath {
   if (engine === "kv-v1") return { kind: "data", fields: fieldsOf(data) };
   const { data: fields, metadata } = data;
   const version = versionIn(asked, metadata);
-  if (fields === null) return { kind: "deleted", version };
+  if (fields === null) return { kind: "deleted", version, ...listIn(metadata) };
   if (!isLosslessObject(fields)) throw invalidAnswer(asked, "has no data.data");
-  return { kind: "data", version, fields: fieldsOf(fields) };
+  return { kind: "data", version, fields: fieldsOf(fields), ...listIn(metadata) };
+}
+
+function listIn(metadata: LosslessValue | undefined): { readonly list?: string } {
+  const custom = isLosslessObject(metadata) ? metadata.custom_metadata : undefined;
+  const list = isLosslessObject(custom) ? custom[BASE64_LIST] : undefined;
+  return typeof list === "string" ? { list } : {};
 }
 
 /** kv-v2 answers 404 with metadata for a deleted or destroyed version. Other errors than "nothing there" are thrown. */
 function missingIn({ asked, answer }: Told, data: LosslessValue | undefined): SeenPath {
   if (isLosslessObject(data) && isLosslessObject(data.metadata)) {
-    return { kind: "deleted", version: versionIn(asked, data.metadata) };
+    return { kind: "deleted", version: versionIn(asked, data.metadata), ...listIn(data.metadata) };
   }
   const errors = bodyOf(answer)?.errors;
   if (!Array.isArray(errors) || errors.length > 0) throw answerError(asked, answer);

@@ -114,6 +114,17 @@ export function vaultWritesContract(
       assert.deepEqual(custom, { "their.note": "x", "keyferry.other": "b" });
     });
 
+    it("a login knows whether it may change custom_metadata, and reads the list of binary fields with the data", async () => {
+      const at = { ...fresh(), path: `w/ü %+${paths}/x` };
+      assert.equal(await end.writes.mayDescribe(who, at, forever), true);
+      assert.equal(await end.writes.mayDescribe(who, { ...at, path: "elsewhere/a" }, forever), false);
+      await put(at, { a: "1" }, 0);
+      await end.writes.describe(who, at, { "keyferry.base64": "a" }, forever);
+      assert.deepEqual(await textsAt(at), { kind: "data", version: 1, fields: { a: "1" }, list: "a" });
+      await end.writes.remove(who, at, 1, forever);
+      assert.deepEqual(await end.writes.read(who, at, forever), { kind: "deleted", version: 1, list: "a" });
+    });
+
     it("kv-v1 has no versions: the last write counts, and a removed path is gone", async () => {
       const at = fresh("kv-v1");
       assert.deepEqual(await end.writes.read(who, at, forever), { kind: "absent" });

@@ -13,7 +13,7 @@ import { allowsPath } from "../../push-paths.ts";
 import type { SecretData } from "../../secret-value.ts";
 import type { Destination, DestinationApis, DestinationFactory, Effect, ToWrite } from "../destination.ts";
 import { type Acting, act, isSamePath, withoutPath } from "./act.ts";
-import { fieldsOf, splitBodies, storedFields } from "./bodies.ts";
+import { contentOf, splitBodies, storedFields } from "./bodies.ts";
 import { decide } from "./decide.ts";
 import { type Left, type Removing, removePushed } from "./remove.ts";
 import { isOurs, type ObjectDecision, type ObjectWork, type PushRules, pathText, type WantsPaths } from "./state.ts";
@@ -88,9 +88,10 @@ function subjectOf({ key }: Row): string {
 
 function rulesOf({ digestKey }: DestinationApis, { row, resolved }: ToWrite<WantsPaths>): Omit<PushRules, "now"> {
   const { push, declaration } = resolved;
-  const look = row.verify || declaration.reconcileMs !== undefined || !isApplied(row);
+  const isNew = !isApplied(row);
+  const look = row.verify || declaration.reconcileMs !== undefined || isNew;
   const isOfThisKey = (digest: Digest): boolean => isOfKey(digestKey, digest);
-  return { look, conflict: push.conflict, isOfThisKey, subject: subjectOf(row), declaration: row.declared.hash };
+  return { look, isNew, conflict: push.conflict, isOfThisKey, subject: subjectOf(row), declaration: row.declared.hash };
 }
 
 function workOf({ digestKey: key }: DestinationApis, { row, resolved, data }: ToWrite<WantsPaths>): Work {
@@ -101,10 +102,10 @@ function workOf({ digestKey: key }: DestinationApis, { row, resolved, data }: To
     const body: SecretData | undefined = bodies.get(name);
     // Its Secret is optional, and missing.
     if (body === undefined) return [];
-    const fields = fieldsOf(body, pathText(at));
     const recorded = recordedAs(pushed, known);
-    const digest = digestOf(key, storedFields(fields));
-    return [{ name, at, fields, digest, recorded, seen: { kind: "unread" }, isDone: false }];
+    const content = contentOf(body, pathText(at), recorded);
+    const digest = digestOf(key, storedFields(content.fields));
+    return [{ name, at, body, ...content, digest, recorded, seen: { kind: "unread" }, isDone: false }];
   });
   const former = known.filter((path) => !objects.some(({ recorded }) => isSamePath(recorded, path)));
   // The path of a missing Secret stays claimed.
@@ -112,11 +113,11 @@ function workOf({ digestKey: key }: DestinationApis, { row, resolved, data }: To
   return { objects, former: former.filter((path) => !isWaiting(path) || path.writing !== undefined) };
 }
 
-/** What the row has of a path. Of another version of kv, a number says nothing. */
+/** What the row has of a path. Of another version of kv, a number says nothing, and no list is left. */
 function recordedAs(pushed: Pushed, known: readonly Pushed[]): Pushed {
   const found = known.find((path) => isSamePath(path, pushed)) ?? pushed;
   if (found.engine === pushed.engine) return found;
-  const { version: _version, ...rest } = found;
+  const { version: _version, list: _list, listing: _listing, ...rest } = found;
   return { ...rest, engine: pushed.engine };
 }
 

@@ -10,7 +10,7 @@ const NEW = "k:new";
 const OLD = "k:old";
 const EYE = "k:eve";
 const RULES: PushRules = {
-  ...{ look: false, conflict: "fail", subject: "Secret shop/db", declaration: "h", now: 1_000_000 },
+  ...{ look: false, isNew: false, conflict: "fail", subject: "Secret shop/db", declaration: "h", now: 1_000_000 },
   isOfThisKey: (digest) => digest.startsWith("k:"),
 };
 const data = (digest: string, version?: number): SeenObject => ({
@@ -26,7 +26,7 @@ function decided(
 ) {
   const at = { mount: "kv", path: "db", engine: "kv-v2" } as const;
   const work: ObjectWork = {
-    ...{ name: "", at, fields: new Map(), digest: NEW, seen, isDone: false },
+    ...{ name: "", at, body: new Map(), fields: new Map(), list: "", digest: NEW, seen, isDone: false },
     recorded: aPushed("db", recorded),
     ...more,
   };
