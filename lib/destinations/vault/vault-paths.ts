@@ -2,11 +2,8 @@ import { PUSH_PRESERVE } from "../../declarations/push/annotations.ts";
 import { pushIdentity } from "../../declarations/push/identity.ts";
 import { vaultName } from "../../declarations/source.ts";
 import { type Digest, digestOf, isOfKey } from "../../digest.ts";
-import { SyncError } from "../../errors.ts";
 import { partsOf } from "../../keys.ts";
 import type { Claim } from "../../ports/claim.ts";
-import type { ClusterSettings } from "../../ports/fleet.ts";
-import type { PushSettings } from "../../ports/fleet-push.ts";
 import { isApplied, type Pushed, type Row } from "../../ports/rows.ts";
 import type { VaultIdentity } from "../../ports/vault.ts";
 import { allowsPath } from "../../push-paths.ts";
@@ -66,7 +63,8 @@ export const vaultPaths: DestinationFactory<WantsPaths> = {
       name: `what ${subjectOf(row)} pushed to Vault`,
       decide: (left) => (left.length === 0 ? undefined : left),
       async act(paths, _before, claim, signal) {
-        const push = settingsOf(row, settings);
+        const { push } = settings;
+        if (push === undefined) return leaveAll(apis, paths, claim, signal);
         const { namespace } = partsOf(row.key);
         const identity = pushIdentity(settings, push, namespace);
         const vault = vaultName(settings.vaults, identity.target.address);
@@ -162,12 +160,21 @@ async function actingFor(
   return { writes: pushes.writes, clock: pushes.clock, who, key: digestKey, claim, signal };
 }
 
-/** Throws PUSH_NOT_ALLOWED when fleet.yaml has no push any more. */
-function settingsOf({ key }: Row, { push }: ClusterSettings): PushSettings {
-  if (push !== undefined) return push;
-  const { cluster } = partsOf(key);
-  const message = `cluster ${cluster} has no push in fleet.yaml any more: what was pushed to Vault stays there`;
-  throw new SyncError("PUSH_NOT_ALLOWED", message);
+/** fleet.yaml allows no push any more: what was pushed stays, and is told and forgotten. */
+async function leaveAll(
+  apis: DestinationApis,
+  paths: readonly Pushed[],
+  claim: Claim,
+  signal: AbortSignal,
+): Promise<readonly Pushed[]> {
+  await claim.require();
+  const because = `cluster ${partsOf(claim.row.key).cluster} has no push in fleet.yaml any more`;
+  for (const path of paths) {
+    claim.note({ pushed: withoutPath(claim.row.state.pushed, path) });
+    const mayStand = path.digest !== undefined || path.writing !== undefined;
+    if (mayStand) await tellLeft(apis, claim, { path: `${path.mount}/${path.path}`, because }, signal);
+  }
+  return [];
 }
 
 /** What fleet.yaml says about removals now. */
