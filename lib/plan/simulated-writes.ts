@@ -4,6 +4,7 @@ import type { VaultWrites } from "../ports/vault-writes.ts";
 export function simulatedWrites(real: Pick<VaultWrites, "mountOf" | "read" | "mayDescribe">): VaultWrites {
   return {
     mountOf: (who, path, signal) => real.mountOf(who, path, signal),
+    isStill: async () => true,
     read: (who, at, signal) => real.read(who, at, signal),
     mayDescribe: (who, at, signal) => real.mayDescribe(who, at, signal),
     put: async (_who, _at, _fields, cas) => ({ kind: "written", version: cas + 1 }),

@@ -62,6 +62,8 @@ export interface VaultWrites {
    * because Vault does not tell these apart, and UNSUPPORTED for a mount that is not kv.
    */
   mountOf(who: Pusher, path: string, signal: AbortSignal): Promise<KvMount>;
+  /** Whether the mount still has that version of kv. An answer counts for a minute, for all that ask in this process. */
+  isStill(who: Pusher, mount: KvMount, signal: AbortSignal): Promise<boolean>;
   read(who: Pusher, at: KvPath, signal: AbortSignal): Promise<SeenPath>;
   /** Replaces all fields. kv-v2: only at the version `cas`; 0: only where there is no metadata. kv-v1 ignores it. */
   put(who: Pusher, at: KvPath, fields: KvFields, cas: number, signal: AbortSignal): Promise<WriteResult>;

@@ -1,4 +1,5 @@
 import { isLosslessNumber } from "lossless-json";
+import { type Clock, type EpochMs, MINUTE_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import type { Metrics } from "../ports/telemetry.ts";
 import {
@@ -27,6 +28,7 @@ import { answerError, bodyOf, invalidAnswer, objectOf } from "./vault-errors.ts"
 export interface WritesDeps {
   readonly client: VaultClient;
   readonly tokens: Tokens;
+  readonly clock: Clock;
   readonly metrics?: Metrics | undefined;
 }
 
@@ -50,12 +52,14 @@ export function vaultWrites(deps: WritesDeps): VaultWrites {
     counted({ metrics: deps.metrics, name: "keyferry_vault_reads_total" }, work, signal);
   const writing = <T>(of: string, work: () => Promise<T>, signal: AbortSignal): Promise<T> =>
     counted({ metrics: deps.metrics, name: "keyferry_vault_writes_total", labels: { of } }, work, signal, wordFor);
+  const mountOf: VaultWrites["mountOf"] = (who, path, signal) =>
+    reading(async () => {
+      const request = { method: "GET", purpose: "push", path: `sys/internal/ui/mounts/${urlOf({ path })}` } as const;
+      return mountIn(path, await ask(who, request, signal));
+    }, signal);
   return {
-    mountOf: (who, path, signal) =>
-      reading(async () => {
-        const request = { method: "GET", purpose: "push", path: `sys/internal/ui/mounts/${urlOf({ path })}` } as const;
-        return mountIn(path, await ask(who, request, signal));
-      }, signal),
+    mountOf,
+    isStill: mountCheck(deps.clock, mountOf),
     read: (who, at, signal) =>
       reading(async () => {
         const request = { method: "GET", purpose: at.engine, path: pathOf(at, "data") } as const;
@@ -73,6 +77,24 @@ export function vaultWrites(deps: WritesDeps): VaultWrites {
       reading(async () => mayPatch(plainOf(at), await ask(who, rightsOf(at), signal)), signal),
     describe: (who, at, custom, signal) =>
       writing("describe", async () => endedIn(await ask(who, descriptionOf(at, custom), signal)), signal),
+  };
+}
+
+const MOUNT_KNOWN_MS = MINUTE_MS;
+const MAX_MOUNTS = 1_000;
+
+function mountCheck(clock: Clock, mountOf: VaultWrites["mountOf"]): VaultWrites["isStill"] {
+  const known = new Map<string, { readonly engine: KvMount["engine"]; readonly until: EpochMs }>();
+  return async (who, { mount, engine }, signal) => {
+    const { target, namespace = "" } = who.identity;
+    const id = JSON.stringify([target.address, namespace, mount]);
+    const found = known.get(id);
+    if (found !== undefined && found.until > clock()) return found.engine === engine;
+    // A path below it: the mount's own path may be forbidden.
+    const now = await mountOf(who, `${mount}/data`, signal);
+    if (known.size >= MAX_MOUNTS) known.clear();
+    known.set(id, { engine: now.engine, until: clock() + MOUNT_KNOWN_MS });
+    return now.mount === mount && now.engine === engine;
   };
 }
 

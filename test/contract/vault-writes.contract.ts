@@ -60,6 +60,18 @@ export function vaultWritesContract(
       await failure(mountOf(who, "nowhere/w", forever), "VAULT_DENIED");
     });
 
+    it("a mount that was replaced by one of another version is known after a minute", async () => {
+      await vault.enableKv("again", 2);
+      const mount = { mount: "again", engine: "kv-v2" } as const;
+      await vault.writePolicy("writer", `${WRITER} path "again/*" { capabilities = ["create", "read", "update"] }`);
+      assert.equal(await end.writes.isStill(who, mount, forever), true);
+      await vault.request("DELETE", "sys/mounts/again");
+      await vault.enableKv("again", 1);
+      assert.equal(await end.writes.isStill(who, mount, forever), true);
+      end.pass(61_000);
+      assert.equal(await end.writes.isStill(who, mount, forever), false);
+    });
+
     it("cas: 0 writes only where there is nothing, and a later version only in its place", async () => {
       const at = fresh();
       assert.deepEqual(await end.writes.read(who, at, forever), { kind: "absent" });

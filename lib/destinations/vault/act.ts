@@ -104,6 +104,7 @@ async function write(
   const { claim, clock } = acting;
   await claim.require();
   mustBeClaimed(claim, work);
+  if (kind === "put") await mustBeMounted(acting, work);
   const unlisted = isListed(work) ? {} : { listing: true as const };
   const next = { ...writingOf(work, cas), ...countedWrite(work.recorded, clock()), ...unlisted };
   await claim.record({ pushed: withPath(claim.row.state.pushed, next) });
@@ -111,6 +112,17 @@ async function write(
   const result = await send(acting, work, kind, cas);
   if (result.kind === "moved") return { ...written, seen: { kind: "unread" }, refusedAt: cas };
   return listed(acting, recorded(acting, written, result.version));
+}
+
+/**
+ * A mount of version 1 would take the request of version 2, and store it below `data/`. What was read in this run shows
+ * the version.
+ */
+async function mustBeMounted({ writes, who, signal }: Acting, { at, seen }: ObjectWork): Promise<void> {
+  if (at.engine === "kv-v1" || seen.kind === "data" || seen.kind === "deleted") return;
+  if (await writes.isStill(who, at, signal)) return;
+  const message = `${at.mount} is no mount of version 2 of kv any more: keyferry asks for its version before it tries again`;
+  throw new SyncError("VAULT_ANSWER_INVALID", message);
 }
 
 /** Asks whether binary fields may be listed, and chooses the fields by the answer. */
