@@ -18,7 +18,7 @@ export interface LocatedObject {
 /** The parts of a resolved kind that pushing needs. */
 export interface WantsPaths {
   readonly asks: { readonly identity: VaultIdentity; readonly place: Place };
-  readonly push: Pick<PushSettings, "conflict" | "deletion" | "paths">;
+  readonly push: Pick<PushSettings, "conflict" | "deletion" | "paths" | "prefix">;
   readonly declaration: { readonly preserve: boolean; readonly reconcileMs?: number };
   /** Missing: the mount was not asked for yet. */
   readonly located?: readonly LocatedObject[];

@@ -47,7 +47,7 @@ export const vaultPaths: DestinationFactory<WantsPaths> = {
         return { ...work, former: [] };
       },
       learned: ({ wrote }) => ({ owned: row.state.owned, ...(wrote === undefined ? {} : { wrote }) }),
-      describe: effectOf,
+      describe: (decision) => effectOf(decision, movedBy(resolved.push, row)),
     };
   },
 
@@ -143,11 +143,25 @@ async function actAll(acting: Acting, work: Work, steps: ReadonlyMap<ObjectWork,
   return { ...work, objects, ...(wrote === undefined ? {} : { wrote }) };
 }
 
-function effectOf(decision: Decision): Effect | undefined {
+/** For a plan: the steps, and the paths that the cluster's prefix moves, seen from where the annotation names them. */
+function effectOf(decision: Decision, moved: (work: ObjectWork) => string | undefined): Effect | undefined {
   if (decision.kind === "remove")
     return { action: "update", because: "paths that it does not push to any more are emptied" };
-  const writes = [...decision.steps.values()].find((step) => "because" in step);
-  return writes && "because" in writes ? { action: "update", because: writes.because } : undefined;
+  const steps = [...decision.steps];
+  const write = steps.find(([, step]) => "because" in step)?.[1];
+  if (write === undefined || !("because" in write)) return undefined;
+  const moves = steps.flatMap(([work, step]) => ("because" in step ? (moved(work) ?? []) : []));
+  const because = [write.because, ...(moves.length === 0 ? [] : [`push.prefix moves ${moves.join(", ")}`])].join("; ");
+  return { action: "update", because };
+}
+
+/** A path that this row has not written to, and that `push.prefix: cluster` puts elsewhere. */
+function movedBy({ prefix }: WantsPaths["push"], { key }: Row): (work: ObjectWork) => string | undefined {
+  const inserted = `clusters/${partsOf(key).cluster}/`;
+  return ({ at, recorded }) => {
+    if (prefix !== "cluster" || isOurs(recorded) || !at.path.startsWith(inserted)) return undefined;
+    return `${at.mount}/${at.path.slice(inserted.length)} to ${pathText(at)}`;
+  };
 }
 
 async function actingFor(
