@@ -51,7 +51,16 @@ export function declaredRights(settings: ClusterSettings, { syncs }: DeclaredWor
     ...own,
     ...beside.flatMap((namespace) => rightsIn(settings, namespace, {}, (use) => OF_REFERENCES.has(use))),
     ...syncs.flatMap(loginSecrets),
+    ...pushLogin(settings),
   ]);
+}
+
+/** Pushes of all namespaces may log in with one service account, in a namespace that is not followed otherwise. */
+function pushLogin(settings: ClusterSettings): readonly KubernetesRight[] {
+  if (settings.push?.identity.serviceAccount.namespace === undefined) return [];
+  return kubernetesRights(settings)
+    .filter(({ use }) => use === "push-login")
+    .flatMap(spread);
 }
 
 /** As for a cluster with this namespace alone. */

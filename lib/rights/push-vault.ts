@@ -44,7 +44,15 @@ function rightsOf(policy: PushPolicy, pattern: string): readonly PushVaultRight[
   return [
     right("data/", writes, "Pushes read before they write. Without read, they restore nothing."),
     right("delete/", ["update"], "Deletes the version that keyferry wrote, and no other."),
-    ...(push.deletion === "metadata" ? [right("metadata/", ["delete"], "push.deletion: metadata.")] : []),
+    ...(push.deletion === "metadata"
+      ? [right("metadata/", ["patch", "delete"], "Lists binary values in custom_metadata; push.deletion: metadata.")]
+      : [
+          right(
+            "metadata/",
+            ["patch"],
+            "Lists binary values in custom_metadata. Without it, their fields get a suffix.",
+          ),
+        ]),
   ];
 }
 

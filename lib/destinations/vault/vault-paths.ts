@@ -2,18 +2,15 @@ import { PUSH_PRESERVE } from "../../declarations/push/annotations.ts";
 import { pushIdentity } from "../../declarations/push/identity.ts";
 import { vaultName } from "../../declarations/source.ts";
 import { type Digest, digestOf, isOfKey } from "../../digest.ts";
-import { SyncError } from "../../errors.ts";
 import { partsOf } from "../../keys.ts";
 import type { Claim } from "../../ports/claim.ts";
-import type { ClusterSettings } from "../../ports/fleet.ts";
-import type { PushSettings } from "../../ports/fleet-push.ts";
 import { isApplied, type Pushed, type Row } from "../../ports/rows.ts";
 import type { VaultIdentity } from "../../ports/vault.ts";
 import { allowsPath } from "../../push-paths.ts";
 import type { SecretData } from "../../secret-value.ts";
 import type { Destination, DestinationApis, DestinationFactory, Effect, ToWrite } from "../destination.ts";
 import { type Acting, act, isSamePath, withoutPath } from "./act.ts";
-import { fieldsOf, splitBodies, storedFields } from "./bodies.ts";
+import { contentOf, splitBodies, storedFields } from "./bodies.ts";
 import { decide } from "./decide.ts";
 import { type Left, type Removing, removePushed } from "./remove.ts";
 import { isOurs, type ObjectDecision, type ObjectWork, type PushRules, pathText, type WantsPaths } from "./state.ts";
@@ -50,7 +47,7 @@ export const vaultPaths: DestinationFactory<WantsPaths> = {
         return { ...work, former: [] };
       },
       learned: ({ wrote }) => ({ owned: row.state.owned, ...(wrote === undefined ? {} : { wrote }) }),
-      describe: effectOf,
+      describe: (decision) => effectOf(decision, movedBy(resolved.push, row)),
     };
   },
 
@@ -66,7 +63,8 @@ export const vaultPaths: DestinationFactory<WantsPaths> = {
       name: `what ${subjectOf(row)} pushed to Vault`,
       decide: (left) => (left.length === 0 ? undefined : left),
       async act(paths, _before, claim, signal) {
-        const push = settingsOf(row, settings);
+        const { push } = settings;
+        if (push === undefined) return leaveAll(apis, paths, claim, signal);
         const { namespace } = partsOf(row.key);
         const identity = pushIdentity(settings, push, namespace);
         const vault = vaultName(settings.vaults, identity.target.address);
@@ -88,9 +86,10 @@ function subjectOf({ key }: Row): string {
 
 function rulesOf({ digestKey }: DestinationApis, { row, resolved }: ToWrite<WantsPaths>): Omit<PushRules, "now"> {
   const { push, declaration } = resolved;
-  const look = row.verify || declaration.reconcileMs !== undefined || !isApplied(row);
+  const isNew = !isApplied(row);
+  const look = row.verify || declaration.reconcileMs !== undefined || isNew;
   const isOfThisKey = (digest: Digest): boolean => isOfKey(digestKey, digest);
-  return { look, conflict: push.conflict, isOfThisKey, subject: subjectOf(row) };
+  return { look, isNew, conflict: push.conflict, isOfThisKey, subject: subjectOf(row), declaration: row.declared.hash };
 }
 
 function workOf({ digestKey: key }: DestinationApis, { row, resolved, data }: ToWrite<WantsPaths>): Work {
@@ -101,10 +100,10 @@ function workOf({ digestKey: key }: DestinationApis, { row, resolved, data }: To
     const body: SecretData | undefined = bodies.get(name);
     // Its Secret is optional, and missing.
     if (body === undefined) return [];
-    const fields = fieldsOf(body, pathText(at));
     const recorded = recordedAs(pushed, known);
-    const digest = digestOf(key, storedFields(fields));
-    return [{ name, at, fields, digest, recorded, seen: { kind: "unread" }, isDone: false }];
+    const content = contentOf(body, pathText(at), recorded);
+    const digest = digestOf(key, storedFields(content.fields));
+    return [{ name, at, body, ...content, digest, recorded, seen: { kind: "unread" }, isDone: false }];
   });
   const former = known.filter((path) => !objects.some(({ recorded }) => isSamePath(recorded, path)));
   // The path of a missing Secret stays claimed.
@@ -112,11 +111,11 @@ function workOf({ digestKey: key }: DestinationApis, { row, resolved, data }: To
   return { objects, former: former.filter((path) => !isWaiting(path) || path.writing !== undefined) };
 }
 
-/** What the row has of a path. Of another version of kv, a number says nothing. */
+/** What the row has of a path. Of another version of kv, a number says nothing, and no list is left. */
 function recordedAs(pushed: Pushed, known: readonly Pushed[]): Pushed {
   const found = known.find((path) => isSamePath(path, pushed)) ?? pushed;
   if (found.engine === pushed.engine) return found;
-  const { version: _version, ...rest } = found;
+  const { version: _version, list: _list, listing: _listing, ...rest } = found;
   return { ...rest, engine: pushed.engine };
 }
 
@@ -144,11 +143,25 @@ async function actAll(acting: Acting, work: Work, steps: ReadonlyMap<ObjectWork,
   return { ...work, objects, ...(wrote === undefined ? {} : { wrote }) };
 }
 
-function effectOf(decision: Decision): Effect | undefined {
+/** For a plan: the steps, and the paths that the cluster's prefix moves, seen from where the annotation names them. */
+function effectOf(decision: Decision, moved: (work: ObjectWork) => string | undefined): Effect | undefined {
   if (decision.kind === "remove")
     return { action: "update", because: "paths that it does not push to any more are emptied" };
-  const writes = [...decision.steps.values()].find((step) => "because" in step);
-  return writes && "because" in writes ? { action: "update", because: writes.because } : undefined;
+  const steps = [...decision.steps];
+  const write = steps.find(([, step]) => "because" in step)?.[1];
+  if (write === undefined || !("because" in write)) return undefined;
+  const moves = steps.flatMap(([work, step]) => ("because" in step ? (moved(work) ?? []) : []));
+  const because = [write.because, ...(moves.length === 0 ? [] : [`push.prefix moves ${moves.join(", ")}`])].join("; ");
+  return { action: "update", because };
+}
+
+/** A path that this row has not written to, and that `push.prefix: cluster` puts elsewhere. */
+function movedBy({ prefix }: WantsPaths["push"], { key }: Row): (work: ObjectWork) => string | undefined {
+  const inserted = `clusters/${partsOf(key).cluster}/`;
+  return ({ at, recorded }) => {
+    if (prefix !== "cluster" || isOurs(recorded) || !at.path.startsWith(inserted)) return undefined;
+    return `${at.mount}/${at.path.slice(inserted.length)} to ${pathText(at)}`;
+  };
 }
 
 async function actingFor(
@@ -161,12 +174,21 @@ async function actingFor(
   return { writes: pushes.writes, clock: pushes.clock, who, key: digestKey, claim, signal };
 }
 
-/** Throws PUSH_NOT_ALLOWED when fleet.yaml has no push any more. */
-function settingsOf({ key }: Row, { push }: ClusterSettings): PushSettings {
-  if (push !== undefined) return push;
-  const { cluster } = partsOf(key);
-  const message = `cluster ${cluster} has no push in fleet.yaml any more: what was pushed to Vault stays there`;
-  throw new SyncError("PUSH_NOT_ALLOWED", message);
+/** fleet.yaml allows no push any more: what was pushed stays, and is told and forgotten. */
+async function leaveAll(
+  apis: DestinationApis,
+  paths: readonly Pushed[],
+  claim: Claim,
+  signal: AbortSignal,
+): Promise<readonly Pushed[]> {
+  await claim.require();
+  const because = `cluster ${partsOf(claim.row.key).cluster} has no push in fleet.yaml any more`;
+  for (const path of paths) {
+    claim.note({ pushed: withoutPath(claim.row.state.pushed, path) });
+    const mayStand = path.digest !== undefined || path.writing !== undefined;
+    if (mayStand) await tellLeft(apis, claim, { path: `${path.mount}/${path.path}`, because }, signal);
+  }
+  return [];
 }
 
 /** What fleet.yaml says about removals now. */
