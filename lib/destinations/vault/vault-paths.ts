@@ -1,5 +1,9 @@
 import { PUSH_PRESERVE } from "../../declarations/push/annotations.ts";
 import { pushIdentity } from "../../declarations/push/identity.ts";
+import {
+  settingsToClear as chosenToClear,
+  isPreserved as isPreservedBySpec,
+} from "../../declarations/push/push-secret-declaration.ts";
 import { vaultName } from "../../declarations/source.ts";
 import { type Digest, digestOf, isOfKey } from "../../digest.ts";
 import { SyncError } from "../../errors.ts";
@@ -10,7 +14,9 @@ import type { PushSettings } from "../../ports/fleet-push.ts";
 import { isApplied, type Pushed, type Row } from "../../ports/rows.ts";
 import type { VaultIdentity } from "../../ports/vault.ts";
 import { allowsPath } from "../../push-paths.ts";
+import { VAULT_PUSH_SECRET } from "../../resource-kinds.ts";
 import type { SecretData } from "../../secret-value.ts";
+import type { JsonObject } from "../../util/json.ts";
 import type { Destination, DestinationApis, DestinationFactory, Effect, ToWrite } from "../destination.ts";
 import { type Acting, act, isSamePath, withoutPath } from "./act.ts";
 import { fieldsOf, splitBodies, storedFields } from "./bodies.ts";
@@ -49,7 +55,11 @@ export const vaultPaths: DestinationFactory<WantsPaths> = {
         await removeAll(apis, removing, decision.former, resolved.declaration.preserve);
         return { ...work, former: [] };
       },
-      learned: ({ wrote }) => ({ owned: row.state.owned, ...(wrote === undefined ? {} : { wrote }) }),
+      learned: ({ wrote, objects }) => ({
+        owned: row.state.owned,
+        ...(wrote === undefined ? {} : { wrote }),
+        ...(hasStatus(row) ? { status: { lastPushed: lastPushed(objects) } } : {}),
+      }),
       describe: effectOf,
     };
   },
@@ -66,13 +76,12 @@ export const vaultPaths: DestinationFactory<WantsPaths> = {
       name: `what ${subjectOf(row)} pushed to Vault`,
       decide: (left) => (left.length === 0 ? undefined : left),
       async act(paths, _before, claim, signal) {
-        const push = settingsOf(row, settings);
+        const push = settingsToClear(row, settings);
         const { namespace } = partsOf(row.key);
         const identity = pushIdentity(settings, push, namespace);
         const vault = vaultName(settings.vaults, identity.target.address);
         const acting = await actingFor(apis, identity, claim, signal);
-        const preserve = row.declared.annotations[PUSH_PRESERVE] === "true";
-        await removeAll(apis, { ...acting, ...removalBy(row, push, identity, vault) }, paths, preserve);
+        await removeAll(apis, { ...acting, ...removalBy(row, push, identity, vault) }, paths, isPreserved(row));
         return [];
       },
       learned: () => ({ owned: row.state.owned }),
@@ -161,12 +170,32 @@ async function actingFor(
   return { writes: pushes.writes, clock: pushes.clock, who, key: digestKey, claim, signal };
 }
 
-/** Throws PUSH_NOT_ALLOWED when fleet.yaml has no push any more. */
-function settingsOf({ key }: Row, { push }: ClusterSettings): PushSettings {
-  if (push !== undefined) return push;
-  const { cluster } = partsOf(key);
-  const message = `cluster ${cluster} has no push in fleet.yaml any more: what was pushed to Vault stays there`;
+/** Whether a resource of our own declares it. */
+function hasStatus({ key }: Row): boolean {
+  return partsOf(key).kind === VAULT_PUSH_SECRET.kind;
+}
+
+/** For the status: a VaultPushSecret has one path. Null: its Secrets are optional, and missing. */
+function lastPushed([object]: readonly ObjectWork[]): JsonObject | null {
+  if (object === undefined) return null;
+  const { version } = object.recorded;
+  return { path: pathText(object.at), ...(version === undefined ? {} : { version }) };
+}
+
+/** Throws PUSH_NOT_ALLOWED when fleet.yaml has no push any more, or not the login. */
+function settingsToClear({ key, declared }: Row, { push }: ClusterSettings): PushSettings {
+  const { cluster, kind } = partsOf(key);
+  const chosen = push && (kind === VAULT_PUSH_SECRET.kind ? chosenToClear(declared, push) : push);
+  if (chosen !== undefined) return chosen;
+  const lacks = push === undefined ? "push" : "login of that name in push.choices.identities";
+  const message = `cluster ${cluster} has no ${lacks} in fleet.yaml any more: what was pushed to Vault stays there`;
   throw new SyncError("PUSH_NOT_ALLOWED", message);
+}
+
+/** As it was last seen. */
+function isPreserved({ key, declared }: Row): boolean {
+  if (partsOf(key).kind === VAULT_PUSH_SECRET.kind) return isPreservedBySpec(declared);
+  return declared.annotations[PUSH_PRESERVE] === "true";
 }
 
 /** What fleet.yaml says about removals now. */
