@@ -4,6 +4,7 @@ import type { Declared } from "../../ports/rows.ts";
 import { pushPathProblems, trimmedPath } from "../../push-paths.ts";
 import { type Complaint, complaintsOf } from "../../util/complaints.ts";
 import type { JsonObject } from "../../util/json.ts";
+import { checkVaultPath } from "../../vault-path.ts";
 import { withoutNulls } from "../parse.ts";
 import { boundedInterval, type PushDeclaration } from "./annotations.ts";
 import { fieldOf, MAX_KEYS, type PushEntry } from "./entries.ts";
@@ -76,8 +77,8 @@ function pathOf(
   }
   // Below a mount that is right, `sys` is a name like others.
   const whole = `${wrong.length === 0 ? trimmedPath(mount) : "kv"}/${trimmedPath(rendered.path)}`;
-  for (const problem of pushPathProblems(whole)) complain(problem);
-  return trimmedPath(whole);
+  for (const problem of new Set([...checkVaultPath(rendered.path), ...pushPathProblems(whole)])) complain(problem);
+  return whole;
 }
 
 function entriesOf({ sources }: VaultPushSecretSpec, complaints: Complaint[]): readonly PushEntry[] {
