@@ -65,6 +65,36 @@ describe("the permissions of a cluster", () => {
     assert.deepEqual(one(kubernetesRights({ ...NAMED, push: pattern }), "push-objects").namespaces, ["billing"]);
   });
 
+  it("for VaultPushSecrets are their own, and tokens of each login where its account is", () => {
+    const login = (name: string, namespace?: string) => ({
+      serviceAccount: { name, ...(namespace === undefined ? {} : { namespace }) },
+    });
+    const push = {
+      ...{ kinds: ["VaultPushSecret"], namespaces: { include: ["shop"], exclude: [] }, secrets: "poll" },
+      identity: login("pusher"),
+      choices: { identities: [login("narrow"), login("central", "keyferry"), login("pusher")] },
+    } as const;
+    const rights = kubernetesRights({ ...NAMED, namespaces: push.namespaces, push }, { serviceAccounts: [] });
+    assert.deepEqual(
+      ["push-resources", "push-status"].map((use) => {
+        const { apiGroups, resources, verbs, namespaces } = one(rights, use);
+        return [apiGroups, resources, verbs, namespaces];
+      }),
+      [
+        [["keyferry.dev"], ["vaultpushsecrets"], ["get", "list", "watch"], ["shop"]],
+        [["keyferry.dev"], ["vaultpushsecrets/status"], ["patch"], ["shop"]],
+      ],
+    );
+    assert.deepEqual([of(rights, "push-objects"), of(rights, "push-finalizers")], [[], []]);
+    assert.deepEqual(
+      of(rights, "push-login").map(({ resourceNames, namespaces }) => [resourceNames, namespaces]),
+      [
+        [["pusher", "narrow"], ["shop"]],
+        [["central"], ["keyferry"]],
+      ],
+    );
+  });
+
   it("leave out what another permission includes", () => {
     assert.deepEqual(of(kubernetesRights(EVERYWHERE), "hmac-key"), []);
     assert.equal(of(kubernetesRights(NAMED), "hmac-key").length, 1);
