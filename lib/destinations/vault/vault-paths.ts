@@ -111,7 +111,7 @@ function workOf({ digestKey: key }: DestinationApis, { row, resolved, data }: To
     // Its Secret is optional, and missing.
     if (body === undefined) return [];
     const fields = fieldsOf(body, pathText(at));
-    const recorded = recordedAs(pushed, known);
+    const recorded = ruledBy(resolved.push.conflict, recordedAs(pushed, known));
     const digest = digestOf(key, storedFields(fields));
     return [{ name, at, fields, digest, recorded, seen: { kind: "unread" }, isDone: false }];
   });
@@ -119,6 +119,13 @@ function workOf({ digestKey: key }: DestinationApis, { row, resolved, data }: To
   // The path of a missing Secret stays claimed.
   const isWaiting = (path: Pushed) => !isOurs(path) && located.some(({ pushed }) => isSamePath(pushed, path));
   return { objects, former: former.filter((path) => !isWaiting(path) || path.writing !== undefined) };
+}
+
+/** With the rule that its next write follows. */
+function ruledBy(conflict: WantsPaths["push"]["conflict"], recorded: Pushed): Pushed {
+  if (conflict === "fail" || recorded.engine === "kv-v1") return recorded;
+  const { merged: _before, ...rest } = recorded;
+  return conflict === "merge" ? { ...rest, merged: true } : rest;
 }
 
 /** What the row has of a path. Of another version of kv, a number says nothing. */

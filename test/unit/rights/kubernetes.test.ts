@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { parse } from "yaml";
 import { clusterWideRights, type KubernetesRight, kubernetesRights } from "../../../lib/rights/kubernetes.ts";
-import type { RightsSettings } from "../../../lib/rights/needs.ts";
+import type { PushRights, RightsSettings } from "../../../lib/rights/needs.ts";
 import { bindingYaml, roleYaml } from "../../../lib/rights/rbac.ts";
 
 const EVERYWHERE: RightsSettings = {
@@ -69,11 +69,13 @@ describe("the permissions of a cluster", () => {
     const login = (name: string, namespace?: string) => ({
       serviceAccount: { name, ...(namespace === undefined ? {} : { namespace }) },
     });
-    const push = {
-      ...{ kinds: ["VaultPushSecret"], namespaces: { include: ["shop"], exclude: [] }, secrets: "poll" },
+    const push: PushRights = {
+      kinds: ["VaultPushSecret"],
+      namespaces: { include: ["shop"], exclude: [] },
+      secrets: "poll",
       identity: login("pusher"),
       choices: { identities: [login("narrow"), login("central", "keyferry"), login("pusher")] },
-    } as const;
+    };
     const rights = kubernetesRights({ ...NAMED, namespaces: push.namespaces, push }, { serviceAccounts: [] });
     assert.deepEqual(
       ["push-resources", "push-status"].map((use) => {

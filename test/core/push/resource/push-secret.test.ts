@@ -120,6 +120,29 @@ describe("choices that fleet.yaml offers", () => {
     assert.deepEqual(await held(world, PATH), { theirs: "x" });
   });
 
+  it("after merge, others' fields stay by fail too: in writes, at a former path and in the clean-up", async () => {
+    await using world = await aWorldOfPushSecrets({ choices: { conflict: "merge", identities: [] } });
+    const theirs = { theirs: "x" };
+    await world.vault.putKv("kv", PATH, theirs);
+    await world.vault.putKv("kv", "apps/shop/moves", theirs);
+    await world.given(aPushSecret("app", { conflict: "merge" }));
+    const moves = { mount: "kv", path: "apps/shop/moves" };
+    await world.given(aPushSecret("moves", { conflict: "merge", destination: moves }));
+    await world.advance("1m");
+    await world.edit("VaultPushSecret", "app", { spec: { conflict: "fail" } });
+    await world.edit("VaultPushSecret", "moves", {
+      spec: { conflict: "fail", destination: { path: "apps/shop/moved" } },
+    });
+    await world.advance("1m");
+    await world.edit("Secret", "db", { data: { password: base64("two") } });
+    await world.advance("1m");
+    assert.deepEqual(await held(world, PATH), { ...theirs, ...ONE, password: "two" });
+    assert.deepEqual(await held(world, "apps/shop/moves"), theirs);
+    await world.remove("VaultPushSecret", "app");
+    await world.advance("1m");
+    assert.deepEqual(await held(world, PATH), theirs);
+  });
+
   it("another login writes and removes, by the role and the policy that fleet.yaml names", async () => {
     const narrow: NamedPushIdentity = {
       ...{ name: "narrow", method: "kubernetes", mount: "kubernetes-east", role: "narrow" },
