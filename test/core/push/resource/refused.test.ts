@@ -154,6 +154,11 @@ describe("what a VaultPushSecret may not do", () => {
     await world.given(aSecret("third", { a: "1" }, { annotations: annotations({ path: `kv/${PATH}` }) }));
     await world.advance("1m");
     assert.match(await failureOf(world, "second"), /PATH_TAKEN/);
+    assert.match(
+      world.condition("second", "Ready", "VaultPushSecret"),
+      /False: PATH_TAKEN: .*VaultPushSecret shop\/first/,
+    );
+    assert.match(told(world, "second"), /PATH_TAKEN/);
     assert.equal((await world.row("third", "Secret"))?.state.error?.code, "PATH_TAKEN");
     assert.equal(versions(world, PATH), 1);
     await world.remove("Secret", "third");
