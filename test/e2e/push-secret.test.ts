@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { type Cluster, waitFor } from "../harness/index.ts";
+import { practiceIn } from "./support/doctor.ts";
 import { keyferry, type RunningEngine, startEngine, status } from "./support/engine.ts";
 import { authMount, startWorld, type World } from "./support/world.ts";
 
@@ -206,6 +207,22 @@ for (const flavor of ["openbao", "vault"] as const) {
       await waitFor("the path to go", async () => (await held(`kv/data/apps/${NS}/store/web`)) === undefined);
       await waitFor("its row to go", async () => !(await status(world)).syncs.some(({ key }) => key.endsWith("/kept")));
       assert.deepEqual(await held(`kv/data/apps/${NS}/kept`), { password: "two", user: "app" });
+    });
+
+    it("a definition that goes removes nothing, and doctor names it with what mends it", async () => {
+      const name = "vaultpushsecrets.keyferry.dev";
+      const definition = { apiVersion: "apiextensions.k8s.io/v1", kind: "CustomResourceDefinition", name };
+      await using practice = await practiceIn(world, cluster());
+      const namesIt = async () =>
+        (await practice.examine()).findings.find(({ code, where }) => code === "CRD_MISSING" && where.endsWith(name));
+      assert.equal(await namesIt(), undefined);
+      await cluster().delete(definition);
+      await waitFor("the definition to go", async () => (await cluster().get(definition)) === undefined);
+      const found = await namesIt();
+      assert.match(JSON.stringify(found), /push\.kinds in fleet\.yaml/);
+      assert.deepEqual(await held(`kv/data/apps/${NS}/unread`), { password: "two", user: "app" });
+      await practice.mend(found?.remedy);
+      await waitFor("the definition again", async () => (await namesIt()) === undefined);
     });
   });
 }
