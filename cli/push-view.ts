@@ -1,11 +1,20 @@
 import { pushAnnotations } from "../lib/declarations/push/annotations.ts";
 import { partsOf } from "../lib/keys.ts";
 import type { Row } from "../lib/ports/rows.ts";
-import { annotatedKind } from "../lib/resource-kinds.ts";
+import { pushingKind, VAULT_PUSH_SECRET } from "../lib/resource-kinds.ts";
+import { canonical } from "../lib/util/canonical.ts";
+import type { JsonObject } from "../lib/util/json.ts";
+import { printable } from "../lib/util/printable.ts";
 
-/** What an annotated object declares, and the paths in Vault that belong to it. Never values. */
+/** The maximum length of one field in a line. */
+const MAX_SHOWN = 512;
+
+/** What an annotated object or a VaultPushSecret declares, and the paths in Vault that belong to it. Never values. */
 export interface PushView {
+  /** None of a VaultPushSecret. */
   readonly annotations: Readonly<Record<string, string>>;
+  /** Of a VaultPushSecret: its spec. */
+  readonly spec?: JsonObject;
   readonly paths: readonly PushedView[];
 }
 
@@ -20,17 +29,19 @@ export interface PushedView {
 
 /** Undefined for resources of keyferry's own. */
 export function pushView({ key, declared, state }: Row): PushView | undefined {
-  if (annotatedKind(partsOf(key).kind) === undefined) return undefined;
+  if (pushingKind(partsOf(key).kind) === undefined) return undefined;
   const paths = (state.pushed ?? []).map(({ mount, path, engine, version, digest }) => ({
     ...{ path: `${mount}/${path}`, engine, written: digest !== undefined },
     ...(version === undefined ? {} : { version }),
   }));
+  if (partsOf(key).kind === VAULT_PUSH_SECRET.kind) return { annotations: {}, spec: declared.spec, paths };
   return { annotations: pushAnnotations(declared.annotations), paths };
 }
 
 /** The lines of `keyferry explain`. */
-export function pushLines({ annotations, paths }: PushView): readonly string[] {
+export function pushLines({ annotations, spec = {}, paths }: PushView): readonly string[] {
   return [
+    ...Object.entries(spec).map(([name, value]) => `${name}: ${printable(canonical(value), MAX_SHOWN)}`),
     ...Object.entries(annotations).map(([name, text]) => `${name}: ${text}`),
     ...paths.map(({ path, version, written }) => {
       const state = version === undefined ? (written ? "written" : "not written yet") : `version ${version}`;

@@ -35,7 +35,8 @@ const PUSH_PREFACE = [
 export function examplePushRoles(): string {
   const identity = { serviceAccount: { name: "keyferry-push" } };
   const workloads = ["Deployment", "StatefulSet", "DaemonSet", "CronJob"] as const;
-  const of = { watch: ["Secret", ...workloads], poll: workloads } as const;
+  const kinds = [...workloads, "VaultPushSecret"] as const;
+  const of = { watch: ["Secret", ...kinds], poll: kinds } as const;
   const roles = (["watch", "poll"] as const).map((secrets) =>
     roleYaml(
       { name: `keyferry-push-${secrets}` },

@@ -22,8 +22,22 @@ export const VAULT_PKI_SECRET = vsoKind("VaultPKISecret", "vaultpkisecrets");
 export const SECRET_TRANSFORMATION = vsoKind("SecretTransformation", "secrettransformations");
 export const SECRET: KindRef = { group: "", version: "v1", resource: "secrets", kind: "Secret" };
 
+/** The API group of keyferry's own resources. */
+export const KEYFERRY_GROUP = "keyferry.dev";
+
+/** A push to Vault, as a resource of its own. */
+export const VAULT_PUSH_SECRET: KindRef = {
+  ...{ group: KEYFERRY_GROUP, version: "v1alpha1" },
+  ...{ resource: "vaultpushsecrets", kind: "VaultPushSecret" },
+};
+
 /** Kinds whose annotations can declare a push to Vault. */
-export const PUSH_KINDS = ["Deployment", "Secret", "StatefulSet", "DaemonSet", "CronJob"] as const;
+const ANNOTATED = ["Deployment", "Secret", "StatefulSet", "DaemonSet", "CronJob"] as const;
+
+export type AnnotatedKind = (typeof ANNOTATED)[number];
+
+/** Kinds that can declare a push to Vault, as fleet.yaml names them. */
+export const PUSH_KINDS = [...ANNOTATED, "VaultPushSecret"] as const;
 
 export type PushKind = (typeof PUSH_KINDS)[number];
 
@@ -32,7 +46,7 @@ function workload(group: string, kind: string, resource: string): KindRef {
 }
 
 /** The same as resources. */
-export const ANNOTATED_KINDS: Readonly<Record<PushKind, KindRef>> = {
+export const ANNOTATED_KINDS: Readonly<Record<AnnotatedKind, KindRef>> = {
   Deployment: workload("apps", "Deployment", "deployments"),
   Secret: SECRET,
   StatefulSet: workload("apps", "StatefulSet", "statefulsets"),
@@ -40,9 +54,20 @@ export const ANNOTATED_KINDS: Readonly<Record<PushKind, KindRef>> = {
   CronJob: workload("batch", "CronJob", "cronjobs"),
 };
 
+/** Every kind that can declare a push. */
+export const PUSHING_KINDS: Readonly<Record<PushKind, KindRef>> = {
+  ...ANNOTATED_KINDS,
+  VaultPushSecret: VAULT_PUSH_SECRET,
+};
+
 /** The kind of an annotated object, by its name in keys; undefined for resources of keyferry's own. */
 export function annotatedKind(kind: string): KindRef | undefined {
-  return Object.hasOwn(ANNOTATED_KINDS, kind) ? ANNOTATED_KINDS[kind as PushKind] : undefined;
+  return Object.hasOwn(ANNOTATED_KINDS, kind) ? ANNOTATED_KINDS[kind as AnnotatedKind] : undefined;
+}
+
+/** The kind of what declares a push, annotated or not; undefined for other kinds. */
+export function pushingKind(kind: string): KindRef | undefined {
+  return Object.hasOwn(PUSHING_KINDS, kind) ? PUSHING_KINDS[kind as PushKind] : undefined;
 }
 
 /** Kinds whose objects are syncs. */
@@ -62,7 +87,7 @@ export const KINDS: readonly KindRef[] = [
 
 /** The kind of that name, as keys spell it; undefined for other kinds. */
 export function kindNamed(kind: string): KindRef | undefined {
-  return KINDS.find((candidate) => candidate.kind === kind) ?? annotatedKind(kind);
+  return KINDS.find((candidate) => candidate.kind === kind) ?? pushingKind(kind);
 }
 
 /**

@@ -1,5 +1,5 @@
 import { parseAllDocuments, stringify } from "yaml";
-import { customResourceDefinitions } from "../../lib/declarations/crd.ts";
+import { customResourceDefinitions, ownResourceDefinitions } from "../../lib/declarations/crd.ts";
 import { connectCommands } from "./connect-commands.ts";
 import { kubernetesYaml } from "./kubernetes-yaml.ts";
 import type { ClusterNeeds, PushNeeds } from "./needs.ts";
@@ -13,7 +13,7 @@ export const ACCESSOR_PLACE = "ACCESSOR_OF_THE_LOGIN_MOUNT";
 
 /** What `-o` may name, and what each of them prints. */
 export const FORMATS = {
-  crds: () => [...customResourceDefinitions().values()].map((crd) => stringify(crd)).join("---\n"),
+  crds,
   yaml: kubernetesYaml,
   vault: (needs: ClusterNeeds) => vaultCommands(needs, "vault"),
   bao: (needs: ClusterNeeds) => vaultCommands(needs, "bao"),
@@ -22,6 +22,12 @@ export const FORMATS = {
   terraform,
   connect: connectCommands,
 } as const satisfies Readonly<Record<string, (needs: ClusterNeeds) => string>>;
+
+/** With VaultPushSecret, where `push.kinds` has it. */
+function crds({ push }: ClusterNeeds): string {
+  const own = push?.push.kinds.includes("VaultPushSecret") ? ownResourceDefinitions().values() : [];
+  return [...customResourceDefinitions().values(), ...own].map((crd) => stringify(crd)).join("---\n");
+}
 
 /** The same as data, for other tools. */
 export function bootstrapJson(needs: ClusterNeeds): object {

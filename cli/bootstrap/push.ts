@@ -36,6 +36,13 @@ function roleReason({ push }: PushNeeds): string {
 const BY_HAND =
   "push.identity.method is jwt: make its role by hand, for the subject of the service account, with this policy.";
 
+const CHOSEN_BY_HAND =
+  "push.choices.identities: make the role of each by hand, with a policy that allows no more than this one.";
+
+function hasChoices({ push }: PushNeeds): boolean {
+  return (push.choices?.identities ?? []).length > 0;
+}
+
 /** For a shell; the mount is there already, or fleet.yaml names another one. */
 export function pushCommands(needs: PushNeeds, cli: "vault" | "bao"): readonly (readonly [string, string])[] {
   const { push, policy, isTemplated } = needs;
@@ -58,6 +65,7 @@ export function pushCommands(needs: PushNeeds, cli: "vault" | "bao"): readonly (
       : []),
     [WHAT, `${cli} policy write ${policy} - <<POLICY\n${text}POLICY`],
     method === "jwt" ? [BY_HAND, ":"] : [roleReason(needs), made],
+    ...(hasChoices(needs) ? [[CHOSEN_BY_HAND, ":"] as const] : []),
   ];
 }
 
@@ -95,6 +103,7 @@ export function pushTerraform(needs: PushNeeds, clusterMount: string, clusterId:
             `  token_policies                   = [vault_policy.${id}.name]\n` +
             "  token_ttl                        = 3600\n}\n",
         ),
+    ...(hasChoices(needs) ? [`${commentLines(CHOSEN_BY_HAND).join("\n")}\n`] : []),
   ];
 }
 

@@ -7,9 +7,11 @@ import {
   VAULT_CONNECTION,
   VAULT_DYNAMIC_SECRET,
   VAULT_PKI_SECRET,
+  VAULT_PUSH_SECRET,
   VAULT_STATIC_SECRET,
 } from "../resource-kinds.ts";
 import { type DeclaredKind, SPECS } from "./parse.ts";
+import { vaultPushSecretSpec, vaultPushSecretStatus } from "./push/push-secret.ts";
 import { secretTransformationStatus } from "./secret-transformation.ts";
 import { UNOBSERVED } from "./status.ts";
 import { vaultAuthStatus } from "./vault-auth.ts";
@@ -49,6 +51,8 @@ const OF_OTHERS = [HEALTHY, READY, AGE];
 interface Definition {
   readonly kind: KindRef;
   readonly description: string;
+  /** Missing: that of SPECS. */
+  readonly spec?: z.ZodType;
   readonly status: z.ZodType;
   /** What a status contains beside the generation before the first observation; missing: that kind has none. */
   readonly unobserved?: Schema;
@@ -111,8 +115,28 @@ const DEFINITIONS: readonly Definition[] = [
   },
 ];
 
-/** Zod limits integers to what a double can hold; the API server's integers are wider, and need their format. */
+/** keyferry's own resource. */
+const PUSH_SECRET: Definition = {
+  kind: VAULT_PUSH_SECRET,
+  description: "Pushes Secrets to a path of Vault's kv engine.",
+  spec: vaultPushSecretSpec,
+  status: vaultPushSecretStatus,
+  unobserved: { lastGeneration: 0 },
+  columns: [
+    { name: "Path", type: "string", description: "Where to, in Vault.", jsonPath: ".status.lastPushed.path" },
+    { name: "Version", type: "integer", description: "Version there.", jsonPath: ".status.lastPushed.version" },
+    condition("Synced", "SecretSynced", "Whether Vault is in step with the Secrets."),
+    READY,
+    AGE,
+  ],
+};
+
+/**
+ * Zod limits integers to what a double can hold; the API server's integers are wider, and need their format. It drops
+ * unknown fields, and accepts no schema that refuses them.
+ */
 function structural({ zodSchema, jsonSchema }: { zodSchema: z.core.$ZodTypes; jsonSchema: Schema }): void {
+  if (jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties;
   if (zodSchema._zod.def.type !== "number") return;
   if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
   if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
@@ -142,7 +166,7 @@ function statusOf({ status, unobserved }: Definition): Schema {
 }
 
 function versionOf(definition: Definition): Schema {
-  const { kind, description, columns } = definition;
+  const { kind, description, columns, spec = SPECS[definition.kind.kind as DeclaredKind] } = definition;
   return {
     name: kind.version,
     served: true,
@@ -152,9 +176,10 @@ function versionOf(definition: Definition): Schema {
       openAPIV3Schema: {
         type: "object",
         description,
+        ...(definition.spec === undefined ? {} : { required: ["spec"] }),
         properties: {
           ...IDENTITY,
-          spec: schemaOf(SPECS[kind.kind as DeclaredKind], "The desired state."),
+          spec: schemaOf(spec, "The desired state."),
           status: statusOf(definition),
         },
       },
@@ -163,21 +188,29 @@ function versionOf(definition: Definition): Schema {
   };
 }
 
-/** One CustomResourceDefinition for each kind, by its name. */
+/** One CustomResourceDefinition for each kind of Vault Secrets Operator that we read, by its name. */
 export function customResourceDefinitions(): ReadonlyMap<string, Schema> {
-  return new Map(
-    DEFINITIONS.map((definition) => {
-      const { kind } = definition;
-      const name = `${kind.resource}.${kind.group}`;
-      const names = {
-        kind: kind.kind,
-        listKind: `${kind.kind}List`,
-        plural: kind.resource,
-        singular: kind.kind.toLowerCase(),
-      };
-      const spec = { group: kind.group, names, scope: "Namespaced", versions: [versionOf(definition)] };
-      const crd = { apiVersion: "apiextensions.k8s.io/v1", kind: "CustomResourceDefinition", metadata: { name }, spec };
-      return [name, crd] as const;
-    }),
-  );
+  return new Map(DEFINITIONS.map((definition) => [nameOf(definition), crdOf(definition)] as const));
+}
+
+/** The definition of VaultPushSecret, by its name. */
+export function ownResourceDefinitions(): ReadonlyMap<string, Schema> {
+  return new Map([[nameOf(PUSH_SECRET), crdOf(PUSH_SECRET)]]);
+}
+
+function nameOf({ kind }: Definition): string {
+  return `${kind.resource}.${kind.group}`;
+}
+
+function crdOf(definition: Definition): Schema {
+  const { kind } = definition;
+  const names = {
+    kind: kind.kind,
+    listKind: `${kind.kind}List`,
+    plural: kind.resource,
+    singular: kind.kind.toLowerCase(),
+  };
+  const spec = { group: kind.group, names, scope: "Namespaced", versions: [versionOf(definition)] };
+  const metadata = { name: nameOf(definition) };
+  return { apiVersion: "apiextensions.k8s.io/v1", kind: "CustomResourceDefinition", metadata, spec };
 }

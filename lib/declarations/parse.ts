@@ -29,7 +29,7 @@ export type Parsed<T> = { readonly spec: T } | { readonly complaints: readonly C
 const MAX_DEPTH = 200;
 
 /** Treats null as unset, as the API server's clients do. Undefined when the value nests too deep. */
-function withoutNulls(value: unknown, depth = 0): unknown {
+export function withoutNulls(value: unknown, depth = 0): unknown {
   if (depth > MAX_DEPTH) return undefined;
   if (Array.isArray(value)) return value.map((item) => withoutNulls(item, depth + 1));
   if (typeof value !== "object" || value === null) return value;

@@ -10,6 +10,7 @@ import type { SecretApi } from "../ports/secrets.ts";
 import type { VaultIdentity } from "../ports/vault.ts";
 import type { VaultWrites } from "../ports/vault-writes.ts";
 import type { SecretData } from "../secret-value.ts";
+import type { JsonObject } from "../util/json.ts";
 import type { Holding } from "./holding.ts";
 
 /**
@@ -36,6 +37,8 @@ export interface Learned {
   readonly owned: readonly OwnedSecret[];
   /** The reason for a write; missing: nothing was written. */
   readonly wrote?: string;
+  /** Members of the declaring resource's status. Null removes one. */
+  readonly status?: JsonObject;
 }
 
 /** One change, for a plan. */

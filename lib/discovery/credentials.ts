@@ -1,6 +1,6 @@
 import { partsOf, type ReferenceKey } from "../keys.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
-import { annotatedKind, SECRET } from "../resource-kinds.ts";
+import { pushingKind, SECRET } from "../resource-kinds.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import type { EventHandler } from "./event-handlers.ts";
 import { dropReference, nudgeDependents, takeReference } from "./references.ts";
@@ -20,7 +20,7 @@ export async function credentialTargets(
   const keys = new Set<ReferenceKey>();
   for (const row of await deps.leases.byCluster(settings.name)) {
     // A push has a watch of its own for the Secrets that it takes from.
-    if (annotatedKind(partsOf(row.key).kind) !== undefined) continue;
+    if (pushingKind(partsOf(row.key).kind) !== undefined) continue;
     for (const ref of row.refs) if (partsOf(ref).kind === SECRET.kind) keys.add(ref);
   }
   return [...keys].sort().map((key) => {

@@ -1,10 +1,11 @@
+import { keptToClear } from "../declarations/push/push-secret-declaration.ts";
 import { groupOf } from "../declarations/source.ts";
 import { fingerprint } from "../digest.ts";
 import { referenceKey, syncKey } from "../keys.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { SeenResource } from "../ports/resources.ts";
 import type { Declared, Reference } from "../ports/rows.ts";
-import type { KindRef } from "../resource-kinds.ts";
+import { type KindRef, VAULT_PUSH_SECRET } from "../resource-kinds.ts";
 import { canonical } from "../util/canonical.ts";
 
 /** The maximum size of one declaration in the table (lease-table 21, 25). */
@@ -33,8 +34,9 @@ export function declaredOf(settings: ClusterSettings, kind: KindRef, seen: SeenR
   const text = canonical({ spec: seen.spec, labels: seen.labels, annotations });
   const bytes = Buffer.byteLength(text);
   const isTooLarge = bytes > MAX_SPEC_BYTES;
+  const isPush = kind.kind === VAULT_PUSH_SECRET.kind;
   const kept = isTooLarge
-    ? { spec: {}, labels: {}, annotations: {} }
+    ? { spec: isPush ? keptToClear(seen.spec) : {}, labels: {}, annotations: {} }
     : { spec: seen.spec, labels: seen.labels, annotations };
   return {
     key,
@@ -47,7 +49,9 @@ export function declaredOf(settings: ClusterSettings, kind: KindRef, seen: SeenR
       ...(restores > 0 ? [String(restores)] : []),
     ),
     ...kept,
-    group: groupOf(settings, { kind: kind.kind, namespace: seen.namespace, spec: kept.spec }),
+    group: isPush
+      ? fingerprint("push", key)
+      : groupOf(settings, { kind: kind.kind, namespace: seen.namespace, spec: kept.spec }),
     deleting: seen.deleting,
     seen: { resourceVersion: seen.resourceVersion, status: statusOf(seen) },
     ...(isTooLarge ? { tooLarge: bytes } : {}),

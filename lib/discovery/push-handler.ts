@@ -9,7 +9,7 @@ import type { PushSettings } from "../ports/fleet-push.ts";
 import type { SeenResource } from "../ports/resources.ts";
 import type { Declared, Row } from "../ports/rows.ts";
 import type { Due, RowSummary } from "../ports/store.ts";
-import type { KindRef, PushKind } from "../resource-kinds.ts";
+import type { AnnotatedKind, KindRef } from "../resource-kinds.ts";
 import { sendDue } from "../schedule/messages.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import { type EventHandler, type HandlerContext, isRowOf } from "./event-handlers.ts";
@@ -149,7 +149,7 @@ async function wholly(
   const { namespace, name } = object;
   const whole = await deps.resources.get({ cluster: settings.name, namespace, name, kind }, signal);
   if (whole === undefined || whole.uid !== object.uid || !isPushed(whole.annotations)) return undefined;
-  return declaredPush(settings, kind, whole, mountedSecrets(kind.kind as PushKind, whole.spec, push), restores);
+  return declaredPush(settings, kind, whole, mountedSecrets(kind.kind as AnnotatedKind, whole.spec, push), restores);
 }
 
 async function store(deps: DiscoveryDeps, { budget }: PushContext, declared: Declared): Promise<Due | undefined> {

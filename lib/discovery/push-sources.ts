@@ -2,7 +2,7 @@ import { partsOf, type ReferenceKey, referenceKey, type SyncKey } from "../keys.
 import type { SeenResource } from "../ports/resources.ts";
 import type { Row } from "../ports/rows.ts";
 import { nudgeReferring } from "../references/referring.ts";
-import { annotatedKind, SECRET } from "../resource-kinds.ts";
+import { pushingKind, SECRET } from "../resource-kinds.ts";
 import { sendDue } from "../schedule/messages.ts";
 import { asObject } from "../util/canonical.ts";
 import type { DiscoveryDeps } from "./deps.ts";
@@ -65,7 +65,7 @@ async function nudgeOutdated(
 function isOfPush(key: SyncKey, scope: string | undefined): boolean {
   if (key.includes("#")) return false;
   const { kind, namespace } = partsOf(key);
-  return annotatedKind(kind) !== undefined && (scope === undefined || namespace === scope);
+  return pushingKind(kind) !== undefined && (scope === undefined || namespace === scope);
 }
 
 /** The versions that a push recorded at its last run (lib/kinds/push/push.ts). */

@@ -1,9 +1,11 @@
+import { SyncError } from "../errors.ts";
 import { pushNamespaces } from "../namespaces.ts";
-import { ANNOTATED_KINDS, type KindRef, SECRET } from "../resource-kinds.ts";
+import { type KindRef, PUSHING_KINDS, SECRET, VAULT_PUSH_SECRET } from "../resource-kinds.ts";
 import type { DiscoveryDeps } from "./deps.ts";
-import type { HandlerContext } from "./event-handlers.ts";
+import { type EventHandler, type HandlerContext, isRowOf, syncHandler } from "./event-handlers.ts";
 import { type PushContext, pushHandler } from "./push-handler.ts";
 import { sourceHandler } from "./push-sources.ts";
+import type { VsoWatch } from "./vso-watch.ts";
 import type { WatchTarget } from "./watch-target.ts";
 
 /** Of the names of their cursors: the same kinds are followed for other reasons too. */
@@ -13,7 +15,10 @@ export function isPushTarget(name: string): boolean {
   return name.startsWith(PREFIX);
 }
 
-/** What is followed for pushes: the annotated kinds, and all Secrets if fleet.yaml says so. Always by metadata. */
+/**
+ * What is followed for pushes: the annotated kinds, and all Secrets if fleet.yaml says so, by their metadata, and
+ * VaultPushSecrets.
+ */
 export function pushTargets(deps: DiscoveryDeps, base: Omit<HandlerContext, "scope">): readonly WatchTarget[] {
   const { settings } = base;
   const { push } = settings;
@@ -21,19 +26,39 @@ export function pushTargets(deps: DiscoveryDeps, base: Omit<HandlerContext, "sco
   const named = pushNamespaces(settings.namespaces, push.namespaces);
   return (named ?? [undefined]).flatMap((scope) => {
     const context: PushContext = { ...base, push, scope };
-    const target = (kind: KindRef, handler = pushHandler(deps, kind, context)): WatchTarget => ({
+    const target = (kind: KindRef, handler = pushHandler(deps, kind, context), metadataOnly = true): WatchTarget => ({
       isReference: false,
       name: `${PREFIX}${kind.kind}${scope === undefined ? "" : `/${scope}`}`,
       kind,
-      options: { metadataOnly: true, ...(scope === undefined ? {} : { namespace: scope }) },
+      options: { metadataOnly, ...(scope === undefined ? {} : { namespace: scope }) },
       handler,
     });
-    const kinds = push.kinds.map((name) => ANNOTATED_KINDS[name]);
-    const workloads = kinds.filter((kind) => kind !== SECRET).map((kind) => target(kind));
+    const kinds = push.kinds.map((name) => PUSHING_KINDS[name]);
+    const workloads = kinds
+      .filter((kind) => kind !== SECRET)
+      .map((kind) => (kind === VAULT_PUSH_SECRET ? target(kind, resourceHandler(deps, context), false) : target(kind)));
     const annotated = kinds.includes(SECRET) ? pushHandler(deps, SECRET, context) : undefined;
     if (push.secrets === "poll") return annotated ? [...workloads, target(SECRET, annotated)] : workloads;
     return [...workloads, target(SECRET, sourceHandler(deps, context, annotated ?? NOTHING_DECLARED))];
   });
+}
+
+/** VaultPushSecrets, as declarations of syncs: nobody else writes their status. */
+function resourceHandler(deps: DiscoveryDeps, context: PushContext): EventHandler {
+  const vso: VsoWatch = { see: async () => undefined, latest: () => ({}) };
+  return {
+    ...syncHandler(deps, VAULT_PUSH_SECRET, { ...context, vso }),
+    // Their rows stay: a kind that is not served proves nothing about its objects (lease-table 18).
+    async notServed() {
+      const { name: cluster } = context.settings;
+      const { kind } = VAULT_PUSH_SECRET;
+      const rows = (await deps.leases.byCluster(cluster)).filter(({ key }) => isRowOf(key, kind, context.scope));
+      deps.log.warn("push-kind-not-served", { cluster, kind, rows: rows.length });
+      if (rows.length === 0) return;
+      const message = `cluster ${cluster} no longer serves ${kind}: what its ${rows.length} objects pushed stays in Vault`;
+      throw new SyncError("KUBE_REJECTED", message);
+    },
+  };
 }
 
 /** Secrets whose own annotations do not count. */

@@ -7,7 +7,7 @@ import { namedNamespaces, namespaceMatcher, referenceNamespaces } from "../names
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { ClusterState, OperatorSeen, RowSummary } from "../ports/store.ts";
 import { hasPowers } from "../references/operator-namespace.ts";
-import { annotatedKind } from "../resource-kinds.ts";
+import { pushingKind } from "../resource-kinds.ts";
 import { sendDue, sendTokenSweep } from "../schedule/messages.ts";
 import { type DiscoveryDeps, OWNED_SELECTOR, REFERENCE_KINDS, SYNC_KINDS } from "./deps.ts";
 import type { WatchPassOptions } from "./pass.ts";
@@ -124,15 +124,13 @@ async function releaseOthers(deps: DiscoveryDeps, settings: ClusterSettings): Pr
 
 /** Its kind is not pushed any more: what it pushed stays in Vault, since nobody removed its annotations. */
 function isPushedNoMore({ push }: ClusterSettings, key: SyncKey): boolean {
-  const kind = annotatedKind(partsOf(key).kind)?.kind;
+  const kind = pushingKind(partsOf(key).kind)?.kind;
   return kind !== undefined && push?.kinds.some((pushed) => pushed === kind) !== true;
 }
 
 /** What fleet.yaml allows is another thing now: each push runs again. */
 async function nudgePushes({ leases, queue, clock }: DiscoveryDeps, cluster: string): Promise<void> {
-  const keys = (await leases.byCluster(cluster))
-    .map(({ key }) => key)
-    .filter((key) => annotatedKind(partsOf(key).kind));
+  const keys = (await leases.byCluster(cluster)).map(({ key }) => key).filter((key) => pushingKind(partsOf(key).kind));
   await sendDue(queue, await leases.nudgeAll(keys, { now: clock(), verify: false }), clock());
 }
 

@@ -32,16 +32,35 @@ const serviceAccount = z
   })
   .describe("The service account whose token is sent to Vault.");
 
-const identity = z
+const login = z.strictObject({
+  method: z.enum(["kubernetes", "jwt"]).default("kubernetes").describe("The auth method of the mount."),
+  mount: vaultPath.describe("Mount of the login."),
+  role: z.string().min(1).describe("Role in Vault to log in as. Its policies should allow the same paths."),
+  serviceAccount,
+  audiences: z.array(z.string().min(1)).min(1, "must name at least one audience").describe("Audiences of the token."),
+  namespace: vaultPath.exactOptional().describe("Vault namespace. Not set: that of the Vault."),
+});
+
+const identity = login.describe("How keyferry logs in to write.");
+
+const MAX_IDENTITIES = 20;
+
+const choices = z
   .strictObject({
-    method: z.enum(["kubernetes", "jwt"]).default("kubernetes").describe("The auth method of the mount."),
-    mount: vaultPath.describe("Mount of the login."),
-    role: z.string().min(1).describe("Role in Vault to log in as. Its policies should allow the same paths."),
-    serviceAccount,
-    audiences: z.array(z.string().min(1)).min(1, "must name at least one audience").describe("Audiences of the token."),
-    namespace: vaultPath.exactOptional().describe("Vault namespace. Not set: that of the Vault."),
+    conflict: z
+      .enum(["fail", "merge", "adopt"])
+      .exactOptional()
+      .describe("Up to this conflict. Not set: that of push."),
+    deletion: z.enum(["version", "metadata"]).exactOptional().describe("Up to this deletion. Not set: that of push."),
+    identities: z
+      .array(login.extend({ name: z.string().check(dnsLabel).describe("Name by which spec.identity chooses it.") }))
+      .max(MAX_IDENTITIES, `must name at most ${MAX_IDENTITIES} identities`)
+      .default([])
+      .describe("Other logins than identity, by name."),
   })
-  .describe("How keyferry logs in to write.");
+  .describe(
+    "What a VaultPushSecret may choose. fail is less than merge, merge than adopt; version less than metadata.",
+  );
 
 export function push<N extends z.ZodType>(namespaces: N) {
   return z
@@ -50,7 +69,7 @@ export function push<N extends z.ZodType>(namespaces: N) {
         .array(z.enum(PUSH_KINDS))
         .min(1, "must name at least one kind")
         .default(["Deployment", "Secret"])
-        .describe("Kinds whose annotations count."),
+        .describe("Kinds whose annotations count, and VaultPushSecret for that resource."),
       namespaces,
       paths: z
         .array(z.string().check(problemCheck(pushPatternProblems)))
@@ -93,8 +112,9 @@ export function push<N extends z.ZodType>(namespaces: N) {
         .describe("true: a workload may push only Secrets that its pod template mounts, and a Secret only itself."),
       projectedVolumes: z.boolean().default(false).describe("true: discover the Secrets of projected volumes too."),
       imagePullSecrets: z.boolean().default(false).describe("true: discover imagePullSecrets too."),
+      choices: choices.exactOptional(),
     })
     .describe(
-      "Push Secrets of the cluster to Vault, as annotations vault-sync.io/… declare it. Not set: nothing is pushed.",
+      "Push Secrets of the cluster to Vault, as annotations vault-sync.io/… or VaultPushSecrets declare it. Not set: nothing is pushed.",
     );
 }

@@ -84,6 +84,32 @@ function wayComplaints(cluster: unknown, at: Path, vaults: readonly unknown[]): 
   });
 }
 
+/** What a VaultPushSecret may be declared with: by mountedOnly nothing but what a pod template mounts is pushed. */
+function resourceComplaints(push: unknown, at: Path): readonly Complaint[] {
+  const isDeclared = items(valueAt(push, ["kinds"])).includes("VaultPushSecret");
+  const names = items(valueAt(push, ["choices", "identities"])).map((one) => valueAt(one, ["name"]));
+  const twice = names.flatMap((name, index): readonly Complaint[] =>
+    names.indexOf(name) === index
+      ? []
+      : [{ path: [...at, "choices", "identities", index, "name"], message: "is the name of another one" }],
+  );
+  const choices = valueAt(push, ["choices"]);
+  return [
+    ...(isDeclared && valueAt(push, ["mountedOnly"]) === true
+      ? [
+          {
+            path: [...at, "mountedOnly"],
+            message: "must not be true if kinds has VaultPushSecret, which mounts nothing",
+          },
+        ]
+      : []),
+    ...(choices !== undefined && !isDeclared
+      ? [{ path: [...at, "choices"], message: "has no effect without VaultPushSecret in kinds" }]
+      : []),
+    ...twice,
+  ];
+}
+
 /** The Vault that Secrets are pushed to must be one that this file names, and polling finds no annotated Secrets. */
 function pushComplaints(cluster: unknown, at: Path, vaults: readonly unknown[]): readonly Complaint[] {
   if (valueAt(cluster, ["push"]) === undefined) return [];
@@ -112,6 +138,7 @@ function clusterComplaints(cluster: unknown, at: Path, vaults: readonly unknown[
     ...lentComplaints(cluster, at, vaults),
     ...wayComplaints(cluster, at, vaults),
     ...pushComplaints(cluster, at, vaults),
+    ...resourceComplaints(valueAt(cluster, ["push"]), [...at, "push"]),
     ...(typeof name === "string" && !vaults.some((vault) => valueAt(vault, ["name"]) === name)
       ? [{ path: [...at, "vault", "name"], message: "is not the name of one of vaults" }]
       : []),

@@ -14,9 +14,9 @@ export interface Claim {
   take(): Promise<boolean>;
   /**
    * Call before each external write: takes the lease if necessary, and ensures that the write ends before the lease.
-   * Throws LEASE_LOST.
+   * Throws LEASE_LOST; and PATH_TAKEN, unless only a `status` is written, which has to say so.
    */
-  require(): Promise<Lease>;
+  require(to?: "status"): Promise<Lease>;
   /** Stores under the fence what must survive a failure of the next step. Throws LEASE_LOST. */
   record(learned: Partial<RowState>): Promise<void>;
   /** Keeps what was learned for the next record or settle; stores nothing. */

@@ -37,4 +37,18 @@ export interface PushSettings {
   /** Whether the Secrets of projected volumes, and imagePullSecrets, are discovered too. */
   readonly projectedVolumes: boolean;
   readonly imagePullSecrets: boolean;
+  /** What a VaultPushSecret may choose beyond this; missing: nothing. */
+  readonly choices?: PushChoices;
+}
+
+/** The furthest that a VaultPushSecret may go; missing: as far as the settings of the cluster. */
+export interface PushChoices {
+  readonly conflict?: PushSettings["conflict"];
+  readonly deletion?: PushSettings["deletion"];
+  /** Logins by name. */
+  readonly identities: readonly NamedPushIdentity[];
+}
+
+export interface NamedPushIdentity extends PushIdentity {
+  readonly name: string;
 }

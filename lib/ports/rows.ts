@@ -196,6 +196,8 @@ export interface Pushed {
   readonly digest?: Digest;
   /** Our fields, when other fields stay. */
   readonly keys?: readonly string[];
+  /** It was written by the rule `merge`, so that fields of others may be there: they stay, also by `fail`. */
+  readonly merged?: boolean;
   /** The digest of a write that may have been carried out: recorded before it. */
   readonly writing?: Digest;
   /** The version that this write makes, in kv-v2, and its fields if they are others than `keys`. */

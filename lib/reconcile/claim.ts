@@ -56,10 +56,10 @@ export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): 
     return undefined;
   };
 
-  const require = async (): Promise<Lease> => {
+  const require = async (to?: "status"): Promise<Lease> => {
     const held = await take();
     if (!held || isOver) throw await lost(deps, row);
-    if (taken !== undefined) throw pathTaken(taken);
+    if (taken !== undefined && to !== "status") throw pathTaken(taken);
     // The API server checks no fence, so no write may end after the lease (lease-table 6).
     if (deps.clock() > held.until - CALL_TIMEOUT_MS) {
       throw new SyncError("LEASE_LOST", `the lease on ${held.key} ends too soon to write under it`);

@@ -4,7 +4,7 @@ import { partsOf } from "../keys.ts";
 import { SourceMissing } from "../kinds/push/sources.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { FinishedPush } from "../ports/telemetry.ts";
-import { annotatedKind } from "../resource-kinds.ts";
+import { pushingKind } from "../resource-kinds.ts";
 import type { Run } from "./run.ts";
 
 /** Reports the run to the series of single syncs. */
@@ -22,7 +22,7 @@ export function report(
     at: clock(),
     ...(error === undefined ? {} : { code: error.code }),
     ...(refreshAfterMs === undefined ? {} : { refreshAfterMs }),
-    ...(annotatedKind(partsOf(claim.row.key).kind) && { push: finishedPush(run, error, isUnchanged, clock()) }),
+    ...(pushingKind(partsOf(claim.row.key).kind) && { push: finishedPush(run, error, isUnchanged, clock()) }),
   });
 }
 

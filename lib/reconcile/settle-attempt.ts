@@ -68,7 +68,7 @@ async function settleInStep(deps: ReconcileDeps, run: Run, inStep: InStep, batch
     ...(mac === undefined ? {} : { mac }),
     ...(learned.wrote === undefined ? {} : { wrote: learned.wrote }),
     warnings: obtained.warnings,
-    ...statusOf(obtained.status),
+    ...statusOf(learned.status ?? obtained.status),
     isRotation: obtained.isRotation ?? false,
   };
   const told = await announce(run, outcome, batch);

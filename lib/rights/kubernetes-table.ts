@@ -1,8 +1,6 @@
 import {
-  ANNOTATED_KINDS,
   type KindRef,
   REFERENCE_STATUS_KINDS,
-  SECRET,
   SECRET_TRANSFORMATION,
   SYNC_KINDS,
   VAULT_AUTH,
@@ -11,20 +9,15 @@ import {
   VSO_GROUP,
 } from "../resource-kinds.ts";
 import type { DeclaredNeeds, RightsSettings } from "./needs.ts";
+import { annotatedRules, loginRules, ownRules } from "./push-rules.ts";
+import { core, type Rule } from "./rule.ts";
 
 /**
  * Where a permission is needed. `served`: the namespaces whose declarations count. `references`: these and the operator
- * namespace. `pushing`: those of the served ones whose objects may push. `push-login`: where pushes log in. `operator`,
- * `kube-system`: this one namespace. `cluster`: a kind without namespaces.
+ * namespace. `pushing`: those of the served ones whose objects may push. `operator`, `kube-system`: this one namespace.
+ * `cluster`: a kind without namespaces.
  */
-export type Place = "served" | "references" | "pushing" | "push-login" | "operator" | "kube-system" | "cluster";
-
-interface Rule {
-  readonly apiGroups: readonly string[];
-  readonly resources: readonly string[];
-  readonly verbs: readonly string[];
-  readonly resourceNames?: readonly string[];
-}
+export type Place = "served" | "references" | "pushing" | "operator" | "kube-system" | "cluster";
 
 /** One row: a use of the API, the rules that it needs, and why. No rules: this cluster does not need it. */
 interface Entry {
@@ -159,7 +152,19 @@ export const KUBERNETES_TABLE: readonly Entry[] = [
     where: "pushing",
     reason:
       "Objects whose annotations push Secrets to Vault: keyferry follows their metadata, and reads a pod template when it changed.",
-    rules: ({ push }) => pushRules(push, ["get", "list", "watch"]),
+    rules: ({ push }) => annotatedRules(push, ["get", "list", "watch"]),
+  },
+  {
+    use: "push-resources",
+    where: "pushing",
+    reason: "VaultPushSecrets.",
+    rules: ({ push }) => ownRules(push, ["get", "list", "watch"]),
+  },
+  {
+    use: "push-status",
+    where: "pushing",
+    reason: "The status of VaultPushSecrets.",
+    rules: ({ push }) => ownRules(push, ["patch"], "/status"),
   },
   {
     use: "push-finalizers",
@@ -167,7 +172,7 @@ export const KUBERNETES_TABLE: readonly Entry[] = [
     need: "optional",
     reason:
       "Removes the finalizer of Vault Sync Operator from annotated objects that are being deleted. Leave it out where that never ran: patch can change everything in an object.",
-    rules: ({ push }) => pushRules(push, ["patch"]),
+    rules: ({ push }) => annotatedRules(push, ["patch"]),
   },
   {
     use: "push-secrets",
@@ -178,10 +183,9 @@ export const KUBERNETES_TABLE: readonly Entry[] = [
   },
   {
     use: "push-login",
-    where: "push-login",
+    where: "pushing",
     reason: "Tokens for the logins of pushes to Vault.",
-    rules: ({ push }) =>
-      push === undefined ? [] : [core("serviceaccounts/token", ["create"], [push.identity.serviceAccount.name])],
+    rules: ({ push }) => loginRules(push),
   },
   {
     use: "login-tokens",
@@ -260,22 +264,6 @@ export const KUBERNETES_TABLE: readonly Entry[] = [
         : [],
   },
 ];
-
-/** A rule for each API group of the annotated kinds. Secrets have an entry of their own, except for patch. */
-function pushRules(push: RightsSettings["push"], verbs: readonly string[]): readonly Rule[] {
-  const kinds = (push?.kinds ?? []).map((kind) => ANNOTATED_KINDS[kind]);
-  const own = kinds.filter((kind) => kind !== SECRET || verbs.includes("patch"));
-  const groups = [...new Set(own.map(({ group }) => group))];
-  return groups.map((group) => ({
-    apiGroups: [group],
-    resources: own.filter((kind) => kind.group === group).map(({ resource }) => resource),
-    verbs,
-  }));
-}
-
-function core(resource: string, verbs: readonly string[], resourceNames?: readonly string[]): Rule {
-  return { apiGroups: [""], resources: [resource], ...(resourceNames && { resourceNames }), verbs };
-}
 
 function vso(kinds: readonly KindRef[], verbs: readonly string[], subresource = ""): Rule {
   return { apiGroups: [VSO_GROUP], resources: kinds.map(({ resource }) => `${resource}${subresource}`), verbs };

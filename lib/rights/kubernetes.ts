@@ -25,7 +25,7 @@ export function kubernetesRights(settings: RightsSettings, declared: DeclaredNee
   return distinct(
     KUBERNETES_TABLE.flatMap(({ use, where, need = "always" as const, reason, rules }) =>
       rules(settings, declared).map((rule): KubernetesRight => {
-        const namespaces = namespacesOf(where, settings);
+        const namespaces = rule.namespaces ?? namespacesOf(where, settings);
         return { use, ...rule, ...(namespaces && { namespaces }), need, reason };
       }),
     ).filter(({ namespaces }) => namespaces?.length !== 0),
@@ -36,7 +36,7 @@ export function kubernetesRights(settings: RightsSettings, declared: DeclaredNee
 export function pushRights(settings: RightsSettings): readonly KubernetesRight[] {
   const entries = KUBERNETES_TABLE.filter(({ use }) => use.startsWith("push-"));
   return entries.flatMap(({ use, need = "always" as const, reason, rules }) =>
-    rules(settings, {}).map((rule): KubernetesRight => ({ use, ...rule, need, reason })),
+    rules(settings, {}).map(({ namespaces: _one, ...rule }): KubernetesRight => ({ use, ...rule, need, reason })),
   );
 }
 
@@ -70,9 +70,5 @@ function namespacesOf(where: Place, settings: RightsSettings): readonly string[]
       return served && [...new Set([...served, operatorNamespace])];
     case "pushing":
       return pushing;
-    case "push-login": {
-      const own = push?.identity.serviceAccount.namespace;
-      return own === undefined ? pushing : [own];
-    }
   }
 }

@@ -17,7 +17,13 @@ export interface PushRights {
   readonly namespaces: NamespaceFilter;
   readonly secrets: "watch" | "poll";
   /** Without a namespace, each annotated object logs in with the account of its own. */
-  readonly identity: { readonly serviceAccount: { readonly namespace?: string; readonly name: string } };
+  readonly identity: PushLogin;
+  /** The logins that VaultPushSecrets may choose. */
+  readonly choices?: { readonly identities: readonly PushLogin[] };
+}
+
+export interface PushLogin {
+  readonly serviceAccount: { readonly namespace?: string; readonly name: string };
 }
 
 /** What the cluster's resources declare. Each missing member means that it is not known: everything may be declared. */

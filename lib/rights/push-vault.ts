@@ -11,8 +11,11 @@ export interface PushPolicy {
   readonly cluster: string;
   readonly push: {
     readonly paths: readonly string[];
+    readonly kinds?: readonly string[];
     readonly conflict: "fail" | "adopt" | "merge";
     readonly deletion: "version" | "metadata";
+    /** The furthest choices of VaultPushSecrets. */
+    readonly choices?: { readonly conflict?: "fail" | "adopt" | "merge"; readonly deletion?: "version" | "metadata" };
   };
   /** Mounts of kv version 1; all others have version 2. */
   readonly kv1: ReadonlySet<string>;
@@ -39,21 +42,27 @@ function rightsOf(policy: PushPolicy, pattern: string): readonly PushVaultRight[
   });
   if (kv1.has(mount))
     return [right("", ["create", "read", "update", "delete"], "Pushes to version 1 of the kv engine.")];
-  const writes: PushVaultRight["capabilities"] =
-    push.conflict === "merge" ? ["create", "read", "update", "patch"] : ["create", "read", "update"];
+  const writes: PushVaultRight["capabilities"] = isMerged(push)
+    ? ["create", "read", "update", "patch"]
+    : ["create", "read", "update"];
+  const removesAll = push.deletion === "metadata" || push.choices?.deletion === "metadata";
   return [
     right("data/", writes, "Pushes read before they write. Without read, they restore nothing."),
     right("delete/", ["update"], "Deletes the version that keyferry wrote, and no other."),
-    ...(push.deletion === "metadata"
-      ? [right("metadata/", ["patch", "delete"], "Lists binary values in custom_metadata; push.deletion: metadata.")]
-      : [
-          right(
-            "metadata/",
-            ["patch"],
-            "Lists binary values in custom_metadata. Without it, their fields get a suffix.",
-          ),
-        ]),
+    right(
+      "metadata/",
+      removesAll ? ["patch", "delete"] : ["patch"],
+      removesAll
+        ? "Lists binary values in custom_metadata; push.deletion or push.choices.deletion: metadata."
+        : "Lists binary values in custom_metadata. Without it, their fields get a suffix.",
+    ),
   ];
+}
+
+/** Where more is allowed, a VaultPushSecret may choose merge as well. */
+function isMerged({ kinds = [], conflict, choices }: PushPolicy["push"]): boolean {
+  if (conflict === "merge") return true;
+  return kinds.includes("VaultPushSecret") && [conflict, choices?.conflict].some((one) => (one ?? "fail") !== "fail");
 }
 
 function ruleSegment({ cluster, namespace }: PushPolicy, segment: string, isLast: boolean): string {

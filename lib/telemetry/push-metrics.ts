@@ -2,7 +2,7 @@ import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import type { ErrorCode } from "../errors.ts";
 import { partsOf, type SyncKey } from "../keys.ts";
 import type { FinishedRun } from "../ports/telemetry.ts";
-import { annotatedKind } from "../resource-kinds.ts";
+import { pushingKind } from "../resource-kinds.ts";
 
 /**
  * The metrics of Vault Sync Operator, with its names, and with the cluster and the kind that its names lack. Paths of
@@ -75,7 +75,7 @@ export function pushMetrics(registry: Registry): PushMetrics {
     ran(run) {
       const { key, code, push = {} } = run;
       const { cluster, kind, namespace, name: resource } = partsOf(key);
-      if (annotatedKind(kind) === undefined) return;
+      if (pushingKind(kind) === undefined) return;
       if (push.secrets !== undefined) discovered.set(key, push.secrets);
       if (push.isUnchanged) return;
       const result = code === undefined ? "success" : "failed";

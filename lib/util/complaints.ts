@@ -54,7 +54,9 @@ function messageOf(issue: z.core.$ZodIssue, found: unknown): string {
       if (issue.origin === "string") return "must not be empty";
       return issue.origin === "array" ? issue.message : `must be at least ${issue.minimum}`;
     case "too_big":
-      return `must be at most ${issue.maximum}`;
+      if (issue.origin === "string") return `must have at most ${issue.maximum} characters`;
+      // Of a list, the schema may have words of its own.
+      return issue.message.startsWith("Too big") ? `must be at most ${issue.maximum}` : issue.message;
     default:
       return issue.message;
   }

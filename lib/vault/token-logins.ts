@@ -3,7 +3,7 @@ import { SyncError } from "../errors.ts";
 import { partsOf, type SyncKey } from "../keys.ts";
 import type { VaultIdentity } from "../ports/vault.ts";
 import { loginId } from "../ports/vault-ids.ts";
-import { annotatedKind } from "../resource-kinds.ts";
+import { pushingKind } from "../resource-kinds.ts";
 import { scopeOfSync } from "../token-scope.ts";
 import { type ActiveToken, activeToken, sameToken } from "./active-token.ts";
 import { printableAddress } from "./asked.ts";
@@ -161,7 +161,7 @@ export async function countedLogin(deps: TokensDeps, identity: VaultIdentity, si
 
 function countPushLogin({ metrics }: TokensDeps, by: SyncKey | undefined, outcome: string): void {
   const { cluster = "", kind = "" } = by === undefined ? {} : partsOf(by);
-  if (annotatedKind(kind) === undefined) return;
+  if (pushingKind(kind) === undefined) return;
   const result = outcome === "ok" ? "success" : "failed";
   metrics?.count("vault_sync_operator_auth_attempts_total", { cluster, kind, result });
 }

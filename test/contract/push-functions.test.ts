@@ -75,7 +75,7 @@ describe("pushes on AWS", { timeout: 400_000 }, () => {
       name: "one",
       connect: { kubeconfig: { path: "one.kubeconfig" } },
       vault: { name: "main" },
-      push: { paths: ["kv/apps/{namespace}/**"], identity },
+      push: { kinds: ["Secret", "VaultPushSecret"], paths: ["kv/apps/{namespace}/**"], identity },
     };
     const vaults = [{ name: "main", addresses: [vault.address] }];
     const fleet = { apiVersion: "keyferry.dev/v1alpha1", kind: "Fleet", vaults, clusters: [one] };
@@ -122,5 +122,32 @@ describe("pushes on AWS", { timeout: 400_000 }, () => {
     assert.equal(metadata?.current_version, 2);
     await cluster.delete({ apiVersion: "v1", kind: "Secret", namespace: NS, name: "db" });
     await until("the path to go", async () => (await held()) === undefined);
+  });
+
+  it("a VaultPushSecret is pushed, told in its status, changed and deleted", async () => {
+    const at = `apps/${NS}/store/web`;
+    const heldThere = async (): Promise<string> => JSON.stringify((await vault.read(`kv/data/${at}`))?.data.data);
+    const resource = {
+      apiVersion: "keyferry.dev/v1alpha1",
+      kind: "VaultPushSecret",
+      metadata: { name: "web", namespace: NS, labels: { part: "store" } },
+      spec: {
+        destination: { mount: "kv", path: "apps/{namespace}/{labels.part}/{name}" },
+        sources: [{ secretRef: { name: "web" }, keys: [{ key: "password", field: "PASSWORD" }] }],
+      },
+    };
+    const { annotations: _none, ...metadata } = { ...aSecret("").metadata, name: "web" };
+    await cluster.apply({ ...aSecret("one"), metadata });
+    await cluster.apply(resource);
+    await until("the path", async () => (await heldThere()) === '{"PASSWORD":"one"}');
+    await until("its status", async () => {
+      const found = await cluster.get({ ...resource, namespace: NS, name: "web" });
+      const { lastPushed } = (found?.status ?? {}) as { readonly lastPushed?: object };
+      return JSON.stringify(lastPushed) === `{"path":"kv/${at}","version":1}`;
+    });
+    await cluster.apply({ ...aSecret("two"), metadata });
+    await until("the new password", async () => (await heldThere()) === '{"PASSWORD":"two"}');
+    await cluster.delete({ apiVersion: resource.apiVersion, kind: resource.kind, namespace: NS, name: "web" });
+    await until("the path to go", async () => (await heldThere()) === undefined);
   });
 });

@@ -2,19 +2,20 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
 import { parseAllDocuments } from "yaml";
-import { customResourceDefinitions } from "../../lib/declarations/crd.ts";
+import { customResourceDefinitions, ownResourceDefinitions } from "../../lib/declarations/crd.ts";
 import { accepted } from "../../lib/kubernetes/cluster-client.ts";
 import { VSO_FINALIZERS } from "../../lib/origins/vso-finalizers.ts";
 import type { ListOptions } from "../../lib/ports/clusters.ts";
 import type { KindRef } from "../../lib/resource-kinds.ts";
 import {
-  ANNOTATED_KINDS,
   KINDS,
+  PUSHING_KINDS,
   REFERENCE_STATUS_KINDS,
   SECRET,
   VAULT_AUTH_GLOBAL,
   VAULT_DYNAMIC_SECRET,
   VAULT_PKI_SECRET,
+  VAULT_PUSH_SECRET,
   VAULT_STATIC_SECRET,
 } from "../../lib/resource-kinds.ts";
 import type { JsonObject } from "../../lib/util/json.ts";
@@ -61,7 +62,7 @@ describe("kubernetes-rules 9: the roles in infra/kubernetes/rbac.yaml", () => {
   before(async () => {
     cluster = await startCluster({
       name: "rbac",
-      crds: [...customResourceDefinitions().values(), ARGO_ROLLOUT_CRD],
+      crds: [...customResourceDefinitions().values(), ...ownResourceDefinitions().values(), ARGO_ROLLOUT_CRD],
       admissionPlugins: ["OwnerReferencesPermissionEnforcement"],
     });
     await aNamespace(cluster, OPERATOR);
@@ -221,7 +222,7 @@ describe("kubernetes-rules 9: the roles in infra/kubernetes/rbac.yaml", () => {
         kind: "ServiceAccount",
         metadata: { namespace: NAMESPACE, name: "keyferry-push" },
       });
-      for (const kind of Object.values(ANNOTATED_KINDS).filter((one) => one !== SECRET || role.endsWith("watch"))) {
+      for (const kind of Object.values(PUSHING_KINDS).filter((one) => one !== SECRET || role.endsWith("watch"))) {
         const page = await clusters.list("rbac", kind, SECRETS, undefined, signal);
         const since = { resourceVersion: page?.resourceVersion ?? "", seconds: 1 };
         for await (const _ of clusters.watch("rbac", kind, SECRETS, since, signal));
@@ -229,6 +230,16 @@ describe("kubernetes-rules 9: the roles in infra/kubernetes/rbac.yaml", () => {
       }
       const seen = await secrets.observe({ ...place, name: role }, "get", signal);
       assert.ok(seen);
+      await cluster.apply({
+        apiVersion: "keyferry.dev/v1alpha1",
+        kind: "VaultPushSecret",
+        metadata: { namespace: NAMESPACE, name: role, finalizers },
+        spec: { destination: { mount: "kv", path: "a" }, sources: [{ secretRef: { name: role } }] },
+      });
+      const own = { ...place, name: role, kind: VAULT_PUSH_SECRET };
+      const { resourceVersion } = (await resources.get(own, signal)) ?? assert.fail();
+      await resources.writeStatus(own, { lastGeneration: 1 }, resourceVersion, signal);
+      await assert.rejects(() => resources.removeFinalizers(own, finalizers, signal), withCode("KUBE_DENIED"));
       const account = { kind: "serviceAccount", ...place, audiences: ["vault"], expirationSeconds: 600 } as const;
       assert.ok(await credentials.credential({ ...account, name: "keyferry-push" }, signal));
       await assert.rejects(

@@ -1,7 +1,7 @@
 import { SECOND_MS } from "../../clock.ts";
 import type { PushSettings } from "../../ports/fleet-push.ts";
 import { pushPathProblems, trimmedPath } from "../../push-paths.ts";
-import type { PushKind } from "../../resource-kinds.ts";
+import type { AnnotatedKind } from "../../resource-kinds.ts";
 import type { Complaint } from "../../util/complaints.ts";
 import { type PushEntry, parseEntries } from "./entries.ts";
 import { parseGoDuration } from "./go-duration.ts";
@@ -42,8 +42,12 @@ export interface PushObject {
   readonly entries: readonly PushEntry[];
 }
 
-/** What an annotated object declares. */
+/** What an annotated object or a VaultPushSecret declares. */
 export interface PushDeclaration {
+  /** Where its path is declared, for messages. */
+  readonly field: "vault-sync.io/path" | "spec.destination.path";
+  /** The mount that it names, which must be the one that Vault knows. */
+  readonly expects?: { readonly mount: string; readonly engine?: "kv-v1" | "kv-v2" };
   /** As declared, without slashes at its ends: its mount is not known yet. */
   readonly path: string;
   readonly objects: readonly PushObject[];
@@ -58,13 +62,13 @@ export interface PushDeclaration {
 }
 
 export interface PushWarning {
-  readonly annotation: "reconcile" | "rotation-check";
+  readonly field: "reconcile" | "rotation-check";
   readonly message: string;
 }
 
 /** An annotated object, as far as it matters. */
 export interface Annotated {
-  readonly kind: PushKind;
+  readonly kind: AnnotatedKind;
   readonly name: string;
   readonly annotations: Readonly<Record<string, string>>;
   /** The Secrets that its pod template refers to; none for a Secret. */
@@ -104,6 +108,7 @@ export function parsePush(
   if (complaints.length > 0) return { complaints };
   const { ms, warning } = interval ?? {};
   return {
+    field: PUSH_PATH,
     path: trimmedPath(path),
     objects,
     preserve: annotations[PUSH_PRESERVE] === "true",
@@ -157,14 +162,19 @@ interface Interval {
 function intervalOf(text: string): Interval | undefined {
   if (text === "" || text === "off") return {};
   const ms = parseGoDuration(text);
-  if (ms === undefined || ms > LONGEST_MS) return undefined;
+  return ms === undefined ? undefined : boundedInterval(ms, PUSH_RECONCILE);
+}
+
+/** At least 30 s, with a warning; undefined: it is longer than a year. `name`: of the field, for the warning. */
+export function boundedInterval(ms: number, name: string): Interval | undefined {
+  if (ms > LONGEST_MS) return undefined;
   if (ms >= SHORTEST_MS) return { ms };
-  const message = `${PUSH_RECONCILE} is shorter than 30s, and counts as 30s`;
-  return { ms: SHORTEST_MS, warning: { annotation: "reconcile", message } };
+  const message = `${name} is shorter than 30s, and counts as 30s`;
+  return { ms: SHORTEST_MS, warning: { field: "reconcile", message } };
 }
 
 function rotationWarning({ [PUSH_ROTATION_CHECK]: check }: Annotated["annotations"]): readonly PushWarning[] {
   if (check !== "disabled") return [];
   const message = `${PUSH_ROTATION_CHECK} has no effect: keyferry never writes a version without a change`;
-  return [{ annotation: "rotation-check", message }];
+  return [{ field: "rotation-check", message }];
 }

@@ -6,17 +6,24 @@ export interface PushEntry {
   readonly secret: string;
   /** Missing: all. */
   readonly keys?: readonly string[];
+  /** Names in Vault by key, for keys whose name is another one there. */
+  readonly fields?: ReadonlyMap<string, string>;
   /** Before each key, without a separator. */
   readonly prefix: string;
   /** It may be missing: then it adds nothing. */
   readonly optional: boolean;
 }
 
+/** The name of a key in Vault. */
+export function fieldOf({ fields, prefix }: Pick<PushEntry, "fields" | "prefix">, key: string): string {
+  return fields?.get(key) ?? `${prefix}${key}`;
+}
+
 /** The maximum number of entries, and of keys in all of them: more is no hand-written annotation. */
 const MAX_ENTRIES = 64;
-const MAX_KEYS = 1_000;
+export const MAX_KEYS = 1_000;
 
-const SECRET_KEY = /^[-._a-zA-Z0-9]+$/;
+export const SECRET_KEY = /^[-._a-zA-Z0-9]+$/;
 const MAX_FIELD = 253;
 
 type Told = { readonly entries: readonly PushEntry[] } | { readonly complaints: readonly Complaint[] };

@@ -1,6 +1,6 @@
 import { isDnsSubdomain } from "../../names.ts";
 import type { PushSettings } from "../../ports/fleet-push.ts";
-import type { PushKind } from "../../resource-kinds.ts";
+import type { AnnotatedKind } from "../../resource-kinds.ts";
 import { asObject } from "../../util/canonical.ts";
 import type { Json, JsonObject } from "../../util/json.ts";
 
@@ -25,7 +25,11 @@ export type SourceOptions = Pick<PushSettings, "projectedVolumes" | "imagePullSe
  * The Secrets that a workload's pod template refers to, each once, by name: `env`, `envFrom` and volumes of containers
  * and init containers, and by option projected volumes and imagePullSecrets.
  */
-export function mountedSecrets(kind: PushKind, spec: JsonObject, options: SourceOptions): readonly MountedSecret[] {
+export function mountedSecrets(
+  kind: AnnotatedKind,
+  spec: JsonObject,
+  options: SourceOptions,
+): readonly MountedSecret[] {
   const pod = podOf(kind, spec);
   const found = [
     ...[...listOf(pod.containers), ...listOf(pod.initContainers)].flatMap(ofContainer),
@@ -41,7 +45,7 @@ function byName(a: MountedSecret, b: MountedSecret): number {
   return a.name < b.name ? -1 : 1;
 }
 
-function podOf(kind: PushKind, spec: JsonObject): JsonObject {
+function podOf(kind: AnnotatedKind, spec: JsonObject): JsonObject {
   const job = kind === "CronJob" ? at(at(spec, "jobTemplate"), "spec") : spec;
   return at(at(job, "template"), "spec");
 }

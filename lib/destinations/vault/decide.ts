@@ -15,8 +15,9 @@ import {
 /** When is a path written? The first check that matches decides; undefined: nothing is left to do. */
 export function decide(work: ObjectWork, rules: PushRules): ObjectDecision | undefined {
   if (work.isDone) return undefined;
+  const conflict = work.recorded.merged && rules.conflict === "fail" ? "merge" : rules.conflict;
   for (const check of CHECKS) {
-    const decision = check(work, rules);
+    const decision = check(work, { ...rules, conflict });
     if (decision === "nothing") return undefined;
     if (decision === undefined) continue;
     const isWrite = decision.kind === "put" || decision.kind === "patch";

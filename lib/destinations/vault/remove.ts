@@ -69,7 +69,7 @@ async function removeData(
   { fields, version }: SeenData,
 ): Promise<Left | undefined> {
   const { writes, who, key, signal, deletion } = removing;
-  const isMerged = removing.isMerged && at.engine === "kv-v2";
+  const isMerged = (removing.isMerged || pushed.merged === true) && at.engine === "kv-v2";
   const standing = standingWrite(key, pushed, fields, version, isMerged);
   const own = standing ?? (isMerged ? standingFields(key, pushed, fields) : undefined);
   if (own === undefined) return left(pathText(at), "it holds another version than keyferry wrote");

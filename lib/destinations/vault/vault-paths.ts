@@ -1,13 +1,21 @@
 import { PUSH_PRESERVE } from "../../declarations/push/annotations.ts";
 import { pushIdentity } from "../../declarations/push/identity.ts";
+import {
+  settingsToClear as chosenToClear,
+  isPreserved as isPreservedBySpec,
+} from "../../declarations/push/push-secret-declaration.ts";
 import { vaultName } from "../../declarations/source.ts";
 import { type Digest, digestOf, isOfKey } from "../../digest.ts";
 import { partsOf } from "../../keys.ts";
 import type { Claim } from "../../ports/claim.ts";
+import type { ClusterSettings } from "../../ports/fleet.ts";
+import type { PushSettings } from "../../ports/fleet-push.ts";
 import { isApplied, type Pushed, type Row } from "../../ports/rows.ts";
 import type { VaultIdentity } from "../../ports/vault.ts";
 import { allowsPath } from "../../push-paths.ts";
+import { VAULT_PUSH_SECRET } from "../../resource-kinds.ts";
 import type { SecretData } from "../../secret-value.ts";
+import type { JsonObject } from "../../util/json.ts";
 import type { Destination, DestinationApis, DestinationFactory, Effect, ToWrite } from "../destination.ts";
 import { type Acting, act, isSamePath, withoutPath } from "./act.ts";
 import { contentOf, splitBodies, storedFields } from "./bodies.ts";
@@ -46,7 +54,11 @@ export const vaultPaths: DestinationFactory<WantsPaths> = {
         await removeAll(apis, removing, decision.former, resolved.declaration.preserve);
         return { ...work, former: [] };
       },
-      learned: ({ wrote }) => ({ owned: row.state.owned, ...(wrote === undefined ? {} : { wrote }) }),
+      learned: ({ wrote, objects }) => ({
+        owned: row.state.owned,
+        ...(wrote === undefined ? {} : { wrote }),
+        ...(hasStatus(row) ? { status: { lastPushed: lastPushed(objects) } } : {}),
+      }),
       describe: (decision) => effectOf(decision, movedBy(resolved.push, row)),
     };
   },
@@ -63,14 +75,13 @@ export const vaultPaths: DestinationFactory<WantsPaths> = {
       name: `what ${subjectOf(row)} pushed to Vault`,
       decide: (left) => (left.length === 0 ? undefined : left),
       async act(paths, _before, claim, signal) {
-        const { push } = settings;
+        const push = settingsToClear(row, settings);
         if (push === undefined) return leaveAll(apis, paths, claim, signal);
         const { namespace } = partsOf(row.key);
         const identity = pushIdentity(settings, push, namespace);
         const vault = vaultName(settings.vaults, identity.target.address);
         const acting = await actingFor(apis, identity, claim, signal);
-        const preserve = row.declared.annotations[PUSH_PRESERVE] === "true";
-        await removeAll(apis, { ...acting, ...removalBy(row, push, identity, vault) }, paths, preserve);
+        await removeAll(apis, { ...acting, ...removalBy(row, push, identity, vault) }, paths, isPreserved(row));
         return [];
       },
       learned: () => ({ owned: row.state.owned }),
@@ -100,7 +111,7 @@ function workOf({ digestKey: key }: DestinationApis, { row, resolved, data }: To
     const body: SecretData | undefined = bodies.get(name);
     // Its Secret is optional, and missing.
     if (body === undefined) return [];
-    const recorded = recordedAs(pushed, known);
+    const recorded = ruledBy(resolved.push.conflict, recordedAs(pushed, known));
     const content = contentOf(body, pathText(at), recorded);
     const digest = digestOf(key, storedFields(content.fields));
     return [{ name, at, body, ...content, digest, recorded, seen: { kind: "unread" }, isDone: false }];
@@ -109,6 +120,13 @@ function workOf({ digestKey: key }: DestinationApis, { row, resolved, data }: To
   // The path of a missing Secret stays claimed.
   const isWaiting = (path: Pushed) => !isOurs(path) && located.some(({ pushed }) => isSamePath(pushed, path));
   return { objects, former: former.filter((path) => !isWaiting(path) || path.writing !== undefined) };
+}
+
+/** With the rule that its next write follows. */
+function ruledBy(conflict: WantsPaths["push"]["conflict"], recorded: Pushed): Pushed {
+  if (conflict === "fail" || recorded.engine === "kv-v1") return recorded;
+  const { merged: _before, ...rest } = recorded;
+  return conflict === "merge" ? { ...rest, merged: true } : rest;
 }
 
 /** What the row has of a path. Of another version of kv, a number says nothing, and no list is left. */
@@ -174,7 +192,7 @@ async function actingFor(
   return { writes: pushes.writes, clock: pushes.clock, who, key: digestKey, claim, signal };
 }
 
-/** fleet.yaml allows no push any more: what was pushed stays, and is told and forgotten. */
+/** fleet.yaml allows no such push any more: what was pushed stays, and is told and forgotten. */
 async function leaveAll(
   apis: DestinationApis,
   paths: readonly Pushed[],
@@ -182,13 +200,36 @@ async function leaveAll(
   signal: AbortSignal,
 ): Promise<readonly Pushed[]> {
   await claim.require();
-  const because = `cluster ${partsOf(claim.row.key).cluster} has no push in fleet.yaml any more`;
+  const because = `cluster ${partsOf(claim.row.key).cluster} has no such push in fleet.yaml any more`;
   for (const path of paths) {
     claim.note({ pushed: withoutPath(claim.row.state.pushed, path) });
     const mayStand = path.digest !== undefined || path.writing !== undefined;
     if (mayStand) await tellLeft(apis, claim, { path: `${path.mount}/${path.path}`, because }, signal);
   }
   return [];
+}
+
+/** Whether a resource of our own declares it. */
+function hasStatus({ key }: Row): boolean {
+  return partsOf(key).kind === VAULT_PUSH_SECRET.kind;
+}
+
+/** For the status: a VaultPushSecret has one path. Null: its Secrets are optional, and missing. */
+function lastPushed([object]: readonly ObjectWork[]): JsonObject | null {
+  if (object === undefined) return null;
+  const { version } = object.recorded;
+  return { path: pathText(object.at), ...(version === undefined ? {} : { version }) };
+}
+
+/** Undefined: fleet.yaml has no push any more, or not the login. */
+function settingsToClear({ key, declared }: Row, { push }: ClusterSettings): PushSettings | undefined {
+  return push && (partsOf(key).kind === VAULT_PUSH_SECRET.kind ? chosenToClear(declared, push) : push);
+}
+
+/** As it was last seen. */
+function isPreserved({ key, declared }: Row): boolean {
+  if (partsOf(key).kind === VAULT_PUSH_SECRET.kind) return isPreservedBySpec(declared);
+  return declared.annotations[PUSH_PRESERVE] === "true";
 }
 
 /** What fleet.yaml says about removals now. */

@@ -1,54 +1,82 @@
-import { customResourceDefinitions } from "../../declarations/crd.ts";
+import { customResourceDefinitions, ownResourceDefinitions } from "../../declarations/crd.ts";
 import { isShape, type Shape, shapeAt, shapesAt, textAt } from "../../kubernetes/shapes.ts";
-import { KINDS, type KindRef, VSO_GROUP } from "../../resource-kinds.ts";
+import { KINDS, type KindRef, VAULT_PUSH_SECRET, VSO_GROUP } from "../../resource-kinds.ts";
 import type { Check, Reached } from "../context.ts";
 import { type Finding, finding } from "../finding.ts";
 import { manifest, some } from "../remedies.ts";
 import { jsonOf, rawGet } from "./reach.ts";
 
-const OURS = KINDS.filter(({ group }) => group === VSO_GROUP);
-const PATH = `apis/${VSO_GROUP}/v1beta1`;
+/** The kinds of one API group, and where their definition comes from. */
+interface Served {
+  readonly path: string;
+  readonly kinds: readonly KindRef[];
+  readonly source: string;
+  readonly newer: string;
+}
+
+const OF_VSO: Served = {
+  path: `apis/${VSO_GROUP}/v1beta1`,
+  kinds: KINDS.filter(({ group }) => group === VSO_GROUP),
+  source: "The definition that keyferry ships. Or install that of Vault Secrets Operator.",
+  newer:
+    "The definition that keyferry ships. If Helm installed that of Vault Secrets Operator, upgrade the chart instead.",
+};
+
+const OF_PUSHES: Served = {
+  path: `apis/${VAULT_PUSH_SECRET.group}/${VAULT_PUSH_SECRET.version}`,
+  kinds: [VAULT_PUSH_SECRET],
+  source: "The definition that keyferry ships. Or remove VaultPushSecret from push.kinds in fleet.yaml.",
+  newer: "The definition that keyferry ships.",
+};
 
 /** Reads discovery and OpenAPI, which every login may read, not the definitions themselves. */
 export const crds: Check<Reached> = {
   subject: "resource definitions",
-  async find({ connection, settings, signal }) {
-    const served = shapesAt(jsonOf(await rawGet(connection, `/${PATH}`, signal)), "resources");
-    const names = new Set(served.map((resource) => textAt(resource, "name")));
-    const missing = OURS.filter(({ resource }) => !names.has(resource));
-    const schemas = shapeAt(
-      shapeAt(jsonOf(await rawGet(connection, `/openapi/v3/${PATH}`, signal)), "components"),
-      "schemas",
-    );
-    const cluster = settings.name;
-    return [
-      ...missing.map((kind) => missingKind(cluster, kind)),
-      ...OURS.filter((kind) => !missing.includes(kind)).flatMap((kind) => missingFields(cluster, kind, schemas)),
-    ];
+  async find(reached) {
+    const isPushed = reached.settings.push?.kinds.includes("VaultPushSecret") === true;
+    const groups = isPushed ? [OF_VSO, OF_PUSHES] : [OF_VSO];
+    return (await Promise.all(groups.map((served) => findIn(reached, served)))).flat();
   },
 };
+
+async function findIn({ connection, settings, signal }: Reached, from: Served): Promise<readonly Finding[]> {
+  const { path, kinds } = from;
+  const served = shapesAt(jsonOf(await rawGet(connection, `/${path}`, signal)), "resources");
+  const names = new Set(served.map((resource) => textAt(resource, "name")));
+  const missing = kinds.filter(({ resource }) => !names.has(resource));
+  const openApi = jsonOf(await rawGet(connection, `/openapi/v3/${path}`, signal));
+  const schemas = shapeAt(shapeAt(openApi, "components"), "schemas");
+  const { name: cluster } = settings;
+  return [
+    ...missing.map((kind) => missingKind(cluster, kind, from)),
+    ...kinds.filter((kind) => !missing.includes(kind)).flatMap((kind) => missingFields(cluster, kind, schemas, from)),
+  ];
+}
 
 function nameOf(kind: KindRef): string {
   return `${kind.resource}.${kind.group}`;
 }
 
 function definitionOf(kind: KindRef): object {
-  return customResourceDefinitions().get(nameOf(kind)) ?? {};
+  const name = nameOf(kind);
+  return customResourceDefinitions().get(name) ?? ownResourceDefinitions().get(name) ?? {};
 }
 
-function missingKind(cluster: string, kind: KindRef): Finding {
+function missingKind(cluster: string, kind: KindRef, { source }: Served): Finding {
   return finding("CRD_MISSING", {
     cluster,
     where: `CustomResourceDefinition ${nameOf(kind)}`,
     what: `the cluster does not serve ${kind.kind} in version ${kind.version}`,
-    remedy: manifest(
-      [definitionOf(kind)],
-      ["The definition that keyferry ships. Or install that of Vault Secrets Operator."],
-    ),
+    remedy: manifest([definitionOf(kind)], [source]),
   });
 }
 
-function missingFields(cluster: string, kind: KindRef, schemas: Shape): readonly Finding[] {
+function missingFields(
+  cluster: string,
+  kind: KindRef,
+  schemas: Shape,
+  { newer }: Pick<Served, "newer">,
+): readonly Finding[] {
   const theirs = Object.values(schemas).find((schema) => isShape(schema) && isOf(schema, kind));
   if (!isShape(theirs)) return [];
   const [version = {}] = shapesAt(shapeAt(definitionOf(kind) as Shape, "spec"), "versions");
@@ -64,12 +92,7 @@ function missingFields(cluster: string, kind: KindRef, schemas: Shape): readonly
       cluster,
       where: `CustomResourceDefinition ${nameOf(kind)}`,
       what: `it does not know ${some(lacks)}`,
-      remedy: manifest(
-        [definitionOf(kind)],
-        [
-          "The definition that keyferry ships. If Helm installed that of Vault Secrets Operator, upgrade the chart instead.",
-        ],
-      ),
+      remedy: manifest([definitionOf(kind)], [newer]),
     }),
   ];
 }

@@ -39,6 +39,7 @@ export async function locate(input: LocateInput<ResolvedPush>): Promise<Located<
   const { row, resolved } = input;
   mustBePossible(row, resolved);
   const mount = await mountOf(input);
+  mustBeExpected(resolved.declaration, mount);
   const located = resolved.declaration.objects.map(({ below = "" }): LocatedObject => {
     const at = pathOf(row, resolved, mount, below);
     const { identity, place } = resolved.asks;
@@ -61,7 +62,22 @@ async function mountOf({ row, resolved, writes, reached, signal }: LocateInput<R
 function mustBePossible(row: Row, { declaration, push }: ResolvedPush): void {
   const [first] = declaration.path.split("/");
   if (push.paths.some((pattern) => pattern.split("/")[0] === first)) return;
-  throw notAllowed(`push.paths of cluster ${partsOf(row.key).cluster} in fleet.yaml has no path in that mount`);
+  throw notAllowed(
+    row.key,
+    `push.paths of cluster ${partsOf(row.key).cluster} in fleet.yaml has no path in that mount`,
+  );
+}
+
+/** The mount that a VaultPushSecret names is one, and of the version that it names. */
+function mustBeExpected({ expects }: ResolvedPush["declaration"], { mount, engine }: KvMount): void {
+  if (expects === undefined) return;
+  if (expects.mount !== mount) {
+    const message = `spec.destination.mount is not a mount of that Vault: the path is in mount ${mount}, so set mount to ${mount} and path to the rest`;
+    throw new SyncError("VAULT_ANSWER_INVALID", message);
+  }
+  if (expects.engine === undefined || expects.engine === engine) return;
+  const message = `spec.destination.type is ${expects.engine}, but mount ${mount} is ${engine}: correct it, or leave it out`;
+  throw new SyncError("VAULT_ANSWER_INVALID", message);
 }
 
 function pathOf(row: Row, { declaration, push }: ResolvedPush, { mount, engine }: KvMount, below: string): KvPath {
@@ -78,13 +94,13 @@ function placeOf(row: Row, resolved: ResolvedPush, mount: KvMount): Place {
   return pushPlace(pushedAt(pathOf(row, resolved, mount, ""), identity, place.vault));
 }
 
-function mustBeAllowed(row: Row, { push }: ResolvedPush, located: readonly LocatedObject[]): void {
+function mustBeAllowed(row: Row, { push, declaration }: ResolvedPush, located: readonly LocatedObject[]): void {
   const values = partsOf(row.key);
   for (const { at } of located) {
     const path = `${at.mount}/${at.path}`;
     if (at.path === "")
-      throw new SyncError("SPEC_INVALID", `vault-sync.io/path must name a path below mount ${at.mount}`);
+      throw new SyncError("SPEC_INVALID", `${declaration.field} must name a path below mount ${at.mount}`);
     if (push.paths.some((pattern) => allowsPath(pattern, values, path))) continue;
-    throw notAllowed(`push.paths of cluster ${values.cluster} in fleet.yaml does not allow ${path}`);
+    throw notAllowed(row.key, `push.paths of cluster ${values.cluster} in fleet.yaml does not allow ${path}`);
   }
 }

@@ -3,7 +3,7 @@ import { type OperatorSeen, operatorIn, withOperator, writtenVersions } from "..
 import { SyncError } from "../../errors.ts";
 import { partsOf } from "../../keys.ts";
 import { isApplied, type Row } from "../../ports/rows.ts";
-import { ANNOTATED_KINDS, type PushKind } from "../../resource-kinds.ts";
+import { PUSHING_KINDS, type PushKind } from "../../resource-kinds.ts";
 import type { ObtainInput } from "../kind.ts";
 import type { ResolvedPush } from "./resolve.ts";
 
@@ -28,7 +28,7 @@ export async function operatorOf(run: ObtainInput<ResolvedPush>): Promise<Operat
 
 async function versionsNow({ row, deps, signal }: ObtainInput<ResolvedPush>): Promise<string> {
   const { kind, ...name } = partsOf(row.key);
-  const object = await deps.resources.get({ ...name, kind: ANNOTATED_KINDS[kind as PushKind] }, signal);
+  const object = await deps.resources.get({ ...name, kind: PUSHING_KINDS[kind as PushKind] }, signal);
   return object === undefined ? "" : writtenVersions(object.annotations);
 }
 

@@ -7,7 +7,7 @@ import { vaultPaths } from "../../destinations/vault/vault-paths.ts";
 import { digestOf, sameDigest } from "../../digest.ts";
 import type { Warning } from "../../origins/warnings.ts";
 import { isApplied } from "../../ports/rows.ts";
-import { ANNOTATED_KINDS, type KindRef } from "../../resource-kinds.ts";
+import { type KindRef, PUSHING_KINDS } from "../../resource-kinds.ts";
 import type { SecretData } from "../../secret-value.ts";
 import type { JsonObject } from "../../util/json.ts";
 import type { ForeseeInput, Obtained, ObtainInput, SyncKind, Wake } from "../kind.ts";
@@ -19,8 +19,8 @@ import { type Taken, takenFrom } from "./sources.ts";
 /** Once more, because a Secret may have changed before the index knew that this row refers to it. */
 const AGAIN_MS = 5 * SECOND_MS;
 
-/** Objects whose annotations push Secrets of their namespace to Vault: one kind of sync for each kind of object. */
-export const PUSHES: readonly SyncKind<ResolvedPush>[] = Object.values(ANNOTATED_KINDS).map(pushOf);
+/** What pushes Secrets of its namespace to Vault: one kind of sync for each kind of object, annotated or our own. */
+export const PUSHES: readonly SyncKind<ResolvedPush>[] = Object.values(PUSHING_KINDS).map(pushOf);
 
 function pushOf(ref: KindRef): SyncKind<ResolvedPush> {
   return { ref, destination: vaultPaths, resolve: resolvePush, locate, foresee, obtain };
@@ -88,10 +88,10 @@ function nextOf({ row, resolved, clock }: ForeseeInput<ResolvedPush>): Wake {
 const TYPES = { reconcile: "ReconcileInterval", "rotation-check": "RotationCheck" } as const;
 
 function warningsOf({ declaration }: ResolvedPush): readonly Warning[] {
-  return declaration.warnings.map(({ annotation, message }) => ({
-    type: TYPES[annotation],
+  return declaration.warnings.map(({ field, message }) => ({
+    type: TYPES[field],
     status: "False",
-    reason: annotation === "reconcile" ? "TooShort" : "NoEffect",
+    reason: field === "reconcile" ? "TooShort" : "NoEffect",
     message,
   }));
 }

@@ -1,4 +1,4 @@
-import type { PushEntry } from "../../declarations/push/entries.ts";
+import { fieldOf, type PushEntry } from "../../declarations/push/entries.ts";
 import { joinBodies } from "../../destinations/vault/bodies.ts";
 import { SyncError } from "../../errors.ts";
 import { partsOf } from "../../keys.ts";
@@ -52,7 +52,7 @@ export async function takenFrom(run: ForeseeInput<ResolvedPush>): Promise<Taken>
   for (const { below = "", entries } of run.resolved.declaration.objects) {
     missing.push(...missingIn(entries, sources, namespace));
     const present = entries.filter(({ secret }) => sources.has(secret));
-    if (present.length > 0) bodies.set(below, new Map(present.flatMap((entry) => taken(entry, sources))));
+    if (present.length > 0) bodies.set(below, bodyOf(present, sources, namespace));
   }
   if (missing.length > 0) throw new SourceMissing(missing);
   return { data: joinBodies(bodies), versions: versionsOf(sources) };
@@ -73,11 +73,32 @@ function missingIn(entries: readonly PushEntry[], sources: Sources, namespace: s
   });
 }
 
+/** Of several Secrets of which all keys are taken, one would overwrite the other. Throws SECRET_REFUSED. */
+function bodyOf(entries: readonly PushEntry[], sources: Sources, namespace: string): SecretData {
+  const body = new Map<string, SecretValue>();
+  const from = new Map<string, string>();
+  const twice: string[] = [];
+  for (const entry of entries) {
+    for (const [field, value] of taken(entry, sources)) {
+      const before = from.get(field);
+      if (before !== undefined && twice.length < MAX_NAMED)
+        twice.push(`Secrets ${namespace}/${before} and ${namespace}/${entry.secret} both have ${field}`);
+      from.set(field, entry.secret);
+      body.set(field, value);
+    }
+  }
+  if (twice.length === 0) return body;
+  const message = `nothing is pushed: ${twice.join("; ")}: add a prefix, or name the keys`;
+  throw new SyncError("SECRET_REFUSED", message);
+}
+
 /** The keys of one Secret, as they are called in Vault. */
-function taken({ secret, keys, prefix }: PushEntry, sources: Sources): readonly (readonly [string, SecretValue])[] {
+function taken(entry: PushEntry, sources: Sources): readonly (readonly [string, SecretValue])[] {
+  const { secret, keys } = entry;
   const data = sources.get(secret)?.data ?? new Map<string, SecretValue>();
+  const wanted = keys === undefined ? undefined : new Set(keys);
   return [...data].flatMap(([key, value]) =>
-    (keys?.includes(key) ?? true) ? [[`${prefix}${key}`, value] as const] : [],
+    (wanted?.has(key) ?? true) ? [[fieldOf(entry, key), value] as const] : [],
   );
 }
 
@@ -119,6 +140,12 @@ export function isSynced({
   return ownerReferences.some(({ apiVersion }) => OWNERS.some((group) => String(apiVersion).startsWith(group)));
 }
 
+/** What lifts the rule, by where the path is declared. */
+const SYNCED_BY = {
+  "vault-sync.io/path": 'keyferry.dev/push-synced: "true"',
+  "spec.destination.path": "spec.pushSynced: true",
+} as const;
+
 /** Every loop has a Secret that came out of a Vault. Such a one is pushed only to paths that no sync reads. */
 async function mustBeOriginals(run: ForeseeInput<ResolvedPush>, sources: Sources): Promise<void> {
   const { row, resolved, isRead } = run;
@@ -127,7 +154,7 @@ async function mustBeOriginals(run: ForeseeInput<ResolvedPush>, sources: Sources
   if (synced.length === 0) return;
   const names = `Secret ${synced.sort().join(", ")}`;
   if (!resolved.declaration.synced) {
-    const message = `${names} was copied into the cluster by another program, so that a push could go round in a loop: push the original, or set keyferry.dev/push-synced: "true"`;
+    const message = `${names} was copied into the cluster by another program, so that a push could go round in a loop: push the original, or set ${SYNCED_BY[resolved.declaration.field]}`;
     throw new SyncError("SECRET_IS_SYNCED", message);
   }
   for (const { pushed } of resolved.located ?? []) {

@@ -186,7 +186,7 @@ export async function aWorld(options: WorldOptions = {}): Promise<World> {
   };
   const versionOf = (kind: string): string => {
     const { server } = clusterOf();
-    return ["v1", API, "apps/v1"].find((version) => server.kindOf(version, kind)) ?? API;
+    return ["v1", API, "apps/v1", "keyferry.dev/v1alpha1"].find((version) => server.kindOf(version, kind)) ?? API;
   };
   const keyOf: World["key"] = (name = "db", kind = "VaultStaticSecret") =>
     syncKey({ cluster: settings[0]?.name ?? "", kind, namespace: NAMESPACE, name });

@@ -42,6 +42,18 @@ clusters:
       conflict: merge
       deletion: metadata
       identity: {mount: kubernetes-pushes, role: push, serviceAccount: {name: pusher}, audiences: [vault]}
+  - name: resources
+    connect: {kubeconfig: {path: ./resources}}
+    vault: {address: https://vault.example.com, authMount: kubernetes-resources}
+    push:
+      kinds: [VaultPushSecret]
+      paths: ["kv/apps/{namespace}/**"]
+      identity: {mount: kubernetes-resources, role: push, serviceAccount: {name: pusher}, audiences: [vault]}
+      choices:
+        conflict: adopt
+        deletion: metadata
+        identities:
+          - {name: narrow, mount: m, role: r, serviceAccount: {name: narrow}, audiences: [vault]}
   - name: central
     connect: ${SERVER}
     vault: {address: https://vault.example.com}
@@ -136,7 +148,7 @@ describe("keyferry bootstrap", () => {
     );
     assert.throws(
       () => needs("nowhere"),
-      /fleet.yaml has no cluster nowhere: it has all, named, cloud, pushes, central, homeless/,
+      /fleet.yaml has no cluster nowhere: it has all, named, cloud, pushes, resources, central, homeless/,
     );
   });
 
@@ -192,6 +204,22 @@ describe("keyferry bootstrap for pushes", () => {
       FORMATS.terraform(needs("central")),
       /backend += data\.vault_auth_backend\.keyferry_central_push\.path/,
     );
+  });
+
+  it("has the definition, the permissions and the capabilities for VaultPushSecrets where fleet.yaml names them", () => {
+    const own = needs("resources");
+    assert.match(FORMATS.crds(own), /name: vaultpushsecrets\.keyferry\.dev/);
+    assert.doesNotMatch(FORMATS.crds(needs("pushes")), /keyferry\.dev/);
+    assert.match(FORMATS.yaml(own), /resources: \[vaultpushsecrets\/status\]\n {4}verbs: \[patch\]/);
+    assert.match(FORMATS.yaml(own), /resourceNames: \[pusher, narrow\]/);
+    const [, push = ""] = FORMATS.hcl(own).split("# A policy of its own");
+    assert.deepEqual(rules(push), {
+      "kv/data/apps/NS/*": "create, read, update, patch",
+      "kv/delete/apps/NS/*": "update",
+      "kv/metadata/apps/NS/*": "delete",
+    });
+    for (const text of [FORMATS.vault(own), FORMATS.terraform(own)])
+      assert.match(text, /push\.choices\.identities: make the role of each by hand/);
   });
 
   it("prints the permissions in the cluster, and the account where it is one for all", () => {

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { declaredOf } from "../../../lib/discovery/declared.ts";
 import { declaredPush } from "../../../lib/discovery/push-declared.ts";
-import { SECRET } from "../../../lib/resource-kinds.ts";
+import type { ClusterSettings } from "../../../lib/ports/fleet.ts";
+import { SECRET, VAULT_PUSH_SECRET } from "../../../lib/resource-kinds.ts";
+import type { JsonObject } from "../../../lib/util/json.ts";
 import { aSeen } from "./a-seen.ts";
 
 describe("an annotated object that is too large to store", () => {
@@ -14,5 +17,20 @@ describe("an annotated object that is too large to store", () => {
   it("still says that what it pushed stays when it goes", () => {
     assert.deepEqual(stored("true").annotations, { [preserve]: "true" });
     assert.deepEqual(stored("x".repeat(70_000)).annotations, {});
+  });
+});
+
+describe("a VaultPushSecret", () => {
+  const cluster = { name: "east", operatorNamespace: "operator" } as ClusterSettings;
+  const stored = (spec: JsonObject, name = "db") => declaredOf(cluster, VAULT_PUSH_SECRET, aSeen({ spec, name }));
+
+  it("that is too large to store still says what becomes of what it pushed", () => {
+    const { spec, tooLarge = 0 } = stored({ deletion: "preserve", identity: "a", more: "x".repeat(300_000) });
+    assert.deepEqual(spec, { deletion: "preserve", identity: "a" });
+    assert.ok(tooLarge > 300_000);
+  });
+
+  it("shares its messages with no other", () => {
+    assert.notEqual(stored({}).group, stored({}, "other").group);
   });
 });

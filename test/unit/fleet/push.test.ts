@@ -44,6 +44,33 @@ describe("push in fleet.yaml", () => {
     });
   });
 
+  it("offers choices to VaultPushSecrets", () => {
+    const named = "{name: narrow, mount: m, role: r, serviceAccount: {name: s}, audiences: [vault]}";
+    const text = `kinds: [VaultPushSecret], paths: ["kv/{name}"], ${LOGIN}, choices: {conflict: merge, identities: [${named}]}`;
+    const [cluster] = parseFleet(fleet(text), "fleet.yaml").clusters;
+    const identity = {
+      method: "kubernetes",
+      mount: "m",
+      role: "r",
+      serviceAccount: { name: "s" },
+      audiences: ["vault"],
+    };
+    assert.deepEqual(cluster?.push?.choices, { conflict: "merge", identities: [{ name: "narrow", ...identity }] });
+    const own = 'kinds: [VaultPushSecret], paths: ["kv/{name}"]';
+    const cases: readonly (readonly [push: string, says: RegExp])[] = [
+      [`${own}, mountedOnly: true, ${LOGIN}`, /push\.mountedOnly: must not be true if kinds has VaultPushSecret/],
+      [`paths: ["kv/a"], ${LOGIN}, choices: {conflict: merge}`, /push\.choices: has no effect without/],
+      [`${own}, ${LOGIN}, choices: {deletion: preserve}`, /choices\.deletion: must be one of version, metadata/],
+      [
+        `${own}, ${LOGIN}, choices: {identities: [${named}, ${named}]}`,
+        /identities\[1\]\.name: is the name of another/,
+      ],
+      [`${own}, ${LOGIN}, choices: {identities: [{name: A b}]}`, /identities\[0\]\.name/],
+    ];
+    for (const [push, says] of cases) assert.match(complaints(push).join("\n"), says, push);
+    assert.deepEqual(complaints(`${own}, secrets: poll, ${LOGIN}`), []);
+  });
+
   it("is refused where it allows less or more than it seems to", () => {
     const cases: readonly (readonly [push: string, says: RegExp, vault?: string])[] = [
       [LOGIN, /push\.paths: required/],

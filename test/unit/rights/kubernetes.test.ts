@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { parse } from "yaml";
 import { clusterWideRights, type KubernetesRight, kubernetesRights } from "../../../lib/rights/kubernetes.ts";
-import type { RightsSettings } from "../../../lib/rights/needs.ts";
+import type { PushRights, RightsSettings } from "../../../lib/rights/needs.ts";
 import { bindingYaml, roleYaml } from "../../../lib/rights/rbac.ts";
 
 const EVERYWHERE: RightsSettings = {
@@ -63,6 +63,38 @@ describe("the permissions of a cluster", () => {
       identity: { serviceAccount: { name: "p" } },
     };
     assert.deepEqual(one(kubernetesRights({ ...NAMED, push: pattern }), "push-objects").namespaces, ["billing"]);
+  });
+
+  it("for VaultPushSecrets are their own, and tokens of each login where its account is", () => {
+    const login = (name: string, namespace?: string) => ({
+      serviceAccount: { name, ...(namespace === undefined ? {} : { namespace }) },
+    });
+    const push: PushRights = {
+      kinds: ["VaultPushSecret"],
+      namespaces: { include: ["shop"], exclude: [] },
+      secrets: "poll",
+      identity: login("pusher"),
+      choices: { identities: [login("narrow"), login("central", "keyferry"), login("pusher")] },
+    };
+    const rights = kubernetesRights({ ...NAMED, namespaces: push.namespaces, push }, { serviceAccounts: [] });
+    assert.deepEqual(
+      ["push-resources", "push-status"].map((use) => {
+        const { apiGroups, resources, verbs, namespaces } = one(rights, use);
+        return [apiGroups, resources, verbs, namespaces];
+      }),
+      [
+        [["keyferry.dev"], ["vaultpushsecrets"], ["get", "list", "watch"], ["shop"]],
+        [["keyferry.dev"], ["vaultpushsecrets/status"], ["patch"], ["shop"]],
+      ],
+    );
+    assert.deepEqual([of(rights, "push-objects"), of(rights, "push-finalizers")], [[], []]);
+    assert.deepEqual(
+      of(rights, "push-login").map(({ resourceNames, namespaces }) => [resourceNames, namespaces]),
+      [
+        [["pusher", "narrow"], ["shop"]],
+        [["central"], ["keyferry"]],
+      ],
+    );
   });
 
   it("leave out what another permission includes", () => {

@@ -1,4 +1,4 @@
-import { KINDS, type KindRef, VSO_GROUP } from "../../../../lib/resource-kinds.ts";
+import { KINDS, type KindRef, VAULT_PUSH_SECRET, VSO_GROUP } from "../../../../lib/resource-kinds.ts";
 import { isObject, type Json } from "./fields.ts";
 
 /** A kind as the API server serves it. */
@@ -36,12 +36,10 @@ export const BUILT_IN: readonly ServedKind[] = [
 ];
 
 /** The kinds that syncs are declared with, as a cluster with our resource definitions serves them. */
-export const DECLARED_KINDS: readonly ServedKind[] = KINDS.filter(({ group }) => group === VSO_GROUP).map((kind) => ({
-  ...kind,
-  isNamespaced: true,
-  hasStatus: true,
-  requiredStatus: [],
-}));
+export const DECLARED_KINDS: readonly ServedKind[] = [
+  ...KINDS.filter(({ group }) => group === VSO_GROUP),
+  VAULT_PUSH_SECRET,
+].map((kind) => ({ ...kind, isNamespaced: true, hasStatus: true, requiredStatus: [] }));
 
 /** The kind that a resource definition brings. */
 export function definedKind(definition: Json): ServedKind | undefined {

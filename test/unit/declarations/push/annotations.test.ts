@@ -71,7 +71,7 @@ describe("annotations", () => {
       [undefined, undefined, 300_000, 30_000, 30_000, 30_000],
     );
     assert.deepEqual(
-      of({ reconcile: "1s", "rotation-check": "disabled" }).warnings.map((one) => one.annotation),
+      of({ reconcile: "1s", "rotation-check": "disabled" }).warnings.map((one) => one.field),
       ["reconcile", "rotation-check"],
     );
   });
