@@ -125,13 +125,6 @@ export const BUGS: Readonly<Record<string, Bug>> = {
     from: "return isLeaseless === true && isTaken !== true && request === requestOf(resolved);",
     to: "return isLeaseless === true && isTaken !== true && (request ?? requestOf(resolved)) !== undefined;",
   },
-  "push-unrecorded": {
-    what: "a path is written before the row says what is written",
-    kind: "push",
-    file: "lib/destinations/vault/act.ts",
-    from: "await claim.record({ pushed: withPath(claim.row.state.pushed, next) });",
-    to: "claim.note({ pushed: withPath(claim.row.state.pushed, next) });",
-  },
   "foreign-overwritten": {
     what: "data of someone else is replaced at first sight, whatever push.conflict says",
     kind: "push",
@@ -145,13 +138,6 @@ export const BUGS: Readonly<Record<string, Bug>> = {
     file: "lib/destinations/vault/remove.ts",
     from: 'if (own === undefined) return left(pathText(at), "it holds another version than keyferry wrote");',
     to: "if (own === undefined) return void (await writes.remove(who, at, version, signal));",
-  },
-  "written-again": {
-    what: "what stands there already is written once more",
-    kind: "push",
-    file: "lib/destinations/vault/decide.ts",
-    from: 'if (seen.kind !== "data" || !isThere(seen, digest, conflict)) return undefined;\n  return { kind: "record"',
-    to: 'if (seen.kind !== "data" || conflict !== "merge" || !isThere(seen, digest, conflict)) return undefined;\n  return { kind: "record"',
   },
   "versions-too-frequent": {
     what: "a path gets a version with each change, however soon",
