@@ -23,6 +23,7 @@ const OF_THE_ENGINE: Readonly<Record<string, Scenario>> = {
   neighbour: async () => (await import("./scenarios/neighbour.ts")).neighbour(),
   injector: async () => (await import("./scenarios/injector.ts")).injectorCost(),
   events: async () => (await import("./scenarios/events.ts")).events(),
+  push: async () => (await import("./scenarios/push.ts")).push(),
   "sick-clusters": async () => (await import("./scenarios/sick-clusters.ts")).sickClusters(),
 };
 const SCENARIOS: Readonly<Record<string, Scenario>> = {

@@ -11,6 +11,7 @@ describe("the simulation", () => {
       [SCHEDULES.static, 3],
       [SCHEDULES.static, 17],
       [SCHEDULES.issued, 3],
+      [SCHEDULES.push, 3],
     ] as const) {
       const [first, second] = [await run(planOf(seed), { trace: true }), await run(planOf(seed), { trace: true })];
       assert.ok(first.trace.length > 100);

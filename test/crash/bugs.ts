@@ -6,7 +6,7 @@ interface Where {
   readonly first: number;
 }
 
-/** Faults of the protocol of an issue: `npm run test:crash -- --bug all` shows that the matrix finds each. */
+/** Faults of the protocols of an issue and of a push: `npm run test:crash -- --bug all` shows that the matrix finds each. */
 export const BUGS: Readonly<Record<string, Bug & Where>> = {
   "asks-unrecorded": {
     what: "Vault is asked before the row knows",
@@ -47,5 +47,13 @@ export const BUGS: Readonly<Record<string, Bug & Where>> = {
     to: "claim.note({ issues: [] });\n  await endDue(deps, claim, undefined, signal);",
     only: "delete/sqlite/openbao",
     first: 1,
+  },
+  "push-unrecorded": {
+    what: "a path is written before the row says what is written",
+    file: "lib/destinations/vault/act.ts",
+    from: "await claim.record({ pushed: withPath(claim.row.state.pushed, next) });",
+    to: "claim.note({ pushed: withPath(claim.row.state.pushed, next) });",
+    only: "push-delete-meanwhile/sqlite/openbao",
+    first: 20,
   },
 };

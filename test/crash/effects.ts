@@ -7,12 +7,14 @@ import type { Effect } from "../core/world/effects.ts";
 const CHANGES: Readonly<Record<string, readonly string[]>> = {
   store: [
     ...["declare", "tombstone", "release", "retire", "nudge", "nudgeAll", "claim", "record", "settle"],
+    ...["claimPush", "endRun"],
     ...["moveDispatched", "putTarget", "sweepTargets", "putReference", "removeReference"],
     ...["claimCluster", "saveCluster", "removeCluster", "openCircuit", "claimProbe", "keepOpen", "closeCircuit"],
   ],
   tokens: ["putToken", "removeToken"],
   vault: ["end", "revokeAll", "keepFor"],
   issues: ["login", "issue", "ask", "renewLease", "renewToken", "revokeToken", "revokeLease"],
+  writes: ["put", "patch", "remove", "removeAll", "describe"],
   secrets: [
     ...["apply", "dropKeys", "replaceData", "takeOverFields", "standBeside", "dropOwner", "remove", "createHmacKey"],
   ],

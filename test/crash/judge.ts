@@ -2,19 +2,9 @@ import { X509Certificate } from "node:crypto";
 import type { Row } from "../../lib/ports/rows.ts";
 import { waitFor } from "../harness/index.ts";
 import { live } from "./life.ts";
-import { leasesPrefix, type Makes, pkiMountOf, type Scenario } from "./scenarios.ts";
+import { type IssueScenario, leasesPrefix, type Makes, pkiMountOf } from "./scenarios.ts";
+import type { Verdict } from "./verdict.ts";
 import type { Stage } from "./world.ts";
-
-/** What the world looks like after a crash and the start after it. */
-export interface Verdict {
-  /** Leases that nobody will ever revoke. */
-  readonly leaked: number;
-  /** Credentials that were in the Secret for the same wish, beyond the first. */
-  readonly doubled: number;
-  /** Certificates without a lease that are valid and in no Secret. */
-  readonly spare: number;
-  readonly failures: readonly string[];
-}
 
 /** Vault revokes in the background. */
 const REVOKED_WITHIN_MS = 60_000;
@@ -34,7 +24,7 @@ const textOf = (base64: string): string => Buffer.from(base64, "base64").toStrin
 /** `history`: the Secret's credential before the process came, when it was gone, and so on. */
 export async function judge(
   stage: Stage,
-  scenario: Scenario,
+  scenario: IssueScenario,
   history: readonly (string | undefined)[],
 ): Promise<Verdict> {
   const wanted = scenario.end === "in-use" ? 1 : 0;

@@ -205,7 +205,7 @@ export async function live(place: PointPlace, effect: Effect = plainly): Promise
       const [rows, retired] = await Promise.all([deps.leases.byCluster(place.name), deps.leases.retired()]);
       const keys = [...rows, ...retired]
         .map(({ key }) => key)
-        .filter((key) => /\/Vault(Dynamic|PKI)Secret\//.test(key));
+        .filter((key) => /\/(Vault(Dynamic|PKI)Secret|Deployment)\//.test(key));
       return [...(await deps.leases.read([...new Set(keys)], "strong")).values()];
     },
     [Symbol.asyncDispose]: () => parts.disposeAsync(),

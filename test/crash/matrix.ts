@@ -4,6 +4,7 @@ import type { Bug } from "../core/simulation/bugs.ts";
 import { seededRandom } from "../e2e/support/chaos.ts";
 import { bundleChild, type Children, children } from "./children.ts";
 import { type Fault, idOf, type Outcome, type Point, runPoint, type Series, seriesId } from "./point.ts";
+import { PUSH_SCENARIOS } from "./pushes.ts";
 import { SCENARIOS } from "./scenarios.ts";
 import { type CrashWorld, startCrashWorld } from "./world.ts";
 
@@ -29,14 +30,19 @@ export interface Sample {
 
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
+const PUSHES = PUSH_SCENARIOS.map(({ name }) => name);
+
 /** What is the same in any scenario is tried in some only. */
 const FAULTS: Readonly<Record<Fault, readonly string[] | "all">> = {
   killed: "all",
-  "taken-over": ["first-issue", "re-issue"],
-  late: ["first-issue", "re-issue", "revoked-elsewhere", "delete", "certificate-re-issue"],
+  "taken-over": ["first-issue", "re-issue", "push-first", "push-change"],
+  late: [
+    ...["first-issue", "re-issue", "revoked-elsewhere", "delete", "certificate-re-issue"],
+    ...["push-first", "push-change", "push-restore", "push-move", "push-delete"],
+  ],
   swallowed: "all",
-  cut: ["first-issue", "re-issue", "revoked-elsewhere", "delete"],
-  frozen: ["first-issue", "re-issue", "revoked-elsewhere", "delete"],
+  cut: ["first-issue", "re-issue", "revoked-elsewhere", "delete", ...PUSHES],
+  frozen: ["first-issue", "re-issue", "revoked-elsewhere", "delete", "push-change", "push-restore", "push-delete"],
 };
 
 function allSeries(): readonly Series[] {
@@ -125,8 +131,8 @@ function report(ran: readonly Ran[], isJson: boolean): void {
   const total = {
     points: stopped.length,
     ranThrough: ran.length - stopped.length,
-    leakedLeases: sum(({ leaked }) => leaked),
-    doubledIssues: sum(({ doubled }) => doubled),
+    leaked: sum(({ leaked }) => leaked),
+    doubled: sum(({ doubled }) => doubled),
     spareCertificates: sum(({ spare }) => spare),
     failures: broken.map(({ point, outcome: { log: _log, ...rest } }) => ({ point: idOf(point), ...rest })),
   };
@@ -141,7 +147,7 @@ function report(ran: readonly Ran[], isJson: boolean): void {
   });
   say(table(["SERIES", "POINTS", "BROKEN"], rows).trimEnd());
   say(
-    `${total.points} points, ${total.leakedLeases} leaked leases, ${total.doubledIssues} doubled issues, ` +
+    `${total.points} points, ${total.leaked} leaked leases or paths, ${total.doubled} doubled issues or versions, ` +
       `${total.spareCertificates} spare certificates, ${broken.length} failures`,
   );
   for (const { point } of broken) say(`npm run test:crash -- --only ${idOf(point)}`);

@@ -1,10 +1,12 @@
 import { nextSlot } from "../../lib/schedule/wheel.ts";
-import { BEFORE_SLOT_MS, SLOT_TO_SLOT_MS } from "./acts.ts";
+import { BEFORE_SLOT_MS, BETWEEN_VERSIONS_MS, refreshSlot, SLOT_TO_SLOT_MS } from "./acts.ts";
 import type { Child, Children } from "./children.ts";
-import { credentialOf, judge, type Verdict } from "./judge.ts";
+import { credentialOf, judge } from "./judge.ts";
 import { live, waitsFor } from "./life.ts";
 import { logOf } from "./place.ts";
+import { declarePush, judgePush } from "./pushes.ts";
 import { declare, putLoginRole, type Scenario } from "./scenarios.ts";
+import type { Verdict } from "./verdict.ts";
 import type { CrashWorld, Stage, StoreName, VaultName } from "./world.ts";
 
 /**
@@ -44,25 +46,29 @@ let named = 0;
 
 export async function runPoint(world: CrashWorld, ready: Children, point: Point): Promise<Outcome> {
   const { scenario, store, vault, fault } = point;
-  await using stage = await world.open({ name: `p${++named}`, store, vault });
+  await using stage = await world.open({ name: `p${++named}`, store, vault, ...pushIn(scenario) });
   const history: (string | undefined)[] = [];
-  const see = async (): Promise<void> => void history.push(await credentialOf(stage));
+  const see = async (): Promise<void> => {
+    if (scenario.makes !== "push") history.push(await credentialOf(stage));
+  };
   const isSlow = scenario.makes === "login" && (fault === "cut" || fault === "frozen");
   let at: string | undefined;
   try {
-    await declare(stage, scenario.makes);
+    await (scenario.makes === "push" ? declarePush(stage) : declare(stage, scenario.makes));
     if (scenario.isIssued) await recover(stage, { act: "look", end: "in-use" }, true);
     if (scenario.act === "renew") await comeNearSlot(stage);
+    if (scenario.makes === "push") await letTimePass(stage);
     await scenario.change?.(stage);
     await see();
     if (isSlow) await putLoginRole(stage, "slow");
     at = await FAULTS[fault](stage, point, ready.take(), see);
     if (isSlow) await putLoginRole(stage, "fast");
     stage.proxy.follow(() => "pass");
+    if (scenario.makes === "push") await scenario.meanwhile?.(stage);
     await see();
     await recover(stage, scenario, fault === "killed" && store === "sqlite");
     await see();
-    const verdict = await judge(stage, scenario, history);
+    const verdict = await (scenario.makes === "push" ? judgePush(stage, scenario) : judge(stage, scenario, history));
     const log = logOf(stage.place);
     const bugs = log.split("\n").filter((line) => line.includes('-crashed"'));
     return { ...verdict, at, log, failures: [...verdict.failures, ...bugs.slice(0, 3)] };
@@ -70,6 +76,10 @@ export async function runPoint(world: CrashWorld, ready: Children, point: Point)
     const stack = error instanceof Error ? (error.stack ?? "") : "";
     return { leaked: 0, doubled: 0, spare: 0, at, log: `${logOf(stage.place)}${stack}\n`, failures: [String(error)] };
   }
+}
+
+function pushIn(scenario: Scenario) {
+  return scenario.makes === "push" ? { push: scenario.push } : {};
 }
 
 /** Answers where it stopped the process; undefined: nowhere. */
@@ -172,6 +182,12 @@ async function comeNearSlot({ place }: Stage): Promise<void> {
   await life.work();
 }
 
+/** A path gets one version in 30 s. */
+async function letTimePass({ place }: Stage): Promise<void> {
+  await using life = await live(place);
+  life.skip(BETWEEN_VERSIONS_MS);
+}
+
 /** A process works without being disturbed until everything is quiet; the clock goes where the next work is. */
 async function recover(stage: Stage, { act, end }: Pick<Scenario, "act" | "end">, begins: boolean): Promise<void> {
   await using life = await live(stage.place);
@@ -184,6 +200,8 @@ async function recover(stage: Stage, { act, end }: Pick<Scenario, "act" | "end">
     life.skip(SLOT_TO_SLOT_MS);
     await life.work();
   }
+  // A message of a refresh slot may be lost: a later one finds the same.
+  let slots = act === "reconcile" ? 2 : 0;
   for (let rounds = 0; rounds < MOST_ROUNDS; rounds++) {
     isListed ||= await life.watch();
     await life.work();
@@ -191,8 +209,9 @@ async function recover(stage: Stage, { act, end }: Pick<Scenario, "act" | "end">
     await stage.proxy.idle();
     const wait = isListed ? await waitsFor(life, end === "ended") : WATCH_AGAIN_MS;
     // Its next slots are known then.
-    if (wait === undefined) return await life.work();
-    const ms = Math.max(1_000, wait + 100);
+    if (wait === undefined && slots-- <= 0) return await life.work();
+    if (wait === undefined) await refreshSlot(life);
+    const ms = Math.max(1_000, (wait ?? 0) + 100);
     skipped += ms;
     if (skipped > MOST_SKIPPED_MS) break;
     life.skip(ms);

@@ -1,10 +1,13 @@
 import { vsoIn } from "../e2e/support/vso.ts";
 import { type VsoIssues, vsoIssues } from "../e2e/support/vso-issues.ts";
 import type { ActName } from "./acts.ts";
+import { PUSH_SCENARIOS, type PushScenario } from "./pushes.ts";
 import { MOUNT, ROLE, type Stage } from "./world.ts";
 
+export type Scenario = IssueScenario | PushScenario;
+
 /** What happens to one sync, while something happens to the process that works on it. */
-export interface Scenario {
+export interface IssueScenario {
   readonly name: string;
   readonly makes: Makes;
   /** Whether it was issued before. */
@@ -91,7 +94,7 @@ const leftByVso =
 const look = { act: "look", end: "in-use" } as const;
 const login = { makes: "login", isIssued: true } as const;
 
-const certificates = (["certificate", "leased-certificate"] as const).flatMap((makes): Scenario[] => [
+const certificates = (["certificate", "leased-certificate"] as const).flatMap((makes): IssueScenario[] => [
   { name: `${makes}-first-issue`, makes, isIssued: false, ...look },
   { name: `${makes}-re-issue`, makes, isIssued: true, change: refreshed(makes), ...look },
   { name: `${makes}-delete`, makes, isIssued: true, change: undeclared(makes), act: "look", end: "ended" },
@@ -113,4 +116,5 @@ export const SCENARIOS: readonly Scenario[] = [
     change: leftByVso((vso, declared) => vso.leaveCertificate(declared), "certificate"),
   },
   ...certificates,
+  ...PUSH_SCENARIOS,
 ];

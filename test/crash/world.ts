@@ -7,6 +7,7 @@ import { tempFolder } from "../harness/process/temp-folder.ts";
 import { RETENTION_MS } from "./acts.ts";
 import { type PointPlace, type StorePlace, writeFleet } from "./place.ts";
 import { startProxy, type VaultProxy } from "./proxy.ts";
+import { PUSH_POLICY, PUSH_ROLE, type PushFleet, pushOf } from "./push-fleet.ts";
 
 export type StoreName = "sqlite" | "dynamodb";
 export type VaultName = "openbao" | "vault";
@@ -25,6 +26,8 @@ export interface StageOptions {
   readonly name: string;
   readonly store: StoreName;
   readonly vault: VaultName;
+  /** The cluster may push. */
+  readonly push?: PushFleet;
 }
 
 /** The part of the world that one point has for itself. */
@@ -66,7 +69,7 @@ export async function startCrashWorld(vaultNames: readonly VaultName[]): Promise
   return {
     ...{ cluster, postgres, vaults },
     folder: folder.path,
-    async open({ name, store, vault }) {
+    async open({ name, store, vault, push }) {
       await using opened = new AsyncDisposableStack();
       const at: StorePlace =
         store === "sqlite"
@@ -78,7 +81,7 @@ export async function startCrashWorld(vaultNames: readonly VaultName[]): Promise
       await declarePlace(cluster, name, proxy.address);
       const writeClusters = (clusters: readonly object[]) => writeFleet(place, fleetOf(cluster, proxy, clusters));
       const own = { name, namespaces: { include: [name] }, operatorNamespace: name };
-      writeClusters([own]);
+      writeClusters([push === undefined ? own : { ...own, ...pushOf(push, MOUNT) }]);
       const stage = opened.move();
       return {
         ...{ place, proxy, vault: vaults[vault], world: { cluster, postgres } },
@@ -101,6 +104,15 @@ async function furnish(vault: Vault, cluster: Cluster, postgres: Postgres): Prom
     token_max_ttl: "24h",
   });
   await vault.enableDatabase(postgres);
+  await vault.enableKv("kv", 2);
+  await vault.writePolicy(PUSH_ROLE, PUSH_POLICY);
+  await vault.write(`auth/${MOUNT}/role/${PUSH_ROLE}`, {
+    bound_service_account_names: ["app"],
+    bound_service_account_namespaces: ["*"],
+    token_policies: [PUSH_ROLE],
+    audience: "vault",
+    token_ttl: "24h",
+  });
 }
 
 function fleetOf(cluster: Cluster, { address }: VaultProxy, clusters: readonly object[]): object {

@@ -1,56 +1,16 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { type Cluster, waitFor } from "../harness/index.ts";
-import { aWorkload, WORKLOAD_CONTROLLERS } from "../workloads.ts";
+import { WORKLOAD_CONTROLLERS } from "../workloads.ts";
 import { keyferry, type RunningEngine, startEngine, status } from "./support/engine.ts";
-import { authMount, startWorld, type World } from "./support/world.ts";
+import { allowPush, aDeployment as deployment, named, aSecret as secret } from "./support/pushing.ts";
+import { startWorld, type World } from "./support/world.ts";
 
 const NS = "team-a";
-const WRITER = ["kv/data/apps/*", "kv/delete/apps/*", "kv/metadata/apps/*", "kv1/apps/*"]
-  .map((path) => `path "${path}" { capabilities = ["create", "read", "update", "patch", "delete"] }`)
-  .join("\n");
+const aSecret = (...args: Tail<typeof secret>) => secret(NS, ...args);
+const aDeployment = (...args: Tail<typeof deployment>) => deployment(NS, ...args);
 
-/** What a platform team writes into fleet.yaml and Vault, once. */
-async function allowPush(world: World): Promise<void> {
-  await world.vault.writePolicy("push", WRITER);
-  for (const cluster of world.clusters) {
-    await world.vault.write(`auth/${authMount(cluster)}/role/push`, {
-      bound_service_account_names: ["app"],
-      bound_service_account_namespaces: ["*"],
-      token_policies: ["push"],
-      audience: "vault",
-      token_ttl: "1h",
-    });
-  }
-  await world.writeFleet((cluster) => ({
-    vault: { name: "main" },
-    push: {
-      paths: ["kv/apps/{namespace}/**", "kv1/apps/{namespace}/**"],
-      identity: { mount: authMount(cluster), role: "push", serviceAccount: { name: "app" }, audiences: ["vault"] },
-    },
-  }));
-}
-
-const named = (short: Readonly<Record<string, string>>) =>
-  Object.fromEntries(Object.entries(short).map(([name, text]) => [`vault-sync.io/${name}`, text]));
-
-function aSecret(name: string, texts: Readonly<Record<string, string>>, annotations = {}) {
-  const data = Object.fromEntries(
-    Object.entries(texts).map(([key, text]) => [key, Buffer.from(text).toString("base64")]),
-  );
-  return { apiVersion: "v1", kind: "Secret", metadata: { name, namespace: NS, annotations }, data };
-}
-
-function aDeployment(name: string, annotations: object, secrets: readonly string[]) {
-  const workload = aWorkload(NS, { kind: "Deployment", name }) as unknown as {
-    metadata: object;
-    spec: { template: { spec: { containers: object[] } } };
-  };
-  const envFrom = secrets.map((secret) => ({ secretRef: { name: secret } }));
-  const containers = workload.spec.template.spec.containers.map((container) => ({ ...container, envFrom }));
-  const template = { ...workload.spec.template, spec: { ...workload.spec.template.spec, containers } };
-  return { ...workload, metadata: { ...workload.metadata, annotations }, spec: { ...workload.spec, template } };
-}
+type Tail<F extends (...args: never[]) => unknown> = Parameters<F> extends [string, ...infer Rest] ? Rest : never;
 
 for (const flavor of ["openbao", "vault"] as const) {
   describe(`annotated objects push their Secrets to ${flavor}`, () => {

@@ -125,6 +125,27 @@ export const BUGS: Readonly<Record<string, Bug>> = {
     from: "return isLeaseless === true && isTaken !== true && request === requestOf(resolved);",
     to: "return isLeaseless === true && isTaken !== true && (request ?? requestOf(resolved)) !== undefined;",
   },
+  "foreign-overwritten": {
+    what: "data of someone else is replaced at first sight, whatever push.conflict says",
+    kind: "push",
+    file: "lib/destinations/vault/decide.ts",
+    from: 'if (conflict === "adopt") return',
+    to: 'if (conflict !== "merge") return',
+  },
+  "foreign-removed": {
+    what: "a removal does not look at what stands at its path",
+    kind: "push",
+    file: "lib/destinations/vault/remove.ts",
+    from: 'if (own === undefined) return left(pathText(at), "it holds another version than keyferry wrote");',
+    to: "if (own === undefined) return void (await writes.remove(who, at, version, signal));",
+  },
+  "versions-too-frequent": {
+    what: "a path gets a version with each change, however soon",
+    kind: "push",
+    file: "lib/destinations/vault/frequency.ts",
+    from: "export const BETWEEN_WRITES_MS = 30 * SECOND_MS;",
+    to: "export const BETWEEN_WRITES_MS = 3 * SECOND_MS;",
+  },
   "predecessor-never-ends": {
     what: "a leased credential stays in use after a successor without a lease",
     kind: "issued",

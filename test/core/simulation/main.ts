@@ -13,7 +13,7 @@ const USAGE = `Runs keyferry's core on worlds in memory, each by a seed, and che
   npm run test:sim -- --seed N                      one run with its trace; a failing one is shrunk first
   npm run test:sim -- --bug NAME [--seeds N]        with a fault put in: after how many runs is it found?
   npm run test:sim -- --bug all                     each of the faults
-  ... --kinds static|issued|all                     schedules of static secrets, of dynamic ones and certificates, or both
+  ... --kinds static|issued|push|all                schedules of static secrets, of dynamic ones and certificates, of pushes
 
 Faults: ${Object.keys(BUGS).join(", ")}
 `;
@@ -34,12 +34,12 @@ const { values } = parseArgs({
   },
 });
 
-const KINDS: readonly ScheduleName[] = ["static", "issued"];
+const KINDS: readonly ScheduleName[] = ["static", "issued", "push"];
 
 /** The schedules that `--kinds` names. */
 function chosen(kinds: string): readonly ScheduleName[] {
   const found = KINDS.filter((kind) => kinds === "all" || kinds === kind);
-  if (found.length === 0) throw new Error(`--kinds is static, issued or all, and not ${kinds}`);
+  if (found.length === 0) throw new Error(`--kinds is static, issued, push or all, and not ${kinds}`);
   return found;
 }
 

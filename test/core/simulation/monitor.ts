@@ -66,6 +66,8 @@ export function monitor(options: MonitorOptions): Monitor {
   /** By key and uid: a declaration that is made anew begins anew. */
   const fences = new Map<string, number>();
   const claimed = new Map<SyncKey, number>();
+  /** Objects that declare anew without having been deleted: a clean-up has the row that was leased. */
+  const tombstoned = new Set<SyncKey>();
   const restarted = new Map<string, string>();
   const logins = new Map<string, Set<"own" | "default">>();
   const written = new Map<string, string>();
@@ -84,7 +86,8 @@ export function monitor(options: MonitorOptions): Monitor {
     if (answer === undefined) return;
     const { lease, row } = answer;
     const before = held.get(lease.key);
-    if (before && before.lease.uid === lease.uid && before.lease.until > time.now() && before.process !== process) {
+    const isSameRow = before?.lease.uid === lease.uid && !tombstoned.delete(lease.key);
+    if (isSameRow && before.lease.until > time.now() && before.process !== process) {
       say(`lease-table 1: ${lease.key} is claimed while process ${before.process} holds it`);
     }
     const id = `${lease.key} ${lease.uid}`;
@@ -194,6 +197,16 @@ export function monitor(options: MonitorOptions): Monitor {
         if (answer) trace(`${process} claimed ${row.key} with fence ${answer.lease.fence}`);
         onClaim(process, answer);
         return answer;
+      },
+      async claimPush(row, options) {
+        const answer = await store.claimPush(row, options);
+        if (answer && "lease" in answer) onClaim(process, answer);
+        return answer;
+      },
+      async tombstone(key, uid, now) {
+        const due = await store.tombstone(key, uid, now);
+        if (due) tombstoned.add(key);
+        return due;
       },
       async retire(key, until, now) {
         held.delete(key);

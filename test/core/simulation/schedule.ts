@@ -4,7 +4,7 @@ export interface Schedule<P extends SomePlan = SomePlan> {
   run(plan: P, options?: RunOptions): Promise<Outcome>;
 }
 
-export type ScheduleName = "static" | "issued";
+export type ScheduleName = "static" | "issued" | "push";
 
 export interface SomePlan {
   readonly actions: readonly SomeAction[];

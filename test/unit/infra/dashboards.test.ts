@@ -18,10 +18,16 @@ interface Panel {
 const { dashboardBody } = createRequire(import.meta.url)("../../../infra/dashboard.cjs") as {
   dashboardBody(): { readonly widgets: readonly Widget[] };
 };
-const grafana = JSON.parse(readFileSync(join(ROOT, "infra/grafana/keyferry.json"), "utf8")) as {
+const GRAFANA = ["keyferry", "pushes"] as const;
+
+function textOf(name: (typeof GRAFANA)[number]): string {
+  return readFileSync(join(ROOT, `infra/grafana/${name}.json`), "utf8");
+}
+
+interface Grafana {
   readonly panels: readonly Panel[];
-  readonly templating: { readonly list: readonly { readonly query?: unknown }[] };
-};
+  readonly templating: { readonly list: readonly { readonly name: string }[] };
+}
 
 /** Metrics and their labels: those of the registry, and those that docs/metrics.md has of other parts. */
 function known(): ReadonlyMap<string, readonly string[]> {
@@ -36,6 +42,10 @@ function known(): ReadonlyMap<string, readonly string[]> {
     return [name, [...text.matchAll(/`(\w+)`/g)].map(([, label = ""]) => label)] as const;
   });
   return new Map([...told, ...own]);
+}
+
+function exprsOf({ panels }: Grafana): readonly string[] {
+  return panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr));
 }
 
 describe("the dashboards", () => {
@@ -77,10 +87,10 @@ describe("the dashboards", () => {
 
   it("for Grafana ask for metrics that /metrics has, by labels that they have", () => {
     const metrics = known();
-    const exprs = grafana.panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr));
-    assert.ok(exprs.length >= 15);
+    const exprs = GRAFANA.flatMap((name) => exprsOf(JSON.parse(textOf(name)) as Grafana));
+    assert.ok(exprs.length >= 30);
     for (const expr of exprs) {
-      const [name = ""] = /\b(keyferry|vso|controller)_\w+/.exec(expr) ?? [];
+      const [name = ""] = /\b(keyferry|vso|controller|vault_sync_operator)_\w+/.exec(expr) ?? [];
       const base = metrics.has(name) ? name : name.replace(/_(bucket|sum|count)$/, "");
       const labels = metrics.get(base);
       assert.ok(labels !== undefined, `${name} does not exist: ${expr}`);
@@ -96,9 +106,24 @@ describe("the dashboards", () => {
     }
   });
 
+  it("for Grafana show each metric of a push, and use each of their variables", () => {
+    const pushes = JSON.parse(textOf("pushes")) as Grafana;
+    const exprs = exprsOf(pushes);
+    const names = [...known().keys()].filter((name) => name.startsWith("vault_sync_operator_"));
+    assert.equal(names.length, 9);
+    for (const name of names)
+      assert.ok(
+        exprs.some((expr) => expr.includes(name)),
+        `no panel shows ${name}`,
+      );
+    for (const { name } of pushes.templating.list)
+      assert.ok(textOf("pushes").includes(name === "datasource" ? `\${${name}}` : `$${name}`), `nothing uses ${name}`);
+  });
+
   it("for Grafana name no data source of one installation", () => {
-    const text = readFileSync(join(ROOT, "infra/grafana/keyferry.json"), "utf8");
-    const sources = new Set([...text.matchAll(/"uid": "([^"]+)"/g)].map(([, uid]) => uid));
-    assert.deepEqual([...sources].sort(), [`\${datasource}`, "keyferry"]);
+    for (const name of GRAFANA) {
+      const sources = new Set([...textOf(name).matchAll(/"uid": "([^"]+)"/g)].map(([, uid]) => uid));
+      assert.deepEqual([...sources].sort(), [`\${datasource}`, name === "pushes" ? "keyferry-pushes" : "keyferry"]);
+    }
   });
 });
