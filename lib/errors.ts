@@ -57,7 +57,7 @@ export const DISPOSITIONS = {
   TRANSFORM_FAILED: "recheck",
   SECRET_TERMINATING: "recheck",
   NAMESPACE_MISSING: "recheck",
-  NOT_CONVERGING: "recheck",
+  DESTINATION_UNSETTLED: "recheck",
   SOURCE_MISSING: "recheck",
   SECRET_IS_SYNCED: "recheck",
   PUSH_NOT_ALLOWED: "recheck",
@@ -78,6 +78,9 @@ export const DISPOSITIONS = {
   UNSUPPORTED: "park",
   // A loop of issues would fill Vault: only a person can know why each of them was lost.
   ISSUES_TOO_FREQUENT: "park",
+  // Each write is a version that Vault keeps: only a person can know why they did not end.
+  NOT_CONVERGING: "park",
+  PUSHED_BY_OPERATOR: "park",
 
   LEASE_LOST: "drop",
   DECLARATION_GONE: "drop",

@@ -18,9 +18,10 @@ path "kv/delete/apps/{{identity.entity.aliases.ACCESSOR.metadata.service_account
   capabilities = ["update"]
 }
 
-# Only for push.deletion: metadata.
+# patch: lists binary values in custom_metadata; without it, their fields are called <key>.b64. delete: only for
+# push.deletion: metadata.
 path "kv/metadata/apps/{{identity.entity.aliases.ACCESSOR.metadata.service_account_namespace}}/*" {
-  capabilities = ["delete"]
+  capabilities = ["patch", "delete"]
 }
 
 path "kv-v1/apps/{{identity.entity.aliases.ACCESSOR.metadata.service_account_namespace}}/*" {

@@ -1,12 +1,13 @@
 import type { EpochMs } from "../clock.ts";
 import { isPushed } from "../declarations/push/annotations.ts";
+import { operatorIn, writtenVersions } from "../declarations/push/operator.ts";
 import { mountedSecrets } from "../declarations/push/sources.ts";
 import { SyncError } from "../errors.ts";
 import { type SyncKey, syncKey } from "../keys.ts";
 import { PUSH_FINALIZER } from "../origins/annotated.ts";
 import type { PushSettings } from "../ports/fleet-push.ts";
 import type { SeenResource } from "../ports/resources.ts";
-import type { Declared } from "../ports/rows.ts";
+import type { Declared, Row } from "../ports/rows.ts";
 import type { Due, RowSummary } from "../ports/store.ts";
 import type { AnnotatedKind, KindRef } from "../resource-kinds.ts";
 import { sendDue } from "../schedule/messages.ts";
@@ -98,8 +99,9 @@ export function pushHandler(deps: DiscoveryDeps, kind: KindRef, context: PushCon
           for (const key of keys) seen.add(key);
           for (const object of ours) {
             const of = { cluster: settings.name, kind, object };
-            const declared = before.get(keyOf(object))?.declared;
-            await send(await unlessBug(deps, of, () => taker.take(object, declared, signal)));
+            const row = before.get(keyOf(object));
+            await send(await unlessBug(deps, of, () => taker.take(object, row?.declared, signal)));
+            await send(await lookAgain(deps, row, object));
           }
         },
         async end(signal) {
@@ -113,7 +115,9 @@ export function pushHandler(deps: DiscoveryDeps, kind: KindRef, context: PushCon
       if (!isOurs(object.namespace)) return;
       const key = keyOf(object);
       const rows = isPushed(object.annotations) ? await deps.leases.read([key], "strong") : undefined;
-      await send(await taker.take(object, rows?.get(key)?.declared, signal));
+      const row = rows?.get(key);
+      await send(await taker.take(object, row?.declared, signal));
+      await send(await lookAgain(deps, row, object));
     },
     async deleted(object) {
       if (isOurs(object.namespace)) await send(await taker.tombstone(object, deps.clock() + context.certainAfterMs));
@@ -121,6 +125,16 @@ export function pushHandler(deps: DiscoveryDeps, kind: KindRef, context: PushCon
     // Its rows stay as they are: a kind that is not served proves nothing about its objects (lease-table 18).
     notServed: async () => undefined,
   };
+}
+
+/** Vault Sync Operator wrote to the object since its row pushed: the row decides what that means. */
+async function lookAgain(deps: DiscoveryDeps, row: Row | undefined, object: SeenResource): Promise<Due | undefined> {
+  const operator = operatorIn(row?.state.own);
+  const versions = writtenVersions(object.annotations);
+  if (row === undefined || operator === undefined || versions === "" || versions === operator.versions)
+    return undefined;
+  if (operator.atWork === row.declared.hash) return undefined;
+  return deps.leases.nudge(row.key, { now: deps.clock(), verify: true });
 }
 
 /** With the Secrets that its pod template refers to; undefined: it is gone, or not annotated any more. */

@@ -1,5 +1,6 @@
 import { MINUTE_MS } from "../clock.ts";
 import { fingerprint } from "../digest.ts";
+import { wakeForPaths } from "../failures/path-wake.ts";
 import { retentionOf } from "../issues/retention.ts";
 import { partsOf, type SyncKey } from "../keys.ts";
 import { namedNamespaces, namespaceMatcher, referenceNamespaces } from "../namespaces.ts";
@@ -70,29 +71,47 @@ async function releaseAll(deps: DiscoveryDeps, { name: cluster, vaults }: Cluste
   await sendTokenSweep(deps.queue, cluster, deps.clock());
 }
 
-type RetireDeps = Pick<DiscoveryDeps, "leases" | "clock">;
+type RetireDeps = Pick<DiscoveryDeps, "leases" | "queue" | "clock" | "log">;
 
 type Vaults = ClusterSettings["vaults"];
 
 async function retireAll(deps: RetireDeps, cluster: string, vaults: Vaults): Promise<void> {
-  for (const row of await deps.leases.byCluster(cluster)) await retire(deps, row, vaults);
+  await retire(deps, await deps.leases.byCluster(cluster), vaults);
 }
 
-/** Removes the row; with Vault leases it stays as long as these do. */
-async function retire({ leases, clock }: RetireDeps, { key, waitsFor }: RowSummary, vaults: Vaults): Promise<void> {
-  const now = clock();
-  await leases.retire(key, now + retentionOf(waitsFor, vaults), now);
+/** Rows whose states are held at the same time. */
+const AT_ONCE = 200;
+
+/**
+ * Removes the rows; with Vault leases they stay as long as these do. What they pushed stays in Vault, and the rows that
+ * wait for these paths are woken.
+ */
+async function retire(deps: RetireDeps, rows: readonly RowSummary[], vaults: Vaults): Promise<void> {
+  const { leases, clock } = deps;
+  for (let from = 0; from < rows.length; from += AT_ONCE) {
+    const some = rows.slice(from, from + AT_ONCE);
+    const before = await leases.read(
+      some.map(({ key }) => key),
+      "strong",
+    );
+    for (const { key, waitsFor } of some) {
+      const now = clock();
+      await leases.retire(key, now + retentionOf(waitsFor, vaults), now);
+    }
+    await wakeForPaths(
+      deps,
+      [...before.values()].flatMap(({ state }) => state.pushed ?? []),
+    );
+  }
 }
 
 /** Releases namespaces that left the fleet file: Secrets stay, rows go (lease-table 18). */
 async function releaseOthers(deps: DiscoveryDeps, settings: ClusterSettings): Promise<void> {
   const isOurs = namespaceMatcher(settings.namespaces);
-  for (const row of await deps.leases.byCluster(settings.name)) {
-    const { key } = row;
-    if (isOurs(partsOf(key).namespace) && !isPushedNoMore(settings, key)) continue;
-    await retire(deps, row, settings.vaults);
-    deps.log.info("declaration-released", { key });
-  }
+  const all = await deps.leases.byCluster(settings.name);
+  const left = all.filter(({ key }) => !isOurs(partsOf(key).namespace) || isPushedNoMore(settings, key));
+  await retire(deps, left, settings.vaults);
+  for (const { key } of left) deps.log.info("declaration-released", { key });
   await sendTokenSweep(deps.queue, settings.name, deps.clock());
   const named = referenceNamespaces(settings);
   if (!named) return;

@@ -51,7 +51,18 @@ export function declaredRights(settings: ClusterSettings, { syncs }: DeclaredWor
     ...own,
     ...beside.flatMap((namespace) => rightsIn(settings, namespace, {}, (use) => OF_REFERENCES.has(use))),
     ...syncs.flatMap(loginSecrets),
+    ...pushLogin(settings),
   ]);
+}
+
+/** Pushes of all namespaces may log in with one service account, in a namespace that is not followed otherwise. */
+function pushLogin(settings: ClusterSettings): readonly KubernetesRight[] {
+  const { identity, choices } = settings.push ?? {};
+  const logins = [...(identity ? [identity] : []), ...(choices?.identities ?? [])];
+  const named = new Set(logins.map(({ serviceAccount }) => serviceAccount.namespace));
+  return kubernetesRights(settings)
+    .filter(({ use, namespaces }) => use === "push-login" && namespaces?.every((one) => named.has(one)) === true)
+    .flatMap(spread);
 }
 
 /** As for a cluster with this namespace alone. */

@@ -38,7 +38,7 @@ const AWAITED: Readonly<Partial<Record<ErrorCode, Awaited>>> = {
   SECRET_IMMUTABLE: "destination",
   SECRET_TERMINATING: "destination",
   SECRET_TYPE_DIFFERS: "destination",
-  NOT_CONVERGING: "destination",
+  DESTINATION_UNSETTLED: "destination",
 };
 
 /** Failures that change nothing about an earlier wait, which continues. */
@@ -63,7 +63,7 @@ const AFTER_READ: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "SECRET_IMMUTABLE",
   "SECRET_TERMINATING",
   "SECRET_TYPE_DIFFERS",
-  "NOT_CONVERGING",
+  "DESTINATION_UNSETTLED",
 ]);
 
 /**

@@ -34,7 +34,7 @@ export interface PlanDeps
     "kinds" | "leases" | "vault" | "resources" | "clusters" | "templates" | "digestKey" | "clock" | "random" | "log"
   > {
   readonly secrets: Pick<SecretApi, "observe" | "ownedNames">;
-  readonly writes: Pick<VaultWrites, "mountOf" | "read">;
+  readonly writes: Pick<VaultWrites, "mountOf" | "read" | "mayDescribe">;
   readonly ca: CaCache;
 }
 

@@ -203,9 +203,25 @@ export interface Pushed {
   /** The version that this write makes, in kv-v2, and its fields if they are others than `keys`. */
   readonly writingVersion?: number;
   readonly writingKeys?: readonly string[];
+  /**
+   * How its binary values are told from text: by the list in custom_metadata, or, where the login may not write that, by
+   * a suffix of their fields. Missing: there was none yet.
+   */
+  readonly binary?: "listed" | "suffixed";
+  /** That list as it was last written; missing: none. */
+  readonly list?: string;
+  /** It is to be written after the fields: recorded before these. */
+  readonly listing?: true;
   /** When it was last written, and how often since `since`: a loop must not fill Vault with versions. */
   readonly wroteAt?: EpochMs;
-  readonly burst?: { readonly since: EpochMs; readonly count: number };
+  readonly burst?: WriteBurst;
+}
+
+export interface WriteBurst {
+  readonly since: EpochMs;
+  readonly count: number;
+  /** The hash of the declaration for which the path is not written any more: only another declaration ends that. */
+  readonly parked?: string;
 }
 
 /** An unsent domain event. Its id consists of key, fence and kind, so that sending it twice is harmless. */

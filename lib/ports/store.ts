@@ -175,7 +175,8 @@ export interface SyncStore {
   /**
    * Writes a declaration: a new row (fence = now), or a changed one (nudges + 1, due now; a claimed row keeps its
    * dueAt). Another uid under the same key tombstones the old row first. The same (uid, hash) writes nothing and
-   * returns undefined.
+   * returns undefined. A new row takes the pushed paths of its own clean-up back, which ends, unless that has more to
+   * do or is claimed.
    */
   declare(declared: Declared, now: EpochMs): Promise<Due | undefined>;
 

@@ -2,6 +2,9 @@ import type { SyncKey } from "../keys.ts";
 import type { SecretValue } from "../secret-value.ts";
 import type { VaultIdentity } from "./vault.ts";
 
+/** In custom_metadata of kv-v2: the fields that are base64, with commas between them. */
+export const BASE64_LIST = "keyferry.base64";
+
 /** Who asks, and on behalf of which row: its token is shared by all rows with that identity. */
 export interface Pusher {
   readonly identity: VaultIdentity;
@@ -37,9 +40,14 @@ export type SeenPath =
   /** Nothing: of kv-v2 no metadata either, so that only `cas: 0` writes. */
   | { readonly kind: "absent" }
   /** kv-v2: the newest version was deleted or destroyed. It still counts for `cas`. */
-  | { readonly kind: "deleted"; readonly version: number }
-  /** Fields that are no strings are there as JSON. `version`: kv-v2 only. */
-  | { readonly kind: "data"; readonly version?: number; readonly fields: ReadonlyMap<string, SecretValue> };
+  | { readonly kind: "deleted"; readonly version: number; readonly list?: string }
+  /** Fields that are no strings are there as JSON. `version`: kv-v2 only. `list`: of binary fields, in custom_metadata. */
+  | {
+      readonly kind: "data";
+      readonly version?: number;
+      readonly fields: ReadonlyMap<string, SecretValue>;
+      readonly list?: string;
+    };
 
 /** `moved`: another version is the newest one, or Vault refuses the body: nothing was written. A read tells which. */
 export type WriteResult = { readonly kind: "written"; readonly version?: number } | { readonly kind: "moved" };
@@ -54,6 +62,8 @@ export interface VaultWrites {
    * because Vault does not tell these apart, and UNSUPPORTED for a mount that is not kv.
    */
   mountOf(who: Pusher, path: string, signal: AbortSignal): Promise<KvMount>;
+  /** Whether the mount still has that version of kv. An answer counts for a minute, for all that ask in this process. */
+  isStill(who: Pusher, mount: KvMount, signal: AbortSignal): Promise<boolean>;
   read(who: Pusher, at: KvPath, signal: AbortSignal): Promise<SeenPath>;
   /** Replaces all fields. kv-v2: only at the version `cas`; 0: only where there is no metadata. kv-v1 ignores it. */
   put(who: Pusher, at: KvPath, fields: KvFields, cas: number, signal: AbortSignal): Promise<WriteResult>;
@@ -63,6 +73,8 @@ export interface VaultWrites {
   remove(who: Pusher, at: KvPath, version: number | undefined, signal: AbortSignal): Promise<void>;
   /** kv-v2: removes the path with all its versions. */
   removeAll(who: Pusher, at: KvPath, signal: AbortSignal): Promise<void>;
+  /** kv-v2: whether `describe` is allowed. A token that may not ask about itself is not. */
+  mayDescribe(who: Pusher, at: KvPath, signal: AbortSignal): Promise<boolean>;
   /** kv-v2: merges these into the custom_metadata of an existing path. Null removes one. */
   describe(
     who: Pusher,

@@ -17,5 +17,5 @@ export async function converge<S, D>(destination: Destination<S, D>, claim: Clai
     state = await destination.act(decision, state, claim, signal);
   }
   const message = `${destination.name} changed again after each of ${MAX_STEPS} steps: another program writes to it`;
-  throw new SyncError("NOT_CONVERGING", message);
+  throw new SyncError("DESTINATION_UNSETTLED", message);
 }

@@ -81,7 +81,7 @@ const MAX_PATHS = 90;
 function mustBeFew({ key, state: { pushed = [] } }: Row, paths: readonly Pushed[]): void {
   if (pushed.length + paths.length <= MAX_PATHS || paths.length <= pushed.length) return;
   const message = `${key} still has ${pushed.length} former paths in Vault, and nothing more is pushed until these are cleaned up: allow its login to delete them`;
-  throw new SyncError("NOT_CONVERGING", message);
+  throw new SyncError("DESTINATION_UNSETTLED", message);
 }
 
 /** The login with the CA of its Vault. */

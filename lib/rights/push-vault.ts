@@ -49,7 +49,21 @@ function rightsOf(policy: PushPolicy, pattern: string): readonly PushVaultRight[
   return [
     right("data/", writes, "Pushes read before they write. Without read, they restore nothing."),
     right("delete/", ["update"], "Deletes the version that keyferry wrote, and no other."),
-    ...(removesAll ? [right("metadata/", ["delete"], "push.deletion or push.choices.deletion: metadata.")] : []),
+    ...(removesAll
+      ? [
+          right(
+            "metadata/",
+            ["patch", "delete"],
+            "Lists binary values in custom_metadata; push.deletion or push.choices.deletion: metadata.",
+          ),
+        ]
+      : [
+          right(
+            "metadata/",
+            ["patch"],
+            "Lists binary values in custom_metadata. Without it, their fields get a suffix.",
+          ),
+        ]),
   ];
 }
 

@@ -1,6 +1,14 @@
 import type { EpochMs } from "../clock.ts";
 import { cleanupKey, isCleanupKey, type SyncKey } from "../keys.ts";
-import { type Issue, type OwnedSecret, type Pushed, pushPlace, type RowState } from "../ports/rows.ts";
+import {
+  EMPTY_STATE,
+  type Issue,
+  type OwnedSecret,
+  ownsNothing,
+  type Pushed,
+  pushPlace,
+  type RowState,
+} from "../ports/rows.ts";
 import type { Lease } from "../ports/store.ts";
 
 /** Merges by name; later entries add to earlier ones. */
@@ -57,6 +65,16 @@ export function retiredState(
 export function retiredDueAt({ issues = [] }: RowState, until: EpochMs): EpochMs {
   const ends = issues.filter(({ state }) => state === "asking" || state === "ending").map(({ endAt = until }) => endAt);
   return Math.min(until, ...ends);
+}
+
+/**
+ * The state of a declaration that came back (the same object) before its clean-up: it has its paths in Vault again, and
+ * the clean-up ends. Undefined: the clean-up goes on, because it has more to do, or a worker may be at it.
+ */
+export function cameBackState(left: RowState, isClaimed: boolean, now: EpochMs): RowState | undefined {
+  const { pushed = [], busyUntil = 0, unsent = [], ...rest } = left;
+  if (pushed.length === 0 || unsent.length > 0 || !ownsNothing(rest)) return undefined;
+  return isClaimed || busyUntil > now ? undefined : { ...EMPTY_STATE, pushed };
 }
 
 type Busy = Pick<RowState, "busyUntil" | "busyFence">;

@@ -99,7 +99,7 @@ export function vaultApi(options: VaultApiOptions): OpenVaultApi {
     issues: issueApi({ ...deps, tokens: ownTokens, own }),
     events: eventSource({ client, tokens: ownTokens, clock, pingMs: options.eventPingMs }),
     own,
-    writes: vaultWrites({ client, tokens: ownTokens, metrics }),
+    writes: vaultWrites({ client, tokens: ownTokens, clock, metrics }),
     probe: (target, signal) => askSealStatus(prober, target, signal),
     giveUp: (outage) => client.refuse(outage),
     reach: (target, signal) => reach(client, target, signal),

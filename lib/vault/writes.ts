@@ -1,15 +1,17 @@
 import { isLosslessNumber } from "lossless-json";
+import { type Clock, type EpochMs, MINUTE_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import type { Metrics } from "../ports/telemetry.ts";
-import type {
-  KvFields,
-  KvMount,
-  KvPatch,
-  KvPath,
-  Pusher,
-  SeenPath,
-  VaultWrites,
-  WriteResult,
+import {
+  BASE64_LIST,
+  type KvFields,
+  type KvMount,
+  type KvPatch,
+  type KvPath,
+  type Pusher,
+  type SeenPath,
+  type VaultWrites,
+  type WriteResult,
 } from "../ports/vault-writes.ts";
 import { SecretValue } from "../secret-value.ts";
 import type { JsonObject } from "../util/json.ts";
@@ -26,6 +28,7 @@ import { answerError, bodyOf, invalidAnswer, objectOf } from "./vault-errors.ts"
 export interface WritesDeps {
   readonly client: VaultClient;
   readonly tokens: Tokens;
+  readonly clock: Clock;
   readonly metrics?: Metrics | undefined;
 }
 
@@ -49,12 +52,14 @@ export function vaultWrites(deps: WritesDeps): VaultWrites {
     counted({ metrics: deps.metrics, name: "keyferry_vault_reads_total" }, work, signal);
   const writing = <T>(of: string, work: () => Promise<T>, signal: AbortSignal): Promise<T> =>
     counted({ metrics: deps.metrics, name: "keyferry_vault_writes_total", labels: { of } }, work, signal, wordFor);
+  const mountOf: VaultWrites["mountOf"] = (who, path, signal) =>
+    reading(async () => {
+      const request = { method: "GET", purpose: "push", path: `sys/internal/ui/mounts/${urlOf({ path })}` } as const;
+      return mountIn(path, await ask(who, request, signal));
+    }, signal);
   return {
-    mountOf: (who, path, signal) =>
-      reading(async () => {
-        const request = { method: "GET", purpose: "push", path: `sys/internal/ui/mounts/${urlOf({ path })}` } as const;
-        return mountIn(path, await ask(who, request, signal));
-      }, signal),
+    mountOf,
+    isStill: mountCheck(deps.clock, mountOf),
     read: (who, at, signal) =>
       reading(async () => {
         const request = { method: "GET", purpose: at.engine, path: pathOf(at, "data") } as const;
@@ -68,8 +73,28 @@ export function vaultWrites(deps: WritesDeps): VaultWrites {
       writing("delete", async () => endedIn(await ask(who, removalOf(at, version), signal)), signal),
     removeAll: (who, at, signal) =>
       writing("delete", async () => endedIn(await ask(who, removalOfAll(at), signal)), signal),
+    mayDescribe: (who, at, signal) =>
+      reading(async () => mayPatch(plainOf(at), await ask(who, rightsOf(at), signal)), signal),
     describe: (who, at, custom, signal) =>
       writing("describe", async () => endedIn(await ask(who, descriptionOf(at, custom), signal)), signal),
+  };
+}
+
+const MOUNT_KNOWN_MS = MINUTE_MS;
+const MAX_MOUNTS = 1_000;
+
+function mountCheck(clock: Clock, mountOf: VaultWrites["mountOf"]): VaultWrites["isStill"] {
+  const known = new Map<string, { readonly engine: KvMount["engine"]; readonly until: EpochMs }>();
+  return async (who, { mount, engine }, signal) => {
+    const { target, namespace = "" } = who.identity;
+    const id = JSON.stringify([target.address, namespace, mount]);
+    const found = known.get(id);
+    if (found !== undefined && found.until > clock()) return found.engine === engine;
+    // A path below it: the mount's own path may be forbidden.
+    const now = await mountOf(who, `${mount}/data`, signal);
+    if (known.size >= MAX_MOUNTS) known.clear();
+    known.set(id, { engine: now.engine, until: clock() + MOUNT_KNOWN_MS });
+    return now.mount === mount && now.engine === engine;
   };
 }
 
@@ -115,6 +140,24 @@ function descriptionOf(at: KvPath, custom: Readonly<Record<string, string | null
   return { method: "PATCH", purpose: "push", path: pathOf(at, "metadata"), body: { custom_metadata: custom } };
 }
 
+function rightsOf(at: KvPath): Request {
+  return { method: "POST", purpose: "push", path: "sys/capabilities-self", body: { paths: [plainOf(at)] } };
+}
+
+/** Vault names it as policies do, without any escape. */
+function plainOf({ mount, path }: KvPath): string {
+  return `${mount}/metadata/${path}`;
+}
+
+function mayPatch(path: string, { asked, answer }: Told): boolean {
+  if (answer.status === 403) return false;
+  if (answer.status !== 200) throw answerError(asked, answer);
+  const { data } = objectOf(asked, answer);
+  const capabilities = isLosslessObject(data) ? data[path] : undefined;
+  if (!Array.isArray(capabilities)) throw invalidAnswer(asked, "does not say what the token may do");
+  return capabilities.includes("root") || (capabilities.includes("patch") && !capabilities.includes("deny"));
+}
+
 function mountIn(path: string, { asked, answer }: Told): KvMount {
   if (answer.status !== 200) throw answerError(asked, answer);
   const { data } = objectOf(asked, answer);
@@ -143,15 +186,21 @@ function seenIn({ engine }: KvPath, { asked, answer }: Told): SeenPath {
   if (engine === "kv-v1") return { kind: "data", fields: fieldsOf(data) };
   const { data: fields, metadata } = data;
   const version = versionIn(asked, metadata);
-  if (fields === null) return { kind: "deleted", version };
+  if (fields === null) return { kind: "deleted", version, ...listIn(metadata) };
   if (!isLosslessObject(fields)) throw invalidAnswer(asked, "has no data.data");
-  return { kind: "data", version, fields: fieldsOf(fields) };
+  return { kind: "data", version, fields: fieldsOf(fields), ...listIn(metadata) };
+}
+
+function listIn(metadata: LosslessValue | undefined): { readonly list?: string } {
+  const custom = isLosslessObject(metadata) ? metadata.custom_metadata : undefined;
+  const list = isLosslessObject(custom) ? custom[BASE64_LIST] : undefined;
+  return typeof list === "string" ? { list } : {};
 }
 
 /** kv-v2 answers 404 with metadata for a deleted or destroyed version. Other errors than "nothing there" are thrown. */
 function missingIn({ asked, answer }: Told, data: LosslessValue | undefined): SeenPath {
   if (isLosslessObject(data) && isLosslessObject(data.metadata)) {
-    return { kind: "deleted", version: versionIn(asked, data.metadata) };
+    return { kind: "deleted", version: versionIn(asked, data.metadata), ...listIn(data.metadata) };
   }
   const errors = bodyOf(answer)?.errors;
   if (!Array.isArray(errors) || errors.length > 0) throw answerError(asked, answer);

@@ -38,6 +38,7 @@ const USES: Readonly<Record<string, Use>> = {
   "kv/data/apps/shop/* update": v2(true, put(1)),
   "kv/data/apps/shop/* patch": v2(true, (writes, who, at) => writes.patch(who, at, FIELDS, 1, forever)),
   "kv/delete/apps/shop/* update": v2(true, (writes, who, at) => writes.remove(who, at, 1, forever)),
+  "kv/metadata/apps/shop/* patch": v2(true, (writes, who, at) => writes.describe(who, at, { a: "1" }, forever)),
   "kv/metadata/apps/shop/* delete": v2(true, (writes, who, at) => writes.removeAll(who, at, forever)),
   "kv-v1/apps/shop/* create": v1(false, put(0)),
   "kv-v1/apps/shop/* read": v1(true, read),

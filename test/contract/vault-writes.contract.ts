@@ -60,6 +60,18 @@ export function vaultWritesContract(
       await failure(mountOf(who, "nowhere/w", forever), "VAULT_DENIED");
     });
 
+    it("a mount that was replaced by one of another version is known after a minute", async () => {
+      await vault.enableKv("again", 2);
+      const mount = { mount: "again", engine: "kv-v2" } as const;
+      await vault.writePolicy("writer", `${WRITER} path "again/*" { capabilities = ["create", "read", "update"] }`);
+      assert.equal(await end.writes.isStill(who, mount, forever), true);
+      await vault.request("DELETE", "sys/mounts/again");
+      await vault.enableKv("again", 1);
+      assert.equal(await end.writes.isStill(who, mount, forever), true);
+      end.pass(61_000);
+      assert.equal(await end.writes.isStill(who, mount, forever), false);
+    });
+
     it("cas: 0 writes only where there is nothing, and a later version only in its place", async () => {
       const at = fresh();
       assert.deepEqual(await end.writes.read(who, at, forever), { kind: "absent" });
@@ -112,6 +124,17 @@ export function vaultWritesContract(
       const answer = await vault.request("GET", `kv/metadata/${at.path}`);
       const { custom_metadata: custom } = (answer.body as { data: { custom_metadata: object } }).data;
       assert.deepEqual(custom, { "their.note": "x", "keyferry.other": "b" });
+    });
+
+    it("a login knows whether it may change custom_metadata, and reads the list of binary fields with the data", async () => {
+      const at = { ...fresh(), path: `w/ü %+${paths}/x` };
+      assert.equal(await end.writes.mayDescribe(who, at, forever), true);
+      assert.equal(await end.writes.mayDescribe(who, { ...at, path: "elsewhere/a" }, forever), false);
+      await put(at, { a: "1" }, 0);
+      await end.writes.describe(who, at, { "keyferry.base64": "a" }, forever);
+      assert.deepEqual(await textsAt(at), { kind: "data", version: 1, fields: { a: "1" }, list: "a" });
+      await end.writes.remove(who, at, 1, forever);
+      assert.deepEqual(await end.writes.read(who, at, forever), { kind: "deleted", version: 1, list: "a" });
     });
 
     it("kv-v1 has no versions: the last write counts, and a removed path is gone", async () => {

@@ -95,9 +95,18 @@ describe("an outage is waited out: Secrets stay, one probe at a time, everything
       syncs.every(({ state, error }) => state === "waiting" && error?.code === "VAULT_SEALED"),
     );
     assert.deepEqual(await secrets(), were);
+    // A supervisor that watches these restarts nobody: only the metric tells.
+    const answers = await Promise.all(["healthz", "readyz"].map(async (page) => fetch(`${engine.url}/${page}`)));
+    assert.deepEqual(await Promise.all(answers.map(async (answer) => [answer.status, await answer.text()])), [
+      [200, "ok\n"],
+      [200, "ok\n"],
+    ]);
+    const open = `keyferry_circuit_open{circuit="vault:${world.vault.address}"} 1`;
+    assert.ok((await engine.metrics()).includes(open), open);
     await world.vault.unseal();
     await statusThat(world, "everything to be synced", ({ syncs }) => syncs.every(({ state }) => state === "synced"));
     await follows(one, "before-1");
+    assert.ok(!(await engine.metrics()).includes(open), "the metric is gone");
     noErrors();
   });
 

@@ -13,6 +13,10 @@ export const PUSH_SECRETS = "vault-sync.io/secrets";
 export const PUSH_PRESERVE = "vault-sync.io/preserve-on-delete";
 export const PUSH_RECONCILE = "vault-sync.io/reconcile";
 export const PUSH_ROTATION_CHECK = "vault-sync.io/rotation-check";
+/** Written by Vault Sync Operator with each of its pushes. Only its presence is part of a declaration. */
+export const PUSH_VERSIONS = "vault-sync.io/secret-versions";
+/** Each new value asks for a run, as on resources that sync. */
+export const PUSH_REFRESH = "keyferry.dev/refresh";
 /** Pushes a Secret although another program copied it into the cluster. */
 export const PUSH_SYNCED = "keyferry.dev/push-synced";
 
@@ -23,6 +27,7 @@ const READ: readonly string[] = [
   PUSH_RECONCILE,
   PUSH_ROTATION_CHECK,
   PUSH_SYNCED,
+  PUSH_REFRESH,
 ];
 
 /** Shorter intervals count as this. */
@@ -77,9 +82,10 @@ export function isPushed(annotations: Readonly<Record<string, string>>): boolean
 
 /** Only the annotations that declare a push: others, and their changes, do not matter. */
 export function pushAnnotations(annotations: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-  return Object.fromEntries(
-    READ.flatMap((name) => (annotations[name] === undefined ? [] : [[name, annotations[name]]])),
-  );
+  return Object.fromEntries([
+    ...READ.flatMap((name) => (annotations[name] === undefined ? [] : [[name, annotations[name]]])),
+    ...(annotations[PUSH_VERSIONS] === undefined ? [] : [[PUSH_VERSIONS, "(written by Vault Sync Operator)"]]),
+  ]);
 }
 
 /** The declaration of an annotated object, or everything that is wrong with it, each with its annotation. */

@@ -7,14 +7,21 @@ export const MAX_PUSH_BYTES = 1_048_576;
 /** The suffix of a field whose value is base64, because its bytes are no text. */
 export const BASE64_SUFFIX = ".b64";
 
-/** In custom_metadata of kv-v2: the fields that are base64, with commas between them. */
-export const BASE64_LIST = "keyferry.base64";
-
 /** One field of a kv entry: text as it is, other bytes as base64. */
 export interface PushField {
   readonly name: string;
   readonly value: SecretValue;
   readonly base64: boolean;
+}
+
+/** The limit of a value in custom_metadata. */
+const MAX_LIST_BYTES = 512;
+
+/** The binary values of an object, as custom_metadata lists them; empty: there are none, or they can't be listed. */
+export function binaryList(data: SecretData): string {
+  const names = [...data].filter(([, value]) => !isText(value)).map(([key]) => key);
+  const list = names.sort().join(",");
+  return names.some((name) => name.includes(",")) || Buffer.byteLength(list) > MAX_LIST_BYTES ? "" : list;
 }
 
 const STRICT = new TextDecoder("utf-8", { fatal: true });
@@ -30,13 +37,13 @@ export function isText(value: SecretValue): boolean {
 }
 
 /**
- * The fields of an object in Vault: valid UTF-8 unchanged, other bytes as base64 under `<key>.b64`. Throws
- * SECRET_TOO_LARGE, and SECRET_REFUSED when a name is taken twice.
+ * The fields of an object in Vault: valid UTF-8 unchanged, other bytes as base64 under `<key>.b64`, or, `areListed`,
+ * under their own names. Throws SECRET_TOO_LARGE, and SECRET_REFUSED when a name is taken twice.
  */
-export function pushFields(data: SecretData, place: string): readonly PushField[] {
+export function pushFields(data: SecretData, place: string, areListed = false): readonly PushField[] {
   const fields = [...data].map(([key, value]): PushField => {
     const base64 = !isText(value);
-    return { name: base64 ? `${key}${BASE64_SUFFIX}` : key, value, base64 };
+    return { name: base64 && !areListed ? `${key}${BASE64_SUFFIX}` : key, value, base64 };
   });
   const names = new Set(fields.map(({ name }) => name));
   if (names.size < fields.length) {

@@ -1,13 +1,22 @@
 import type { Clock } from "../../clock.ts";
 import { type DigestKey, digestOf } from "../../digest.ts";
-import { SyncError } from "../../errors.ts";
+import { type ErrorCode, SyncError } from "../../errors.ts";
 import type { Claim } from "../../ports/claim.ts";
 import type { Pushed } from "../../ports/rows.ts";
-import type { KvField, KvFields, Pusher, SeenPath, VaultWrites, WriteResult } from "../../ports/vault-writes.ts";
+import {
+  BASE64_LIST,
+  type KvField,
+  type KvFields,
+  type Pusher,
+  type SeenPath,
+  type VaultWrites,
+  type WriteResult,
+} from "../../ports/vault-writes.ts";
 import { sameJson } from "../../util/canonical.ts";
-import { countedWrite } from "./frequency.ts";
+import { contentOf, storedFields } from "./bodies.ts";
+import { countedWrite, notConverging, parkedPath } from "./frequency.ts";
 import { ownKeys, some } from "./ours.ts";
-import type { ObjectDecision, ObjectWork, SeenObject } from "./state.ts";
+import { isListed, type ObjectDecision, type ObjectWork, pathText, type SeenObject } from "./state.ts";
 
 /** What acting on a path needs. */
 export interface Acting {
@@ -27,15 +36,28 @@ export async function act(acting: Acting, work: ObjectWork, decision: ObjectDeci
     case "claim":
       await acting.claim.require();
       return { ...work, isClaimed: true };
+    case "park":
+      return park(acting, work);
     case "record":
       await acting.claim.require();
-      return recorded(acting, work, decision.version);
+      return listed(acting, recorded(acting, work, decision.version));
+    case "ask":
+      return asked(acting, work);
+    case "list":
+      return listed(acting, work);
     case "put":
     case "patch":
       return write(acting, work, decision);
     default:
       return decision satisfies never;
   }
+}
+
+/** Settle stores what is noted together with the failure. */
+async function park({ claim }: Acting, { at, recorded }: ObjectWork): Promise<never> {
+  await claim.require();
+  claim.note({ pushed: withPath(claim.row.state.pushed, parkedPath(recorded, claim.row.declared.hash)) });
+  throw notConverging(pathText(at));
 }
 
 /** What stands at a path now. Fields that only others write stay out of the own digest. */
@@ -45,9 +67,10 @@ async function readObject(
 ): Promise<SeenObject> {
   const found = await readOrDenied(writes, who, at, signal);
   if (found.kind !== "data") return found;
-  const { fields: all, version } = found;
+  const { fields: all, version, list } = found;
   return {
     kind: "data",
+    ...(list === undefined ? {} : { list }),
     ...(version === undefined ? {} : { version }),
     digest: digestOf(key, all),
     ownDigest: digestOf(key, some(all, [...fields.keys()])),
@@ -81,12 +104,62 @@ async function write(
   const { claim, clock } = acting;
   await claim.require();
   mustBeClaimed(claim, work);
-  const next = { ...writingOf(work, cas), ...countedWrite(work.recorded, clock()) };
+  if (kind === "put") await mustBeMounted(acting, work);
+  const unlisted = isListed(work) ? {} : { listing: true as const };
+  const next = { ...writingOf(work, cas), ...countedWrite(work.recorded, clock()), ...unlisted };
   await claim.record({ pushed: withPath(claim.row.state.pushed, next) });
   const written = { ...work, recorded: next };
   const result = await send(acting, work, kind, cas);
   if (result.kind === "moved") return { ...written, seen: { kind: "unread" }, refusedAt: cas };
-  return recorded(acting, written, result.version);
+  return listed(acting, recorded(acting, written, result.version));
+}
+
+/**
+ * A mount of version 1 would take the request of version 2, and store it below `data/`. What was read in this run shows
+ * the version.
+ */
+async function mustBeMounted({ writes, who, signal }: Acting, { at, seen }: ObjectWork): Promise<void> {
+  if (at.engine === "kv-v1" || seen.kind === "data" || seen.kind === "deleted") return;
+  if (await writes.isStill(who, at, signal)) return;
+  const message = `${at.mount} is no mount of version 2 of kv any more: keyferry asks for its version before it tries again`;
+  throw new SyncError("VAULT_ANSWER_INVALID", message);
+}
+
+/** Asks whether binary fields may be listed, and chooses the fields by the answer. */
+async function asked({ writes, who, key, signal }: Acting, work: ObjectWork): Promise<ObjectWork> {
+  const binary = (await writes.mayDescribe(who, work.at, signal)) ? "listed" : "suffixed";
+  return { ...inForm(key, work, binary), isAsked: true };
+}
+
+function inForm(key: DigestKey, work: ObjectWork, binary: Pushed["binary"] & string): ObjectWork {
+  const recorded = { ...work.recorded, binary };
+  const content = contentOf(work.body, pathText(work.at), recorded);
+  return { ...work, ...content, recorded, digest: digestOf(key, storedFields(content.fields)) };
+}
+
+/** Corrects the list of binary fields after the fields themselves. Where Vault refuses it, they get a suffix instead. */
+async function listed(acting: Acting, work: ObjectWork): Promise<ObjectWork> {
+  if (isListed(work)) return work;
+  const { claim, key, writes, who, signal } = acting;
+  await claim.require();
+  try {
+    await writes.describe(who, work.at, { [BASE64_LIST]: work.list === "" ? null : work.list }, signal);
+  } catch (error) {
+    if (!(error instanceof SyncError) || !REFUSALS.has(error.code) || work.list === "") throw error;
+    const { isDone: _done, seen: _seen, ...rest } = work;
+    return noted(acting, inForm(key, { ...rest, isDone: false, seen: { kind: "unread" } }, "suffixed"));
+  }
+  const { list: _before, listing: _listing, ...rest } = work.recorded;
+  const recorded = { ...rest, ...(work.list === "" ? {} : { list: work.list }) };
+  return noted(acting, { ...work, recorded, isDone: true });
+}
+
+/** Not allowed (any more), or too many entries of others. */
+const REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["VAULT_DENIED", "VAULT_ANSWER_INVALID"]);
+
+function noted({ claim }: Acting, work: ObjectWork): ObjectWork {
+  claim.note({ pushed: withPath(claim.row.state.pushed, work.recorded) });
+  return work;
 }
 
 /** What a write makes, for a removal after a crash that followed it. */
@@ -121,7 +194,7 @@ function mustBeClaimed({ row }: Claim, { recorded }: ObjectWork): void {
 }
 
 /** The path holds what is wanted: the row has its version. */
-function recorded({ claim }: Acting, work: ObjectWork, version: number | undefined): ObjectWork {
+function recorded(acting: Acting, work: ObjectWork, version: number | undefined): ObjectWork {
   const rest = settled(work.recorded);
   const now: Pushed = {
     ...rest,
@@ -129,8 +202,7 @@ function recorded({ claim }: Acting, work: ObjectWork, version: number | undefin
     keys: namesOf(work.fields),
     ...(version === undefined ? {} : { version }),
   };
-  claim.note({ pushed: withPath(claim.row.state.pushed, now) });
-  return { ...work, recorded: now, isDone: true };
+  return noted(acting, { ...work, recorded: now, isDone: true });
 }
 
 /** Without its version, and without the write that may have been carried out. */

@@ -1,4 +1,5 @@
-import { pushFields } from "../../declarations/push/fields.ts";
+import { binaryList, pushFields } from "../../declarations/push/fields.ts";
+import type { Pushed } from "../../ports/rows.ts";
 import type { KvField, KvFields } from "../../ports/vault-writes.ts";
 import { type SecretData, SecretValue } from "../../secret-value.ts";
 
@@ -29,10 +30,27 @@ export function splitBodies(data: SecretData): ReadonlyMap<string, SecretData> {
 }
 
 /** The fields that a body becomes. Throws SECRET_TOO_LARGE and SECRET_REFUSED. */
-export function fieldsOf(body: SecretData, place: string): KvFields {
+function fieldsOf(body: SecretData, place: string, areListed: boolean): KvFields {
   return new Map(
-    pushFields(body, place).map(({ name, value, base64 }): [string, KvField] => [name, { value, base64 }]),
+    pushFields(body, place, areListed).map(({ name, value, base64 }): [string, KvField] => [name, { value, base64 }]),
   );
+}
+
+/** What a path is to hold: its fields, and the list of its binary ones in custom_metadata; empty: none. */
+export interface PathContent {
+  readonly fields: KvFields;
+  readonly list: string;
+}
+
+/** What a path of this kind can list. */
+export function listFor(body: SecretData, { engine }: Pick<Pushed, "engine">): string {
+  return engine === "kv-v2" ? binaryList(body) : "";
+}
+
+/** The content for a body, with binary values as the row has recorded for its path. */
+export function contentOf(body: SecretData, place: string, recorded: Pick<Pushed, "engine" | "binary">): PathContent {
+  const list = recorded.binary === "listed" ? listFor(body, recorded) : "";
+  return { fields: fieldsOf(body, place, list !== ""), list };
 }
 
 /** The fields as Vault holds them, for digests that can be compared with what is read. */

@@ -1,7 +1,16 @@
 import { type Digest, sameDigest } from "../../digest.ts";
 import { SyncError } from "../../errors.ts";
-import { mustBeRare } from "./frequency.ts";
-import { isOurs, type ObjectDecision, type ObjectWork, type PushRules, pathText, type SeenObject } from "./state.ts";
+import { listFor } from "./bodies.ts";
+import { isTooFrequent } from "./frequency.ts";
+import {
+  isListed,
+  isOurs,
+  type ObjectDecision,
+  type ObjectWork,
+  type PushRules,
+  pathText,
+  type SeenObject,
+} from "./state.ts";
 
 /** When is a path written? The first check that matches decides; undefined: nothing is left to do. */
 export function decide(work: ObjectWork, rules: PushRules): ObjectDecision | undefined {
@@ -11,8 +20,8 @@ export function decide(work: ObjectWork, rules: PushRules): ObjectDecision | und
     const decision = check(work, { ...rules, conflict });
     if (decision === "nothing") return undefined;
     if (decision === undefined) continue;
-    if (decision.kind === "put" || decision.kind === "patch") mustBeRare(work.recorded, pathText(work.at), rules.now);
-    return decision;
+    const isWrite = decision.kind === "put" || decision.kind === "patch";
+    return isWrite && isTooFrequent(work.recorded, rules.declaration, rules.now) ? { kind: "park" } : decision;
   }
   throw new Error(`no decision for ${pathText(work.at)}`);
 }
@@ -21,8 +30,17 @@ type Check = (work: ObjectWork, rules: PushRules) => ObjectDecision | "nothing" 
 
 type SeenData = Extract<SeenObject, { kind: "data" }>;
 
-const inStep: Check = ({ seen, recorded, digest, refusedAt }, { look }) =>
-  seen.kind === "unread" && !look && refusedAt === undefined && isSame(recorded.digest, digest) ? "nothing" : undefined;
+const inStep: Check = (work, { look }) => {
+  const { seen, recorded, digest, refusedAt } = work;
+  if (seen.kind !== "unread" || look || refusedAt !== undefined || !isSame(recorded.digest, digest)) return undefined;
+  return onlyListed(work);
+};
+
+/** Once for a path, and again for each new declaration, since the login may have got the right meanwhile. */
+const unasked: Check = ({ body, recorded, isAsked = false }, { isNew }) => {
+  if (isAsked || recorded.binary === "listed" || listFor(body, recorded) === "") return undefined;
+  return recorded.binary === undefined || isNew ? { kind: "ask" } : undefined;
+};
 
 /** Only at the recorded version: if that is not the newest any more, Vault refuses it and a read tells why. */
 const sourceChanged: Check = ({ seen, recorded, refusedAt, at }, { look, conflict, isOfThisKey }) => {
@@ -36,9 +54,10 @@ const sourceChanged: Check = ({ seen, recorded, refusedAt, at }, { look, conflic
 const unread: Check = ({ seen }) => (seen.kind === "unread" ? { kind: "read" } : undefined);
 
 /** By the recorded version alone: what someone else deletes or edits is not restored. */
-const mayNotRead: Check = ({ seen, recorded, digest, refusedAt, at }, { conflict }) => {
+const mayNotRead: Check = (work, { conflict }) => {
+  const { seen, recorded, digest, refusedAt, at } = work;
   if (seen.kind !== "denied") return undefined;
-  if (isSame(recorded.digest, digest)) return "nothing";
+  if (isSame(recorded.digest, digest)) return onlyListed(work);
   const isBlind = refusedAt !== undefined || conflict === "merge" || at.engine === "kv-v1";
   if (!isBlind) return { kind: "put", cas: recorded.version ?? 0, because: "a Secret changed" };
   const message = `${pathText(at)} may not be read, and holds another version than keyferry wrote: allow its login to read it`;
@@ -46,9 +65,10 @@ const mayNotRead: Check = ({ seen, recorded, digest, refusedAt, at }, { conflict
 };
 
 /** As the row has it: nothing is claimed, and nothing is written. */
-const unchanged: Check = ({ seen, recorded, digest }, { conflict }) => {
+const unchanged: Check = (work, { conflict }) => {
+  const { seen, recorded, digest } = work;
   if (seen.kind !== "data" || seen.version !== recorded.version || !isSame(recorded.digest, digest)) return undefined;
-  return isThere(seen, digest, conflict) ? "nothing" : undefined;
+  return isThere(seen, digest, conflict) ? onlyListed(work) : undefined;
 };
 
 /** The version was right, or does not count, so that Vault refuses the body or the path. */
@@ -98,6 +118,7 @@ const ours: Check = ({ seen, recorded, at }, { conflict }) => {
 /** When is a path written? */
 const CHECKS: readonly Check[] = [
   inStep,
+  unasked,
   sourceChanged,
   unread,
   mayNotRead,
@@ -108,6 +129,11 @@ const CHECKS: readonly Check[] = [
   foreign,
   ours,
 ];
+
+/** The fields are as they should be. */
+function onlyListed(work: ObjectWork): ObjectDecision | "nothing" {
+  return isListed(work) ? "nothing" : { kind: "list" };
+}
 
 /** Whether a path holds what is wanted: all of it, or our fields when others may stay. */
 function isThere(seen: SeenData, digest: Digest, conflict: PushRules["conflict"]): boolean {

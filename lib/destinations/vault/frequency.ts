@@ -9,16 +9,33 @@ export const BETWEEN_WRITES_MS = 30 * SECOND_MS;
 const MAX_WRITES = 20;
 const WINDOW_MS = 10 * MINUTE_MS + BETWEEN_WRITES_MS;
 
-/** Throws NOT_CONVERGING, until the window is over. */
-export function mustBeRare({ burst }: Pushed, path: string, now: EpochMs): void {
-  if (burst === undefined || now - burst.since >= WINDOW_MS || burst.count < MAX_WRITES) return;
-  const message = `${path} was written ${burst.count} times in ten minutes: another program changes it, or the Secret, again and again`;
-  throw new SyncError("NOT_CONVERGING", message, { retryAfterMs: burst.since + WINDOW_MS - now });
+/**
+ * Whether a path was written so often that this declaration writes it no more. Time alone does not end that: what asks
+ * for the next write is part of the loop.
+ */
+export function isTooFrequent({ burst }: Pushed, declaration: string, now: EpochMs): boolean {
+  if (burst === undefined) return false;
+  if (burst.parked !== undefined) return burst.parked === declaration;
+  return burst.count >= MAX_WRITES && now - burst.since < WINDOW_MS;
+}
+
+/** The path as recorded from then on. */
+export function parkedPath(pushed: Pushed, declaration: string): Pushed {
+  const { burst } = pushed;
+  return burst === undefined ? pushed : { ...pushed, burst: { ...burst, parked: declaration } };
+}
+
+/** The error of a declaration that writes a path no more. */
+export function notConverging(path: string): SyncError {
+  const message =
+    `${path} was written ${MAX_WRITES} times in ten minutes, because another program changes it, or the Secret, again ` +
+    "and again: stop that program, then set a new value of the annotation keyferry.dev/refresh";
+  return new SyncError("NOT_CONVERGING", message);
 }
 
 /** What the row records of the write that comes. */
 export function countedWrite({ burst }: Pushed, now: EpochMs): Required<Pick<Pushed, "wroteAt" | "burst">> {
-  const isOver = burst === undefined || now - burst.since >= WINDOW_MS;
+  const isOver = burst === undefined || burst.parked !== undefined || now - burst.since >= WINDOW_MS;
   return { wroteAt: now, burst: isOver ? { since: now, count: 1 } : { ...burst, count: burst.count + 1 } };
 }
 

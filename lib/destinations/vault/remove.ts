@@ -1,7 +1,8 @@
+import { SyncError } from "../../errors.ts";
 import type { PushSettings } from "../../ports/fleet-push.ts";
 import type { Pushed } from "../../ports/rows.ts";
 import type { VaultIdentity } from "../../ports/vault.ts";
-import type { KvPath, SeenPath } from "../../ports/vault-writes.ts";
+import { BASE64_LIST, type KvPath, type SeenPath } from "../../ports/vault-writes.ts";
 import { type Acting, readOrDenied, settled, withoutPath, withPath } from "./act.ts";
 import { type OwnWrite, standingFields, standingWrite } from "./ours.ts";
 import { pathText } from "./state.ts";
@@ -77,11 +78,22 @@ async function removeData(
   if (isMerged && (standing === undefined || hasOthers)) {
     const gone = new Map(names.filter((name) => fields.has(name)).map((name) => [name, null] as const));
     const result = await writes.patch(who, at, gone, version ?? 0, signal);
-    return result.kind === "written" ? undefined : left(pathText(at), "it changed while keyferry removed its keys");
+    if (result.kind === "moved") return left(pathText(at), "it changed while keyferry removed its keys");
+    if (pushed.list !== undefined) await unlist(removing, at);
+    return undefined;
   }
   if (deletion === "metadata" && version !== undefined) return removeAllOf(removing, pushed, at, { ...own, version });
   await writes.remove(who, at, version, signal);
   return undefined;
+}
+
+/** The fields are gone, so that without the right to it the list does no harm. */
+async function unlist({ writes, who, signal }: Removing, at: KvPath): Promise<void> {
+  try {
+    await writes.describe(who, at, { [BASE64_LIST]: null }, signal);
+  } catch (error) {
+    if (!(error instanceof SyncError) || error.code !== "VAULT_DENIED") throw error;
+  }
 }
 
 /**

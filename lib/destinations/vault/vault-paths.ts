@@ -6,7 +6,6 @@ import {
 } from "../../declarations/push/push-secret-declaration.ts";
 import { vaultName } from "../../declarations/source.ts";
 import { type Digest, digestOf, isOfKey } from "../../digest.ts";
-import { SyncError } from "../../errors.ts";
 import { partsOf } from "../../keys.ts";
 import type { Claim } from "../../ports/claim.ts";
 import type { ClusterSettings } from "../../ports/fleet.ts";
@@ -19,7 +18,7 @@ import type { SecretData } from "../../secret-value.ts";
 import type { JsonObject } from "../../util/json.ts";
 import type { Destination, DestinationApis, DestinationFactory, Effect, ToWrite } from "../destination.ts";
 import { type Acting, act, isSamePath, withoutPath } from "./act.ts";
-import { fieldsOf, splitBodies, storedFields } from "./bodies.ts";
+import { contentOf, splitBodies, storedFields } from "./bodies.ts";
 import { decide } from "./decide.ts";
 import { type Left, type Removing, removePushed } from "./remove.ts";
 import { isOurs, type ObjectDecision, type ObjectWork, type PushRules, pathText, type WantsPaths } from "./state.ts";
@@ -60,7 +59,7 @@ export const vaultPaths: DestinationFactory<WantsPaths> = {
         ...(wrote === undefined ? {} : { wrote }),
         ...(hasStatus(row) ? { status: { lastPushed: lastPushed(objects) } } : {}),
       }),
-      describe: effectOf,
+      describe: (decision) => effectOf(decision, movedBy(resolved.push, row)),
     };
   },
 
@@ -77,6 +76,7 @@ export const vaultPaths: DestinationFactory<WantsPaths> = {
       decide: (left) => (left.length === 0 ? undefined : left),
       async act(paths, _before, claim, signal) {
         const push = settingsToClear(row, settings);
+        if (push === undefined) return leaveAll(apis, settings, paths, claim, signal);
         const { namespace } = partsOf(row.key);
         const identity = pushIdentity(settings, push, namespace);
         const vault = vaultName(settings.vaults, identity.target.address);
@@ -97,9 +97,10 @@ function subjectOf({ key }: Row): string {
 
 function rulesOf({ digestKey }: DestinationApis, { row, resolved }: ToWrite<WantsPaths>): Omit<PushRules, "now"> {
   const { push, declaration } = resolved;
-  const look = row.verify || declaration.reconcileMs !== undefined || !isApplied(row);
+  const isNew = !isApplied(row);
+  const look = row.verify || declaration.reconcileMs !== undefined || isNew;
   const isOfThisKey = (digest: Digest): boolean => isOfKey(digestKey, digest);
-  return { look, conflict: push.conflict, isOfThisKey, subject: subjectOf(row) };
+  return { look, isNew, conflict: push.conflict, isOfThisKey, subject: subjectOf(row), declaration: row.declared.hash };
 }
 
 function workOf({ digestKey: key }: DestinationApis, { row, resolved, data }: ToWrite<WantsPaths>): Work {
@@ -110,10 +111,10 @@ function workOf({ digestKey: key }: DestinationApis, { row, resolved, data }: To
     const body: SecretData | undefined = bodies.get(name);
     // Its Secret is optional, and missing.
     if (body === undefined) return [];
-    const fields = fieldsOf(body, pathText(at));
     const recorded = ruledBy(resolved.push.conflict, recordedAs(pushed, known));
-    const digest = digestOf(key, storedFields(fields));
-    return [{ name, at, fields, digest, recorded, seen: { kind: "unread" }, isDone: false }];
+    const content = contentOf(body, pathText(at), recorded);
+    const digest = digestOf(key, storedFields(content.fields));
+    return [{ name, at, body, ...content, digest, recorded, seen: { kind: "unread" }, isDone: false }];
   });
   const former = known.filter((path) => !objects.some(({ recorded }) => isSamePath(recorded, path)));
   // The path of a missing Secret stays claimed.
@@ -128,11 +129,11 @@ function ruledBy(conflict: WantsPaths["push"]["conflict"], recorded: Pushed): Pu
   return conflict === "merge" ? { ...rest, merged: true } : rest;
 }
 
-/** What the row has of a path. Of another version of kv, a number says nothing. */
+/** What the row has of a path. Of another version of kv, a number says nothing, and no list is left. */
 function recordedAs(pushed: Pushed, known: readonly Pushed[]): Pushed {
   const found = known.find((path) => isSamePath(path, pushed)) ?? pushed;
   if (found.engine === pushed.engine) return found;
-  const { version: _version, ...rest } = found;
+  const { version: _version, list: _list, listing: _listing, ...rest } = found;
   return { ...rest, engine: pushed.engine };
 }
 
@@ -160,11 +161,25 @@ async function actAll(acting: Acting, work: Work, steps: ReadonlyMap<ObjectWork,
   return { ...work, objects, ...(wrote === undefined ? {} : { wrote }) };
 }
 
-function effectOf(decision: Decision): Effect | undefined {
+/** For a plan: the steps, and the paths that the cluster's prefix moves, seen from where the annotation names them. */
+function effectOf(decision: Decision, moved: (work: ObjectWork) => string | undefined): Effect | undefined {
   if (decision.kind === "remove")
     return { action: "update", because: "paths that it does not push to any more are emptied" };
-  const writes = [...decision.steps.values()].find((step) => "because" in step);
-  return writes && "because" in writes ? { action: "update", because: writes.because } : undefined;
+  const steps = [...decision.steps];
+  const write = steps.find(([, step]) => "because" in step)?.[1];
+  if (write === undefined || !("because" in write)) return undefined;
+  const moves = steps.flatMap(([work, step]) => ("because" in step ? (moved(work) ?? []) : []));
+  const because = [write.because, ...(moves.length === 0 ? [] : [`push.prefix moves ${moves.join(", ")}`])].join("; ");
+  return { action: "update", because };
+}
+
+/** A path that this row has not written to, and that `push.prefix: cluster` puts elsewhere. */
+function movedBy({ prefix }: WantsPaths["push"], { key }: Row): (work: ObjectWork) => string | undefined {
+  const inserted = `clusters/${partsOf(key).cluster}/`;
+  return ({ at, recorded }) => {
+    if (prefix !== "cluster" || isOurs(recorded) || !at.path.startsWith(inserted)) return undefined;
+    return `${at.mount}/${at.path.slice(inserted.length)} to ${pathText(at)}`;
+  };
 }
 
 async function actingFor(
@@ -189,14 +204,28 @@ function lastPushed([object]: readonly ObjectWork[]): JsonObject | null {
   return { path: pathText(object.at), ...(version === undefined ? {} : { version }) };
 }
 
-/** Throws PUSH_NOT_ALLOWED when fleet.yaml has no push any more, or not the login. */
-function settingsToClear({ key, declared }: Row, { push }: ClusterSettings): PushSettings {
-  const { cluster, kind } = partsOf(key);
-  const chosen = push && (kind === VAULT_PUSH_SECRET.kind ? chosenToClear(declared, push) : push);
-  if (chosen !== undefined) return chosen;
+/** Undefined: fleet.yaml has no push any more, or not the login that was chosen. */
+function settingsToClear({ key, declared }: Row, { push }: ClusterSettings): PushSettings | undefined {
+  return push && partsOf(key).kind === VAULT_PUSH_SECRET.kind ? chosenToClear(declared, push) : push;
+}
+
+/** fleet.yaml allows no push any more, or not with that login: what was pushed stays, and is told and forgotten. */
+async function leaveAll(
+  apis: DestinationApis,
+  { push }: ClusterSettings,
+  paths: readonly Pushed[],
+  claim: Claim,
+  signal: AbortSignal,
+): Promise<readonly Pushed[]> {
+  await claim.require();
   const lacks = push === undefined ? "push" : "login of that name in push.choices.identities";
-  const message = `cluster ${cluster} has no ${lacks} in fleet.yaml any more: what was pushed to Vault stays there`;
-  throw new SyncError("PUSH_NOT_ALLOWED", message);
+  const because = `cluster ${partsOf(claim.row.key).cluster} has no ${lacks} in fleet.yaml any more`;
+  for (const path of paths) {
+    claim.note({ pushed: withoutPath(claim.row.state.pushed, path) });
+    const mayStand = path.digest !== undefined || path.writing !== undefined;
+    if (mayStand) await tellLeft(apis, claim, { path: `${path.mount}/${path.path}`, because }, signal);
+  }
+  return [];
 }
 
 /** As it was last seen. */

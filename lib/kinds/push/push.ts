@@ -1,16 +1,18 @@
 import { SECOND_MS } from "../../clock.ts";
-import { fieldsOf, splitBodies, storedFields } from "../../destinations/vault/bodies.ts";
+import { type OperatorSeen, operatorIn, withOperator } from "../../declarations/push/operator.ts";
+import { isSamePath } from "../../destinations/vault/act.ts";
+import { contentOf, splitBodies, storedFields } from "../../destinations/vault/bodies.ts";
 import { writableAt } from "../../destinations/vault/frequency.ts";
-import type { LocatedObject } from "../../destinations/vault/state.ts";
 import { vaultPaths } from "../../destinations/vault/vault-paths.ts";
 import { digestOf, sameDigest } from "../../digest.ts";
 import type { Warning } from "../../origins/warnings.ts";
-import { isApplied, type Pushed } from "../../ports/rows.ts";
+import { isApplied } from "../../ports/rows.ts";
 import { type KindRef, PUSHING_KINDS } from "../../resource-kinds.ts";
 import type { SecretData } from "../../secret-value.ts";
-import type { Json } from "../../util/json.ts";
-import type { ForeseeInput, Obtained, SyncKind, Wake } from "../kind.ts";
+import type { JsonObject } from "../../util/json.ts";
+import type { ForeseeInput, Obtained, ObtainInput, SyncKind, Wake } from "../kind.ts";
 import { locate, mountId } from "./locate.ts";
+import { mustBeAlone, operatorOf } from "./operator.ts";
 import { type ResolvedPush, resolvePush } from "./resolve.ts";
 import { type Taken, takenFrom } from "./sources.ts";
 
@@ -21,13 +23,22 @@ const AGAIN_MS = 5 * SECOND_MS;
 export const PUSHES: readonly SyncKind<ResolvedPush>[] = Object.values(PUSHING_KINDS).map(pushOf);
 
 function pushOf(ref: KindRef): SyncKind<ResolvedPush> {
-  return { ref, destination: vaultPaths, resolve: resolvePush, locate, foresee: obtain, obtain };
+  return { ref, destination: vaultPaths, resolve: resolvePush, locate, foresee, obtain };
 }
 
-async function obtain(run: ForeseeInput<ResolvedPush>): Promise<Obtained> {
+async function foresee(run: ForeseeInput<ResolvedPush>): Promise<Obtained> {
+  mustBeAlone(run.row);
+  return obtained(run, operatorIn(run.row.state.own));
+}
+
+async function obtain(run: ObtainInput<ResolvedPush>): Promise<Obtained> {
+  return obtained(run, await operatorOf(run));
+}
+
+async function obtained(run: ForeseeInput<ResolvedPush>, operator: OperatorSeen | undefined): Promise<Obtained> {
   const { row, resolved, clock } = run;
   const { data, versions } = await takenFrom(run);
-  const own = ownOf(resolved, versions);
+  const own = ownOf(resolved, versions, operator);
   const at = isSettled(run, data) ? undefined : writableAt(row.state.pushed ?? [], clock());
   if (at !== undefined)
     return { kind: "later", because: "its paths were written less than 30 s ago", at, own: own ?? {} };
@@ -41,9 +52,15 @@ async function obtain(run: ForeseeInput<ResolvedPush>): Promise<Obtained> {
 }
 
 /** For the next run: the mount, so that Vault is asked for it once, and the versions that were taken. */
-function ownOf(resolved: ResolvedPush, sources: Taken["versions"]): Json | undefined {
+function ownOf(
+  resolved: ResolvedPush,
+  sources: Taken["versions"],
+  operator: OperatorSeen | undefined,
+): JsonObject | undefined {
   const { mount } = resolved;
-  return mount && { of: mountId(resolved), mount: { ...mount }, sources };
+  if (mount === undefined) return undefined;
+  const own = { of: mountId(resolved), mount: { ...mount }, sources };
+  return operator === undefined ? own : withOperator(own, operator);
 }
 
 /** Whether this run neither writes nor reads Vault. */
@@ -54,16 +71,12 @@ function isSettled({ row, resolved, digestKey }: ForeseeInput<ResolvedPush>, dat
   const known = row.state.pushed ?? [];
   return located.every(({ name, at, pushed }) => {
     const body = bodies.get(name);
-    const digest = digestAt(known, { name, at, pushed });
+    const recorded = known.find((path) => isSamePath(path, pushed));
+    const digest = recorded?.digest;
     if (body === undefined || digest === undefined) return body === undefined && digest === undefined;
-    return sameDigest(digest, digestOf(digestKey, storedFields(fieldsOf(body, at.path))));
+    const { fields } = contentOf(body, at.path, { ...recorded, engine: at.engine });
+    return sameDigest(digest, digestOf(digestKey, storedFields(fields)));
   });
-}
-
-function digestAt(known: readonly Pushed[], { pushed }: LocatedObject): Pushed["digest"] {
-  return known.find(
-    ({ mount, path, vault }) => mount === pushed.mount && path === pushed.path && vault === pushed.vault,
-  )?.digest;
 }
 
 function nextOf({ row, resolved, clock }: ForeseeInput<ResolvedPush>): Wake {

@@ -1,7 +1,8 @@
 import { complaintsError } from "../../declarations/parse.ts";
-import { BASE64_LIST, BASE64_SUFFIX } from "../../declarations/push/fields.ts";
+import { BASE64_SUFFIX } from "../../declarations/push/fields.ts";
 import { SyncError } from "../../errors.ts";
 import type { SourceData } from "../../ports/vault.ts";
+import { BASE64_LIST } from "../../ports/vault-writes.ts";
 import { SecretValue } from "../../secret-value.ts";
 import type { Answer } from "../../transform/secret-data.ts";
 import { isLosslessObject, type LosslessValue } from "../../util/lossless.ts";

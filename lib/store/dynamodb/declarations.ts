@@ -2,7 +2,14 @@ import type { EpochMs } from "../../clock.ts";
 import { cleanupKey, isCleanupKey, partsOf, type SyncKey } from "../../keys.ts";
 import { type Declared, EMPTY_STATE, ownsNothing, type RowState } from "../../ports/rows.ts";
 import type { Due, SyncStore } from "../../ports/store.ts";
-import { demandNoIssues, type Held, retiredDueAt, retiredState, tombstonedState } from "../left-behind.ts";
+import {
+  cameBackState,
+  demandNoIssues,
+  type Held,
+  retiredDueAt,
+  retiredState,
+  tombstonedState,
+} from "../left-behind.ts";
 import type { Bodies } from "./bodies.ts";
 import {
   all,
@@ -106,13 +113,13 @@ function itIsAsItWasRead({ uid, fence, leaseUntil, declaredHash, records }: Sync
 }
 
 /** A new row's fence starts at the wall clock, above any earlier row with that key (lease-table 4). */
-async function newItem(bodies: Bodies, declared: Declared, fence: number, now: EpochMs) {
+async function newItem(bodies: Bodies, declared: Declared, fence: number, now: EpochMs, state = EMPTY_STATE) {
   const started: Changes = { fence, nudges: 0, look: false, dueAt: now, lane: "now" };
   return {
     ...keyAttributes(declared.key),
     ...declaredAttributes(declared),
     ...(await bodies.store(declared, String(fence))),
-    ...stateAttributes(EMPTY_STATE),
+    ...stateAttributes(state),
     ...started,
   };
 }
@@ -121,9 +128,28 @@ function dueNow({ key, group }: Declared, at: EpochMs): Due {
   return { key, group, lane: "now", at };
 }
 
-async function insert({ connection, bodies }: Steps, declared: Declared, now: EpochMs): Attempt {
+async function insert(steps: Steps, declared: Declared, now: EpochMs): Attempt {
+  const { connection, bodies } = steps;
+  const left = await connection.get<SyncItem>(syncAt(cleanupKey(declared.key, declared.uid)), "strong");
+  const state = left && cameBackState(stateOf(left, connection.damaged), isClaimed(left, now), now);
+  if (left !== undefined && state !== undefined) return takeBack(steps, left, declared, state, now);
   const holds = await connection.put(await newItem(bodies, declared, now, now), itemIsAbsent);
   return holds ? dueNow(declared, now) : OVERTAKEN;
+}
+
+/** Writes the new row with the paths of its clean-up, and removes that, in one step. */
+async function takeBack(steps: Steps, left: SyncItem, declared: Declared, state: RowState, now: EpochMs): Attempt {
+  const { connection, bodies, indexes } = steps;
+  const item = await newItem(bodies, declared, Math.max(now, left.fence + 1), now, state);
+  const isDone = await connection.transact([
+    { put: item, when: itemIsAbsent },
+    { remove: syncAt(left.pk), when: itIsAsItWasRead(left) },
+    ...indexes.pushWrites(declared.key, state.pushed ?? [], left.pk),
+  ]);
+  if (!isDone) return OVERTAKEN;
+  await indexes.leave(left.pk, left.fence, stateOf(left, connection.damaged), state);
+  await bodies.forget(left);
+  return dueNow(declared, now);
 }
 
 /** A changed declaration: due now, or at the end of a running lease, whose settle sees the nudge (lease-table 5). */

@@ -2,7 +2,14 @@ import type { EpochMs } from "../../clock.ts";
 import { cleanupKey, isCleanupKey, partsOf, type SyncKey } from "../../keys.ts";
 import { type Declared, EMPTY_STATE, ownsNothing, type RowState } from "../../ports/rows.ts";
 import type { Due, SyncStore } from "../../ports/store.ts";
-import { demandNoIssues, type Held, retiredDueAt, retiredState, tombstonedState } from "../left-behind.ts";
+import {
+  cameBackState,
+  demandNoIssues,
+  type Held,
+  retiredDueAt,
+  retiredState,
+  tombstonedState,
+} from "../left-behind.ts";
 import type { Connection } from "./connection.ts";
 import type { Indexes } from "./indexes.ts";
 import { bodyParams, declaredOf, isClaimed, READ_ROW, RETIRED, type SyncRecord, stateOf } from "./rows.ts";
@@ -16,11 +23,20 @@ export function declarations(connection: Connection, indexes: Indexes): Declarat
   const insert = inserting(connection);
   const redeclare = redeclaring(connection);
   const steps = { connection, indexes, record, remove, move: moving(connection) };
+  const declareNew = (declared: Declared, now: EpochMs): Due => {
+    const left = record({ key: cleanupKey(declared.key, declared.uid) });
+    const state = left && cameBackState(stateOf(left, connection.damaged), isClaimed(left, now), now);
+    if (left === undefined || state === undefined) return insert(declared, now, now);
+    remove(left);
+    const due = insert(declared, Math.max(now, left.fence + 1), now, state);
+    indexes.move(declared.key, undefined, state);
+    return due;
+  };
   return {
     declare: (declared, now) =>
       connection.change("declare", () => {
         const old = record({ key: declared.key });
-        if (old === undefined) return insert(declared, now, now);
+        if (old === undefined) return declareNew(declared, now);
         // An unreadable declaration is written again.
         const isKnown = old.hash === declared.hash && declaredOf(old) !== undefined;
         if (old.uid === declared.uid) return isKnown ? undefined : redeclare(old, declared, now);
@@ -70,13 +86,15 @@ function removing(connection: Connection, indexes: Indexes): Remove {
 
 /** A new row's fence starts at the wall clock, above any earlier row with that key (lease-table 4). */
 function inserting(connection: Connection) {
-  const body = connection.part("INSERT INTO body (state, declared) VALUES (:state, :declared)");
+  const body = connection.part(
+    "INSERT INTO body (state, issues, pushed, declared) VALUES (:state, :issues, :pushed, :declared)",
+  );
   const sync = connection.write(`
     INSERT INTO sync (key, body, cluster, uid, hash, generation, grp, fence, due_at, nudges, look, lane)
     VALUES (:key, last_insert_rowid(), :cluster, :uid, :hash, :generation, :grp, :fence, :now, 0, 0, 'now')`);
-  return (declared: Declared, fence: number, now: EpochMs): Due => {
+  return (declared: Declared, fence: number, now: EpochMs, state: RowState = EMPTY_STATE): Due => {
     const { key, uid, hash, generation, group } = declared;
-    body({ state: JSON.stringify(EMPTY_STATE), declared: JSON.stringify(declared) });
+    body({ ...bodyParams(state), declared: JSON.stringify(declared) });
     sync({ key, uid, hash, generation, grp: group, cluster: partsOf(key).cluster, fence, now });
     return { key, group, lane: "now", at: now };
   };

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { HOUR_MS } from "../../../lib/clock.ts";
 import { cleanupKey } from "../../../lib/keys.ts";
-import type { RowState } from "../../../lib/ports/rows.ts";
-import { aKey, anIssue, aPlace, aPushed, aReferenceKey } from "../../builders.ts";
-import { aScene, LEASE_MS, type OpenStore, SLOT, START } from "./scene.ts";
+import type { Declared, RowState } from "../../../lib/ports/rows.ts";
+import { aDeclared, aKey, anIssue, aPlace, aPushed, aReferenceKey } from "../../builders.ts";
+import { aScene, LEASE_MS, type OpenStore, type Scene, SLOT, START } from "./scene.ts";
 
 const WHEEL = { kind: "wheel", slot: SLOT } as const;
 const RENEW = { period: 8, phase: 3 };
@@ -38,6 +38,57 @@ export function leftBehindContract(open: OpenStore): void {
         assert.deepEqual((await scene.row(row.key)).state.issues, undefined);
       });
     }
+
+    describe("a declaration that comes back before its clean-up", () => {
+      const left = async (scene: Scene, state: Partial<RowState> = {}) => {
+        const row = await scene.settled(WHEEL, {}, { pushed: [aPushed("db", { version: 3 })], ...state });
+        await scene.store.tombstone(row.key, row.declared.uid, scene.clock());
+        return scene.row(cleanupKey(row.key, row.declared.uid));
+      };
+      const back = async (scene: Scene, overrides: Partial<Declared> = {}) => {
+        const { key, state } = await scene.declare({ hash: "changed", ...overrides });
+        return [state.pushed, (await scene.store.read([cleanupKey(key, aDeclared().uid)], "strong")).size];
+      };
+
+      it("lease-table 31: has its paths in Vault again, and the clean-up is gone", async () => {
+        await using scene = await aScene(open);
+        const { key } = await left(scene);
+        assert.deepEqual(await back(scene), [[aPushed("db", { version: 3 })], 0]);
+        assert.deepEqual(await scene.readers(), [aKey()]);
+        assert.deepEqual(await scene.dueKeys(), [aKey()]);
+        // Nobody else gets the path, and its row may have it as before.
+        const other = await scene.declare({ key: aKey("other"), uid: "other" });
+        const taken = (await scene.claimPush(other, [aPushed()])) ?? assert.fail();
+        assert.deepEqual("by" in taken && taken.by, aKey());
+        assert.ok("lease" in ((await scene.claimPush(await scene.row(aKey()), [aPushed()])) ?? {}));
+        assert.notEqual(key, aKey());
+      });
+
+      it("lease-table 8: has not while a worker may be at the clean-up, or at what it was before", async () => {
+        await using claimed = await aScene(open);
+        await claimed.claim(await left(claimed));
+        assert.deepEqual(await back(claimed), [undefined, 1]);
+        await using busy = await aScene(open);
+        const row = await busy.settled(WHEEL, {}, { pushed: [aPushed()] });
+        await busy.claim(row);
+        await busy.store.tombstone(row.key, row.declared.uid, busy.clock());
+        assert.deepEqual(await back(busy), [undefined, 1]);
+      });
+
+      it("lease-table 28: has not while the clean-up has a Secret or a Vault lease as well", async () => {
+        for (const more of [{ owned: [{ name: "db" }] }, { issues: [anIssue()] }]) {
+          await using scene = await aScene(open);
+          await left(scene, more);
+          assert.deepEqual(await back(scene), [undefined, 1]);
+        }
+      });
+
+      it("lease-table 8: another object of that name has not", async () => {
+        await using scene = await aScene(open);
+        await left(scene);
+        assert.deepEqual(await back(scene, { uid: "another" }), [undefined, 1]);
+      });
+    });
 
     it("lease-table 28: merged with an earlier clean-up nothing is dropped, also beyond four issues", async () => {
       await using scene = await aScene(open);

@@ -3,26 +3,22 @@ import { describe, it } from "node:test";
 import { survey } from "../../../lib/discovery/survey.ts";
 import { KINDS } from "../../../lib/kinds/registry.ts";
 import { planner } from "../../../lib/plan/plan.ts";
+import type { PushSettings } from "../../../lib/ports/fleet-push.ts";
 import { caCache } from "../../../lib/references/ca-cache.ts";
 import { simulatedSqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
 import { aCluster } from "../../builders.ts";
 import { aStaticSecret, NAMESPACE, VAULT } from "../world/builders.ts";
 import { annotations, aPush, aPushed, aPushingWorld, aSecret, held, versions, writes } from "../world/pushing.ts";
 import { base64 } from "../world/views.ts";
+import type { World } from "../world/world.ts";
 
 const PATH = "apps/shop/app";
 
 describe("a plan", () => {
-  it("says what would be written and why, and writes nothing", async () => {
-    await using world = await aPushingWorld({}, { isAsleep: true });
-    await world.vault.putKv("kv", "apps/shop/taken", { theirs: "x" });
-    await world.given(aSecret(), aPushed({ path: `kv/${PATH}` }));
-    const metadata = { annotations: annotations({ path: "kv/apps/shop/taken" }) };
-    await world.given(aSecret("own", { a: "1" }, metadata));
+  const planOf = async (world: World, push: PushSettings) => {
     const { deps, vault } = world.start({ isIdle: true });
-    const cluster = aCluster({ vault: { address: VAULT }, push: aPush() });
+    const cluster = aCluster({ vault: { address: VAULT }, push });
     const leases = simulatedSqliteStore(undefined);
-    const before = writes(world);
     const work = (async () => {
       const signal = new AbortController().signal;
       const { errors } = await survey({ ...deps, leases, queue: { send: async () => undefined } }, cluster, signal);
@@ -35,10 +31,31 @@ describe("a plan", () => {
       return plan.plan(rows, cluster, signal);
     })();
     await world.advance("30s");
-    const planned = Object.fromEntries((await work).map(({ key, action, because }) => [key, `${action}: ${because}`]));
+    return Object.fromEntries((await work).map(({ key, action, because }) => [key, `${action}: ${because}`]));
+  };
+
+  it("says what would be written and why, and writes nothing", async () => {
+    await using world = await aPushingWorld({}, { isAsleep: true });
+    await world.vault.putKv("kv", "apps/shop/taken", { theirs: "x" });
+    await world.given(aSecret(), aPushed({ path: `kv/${PATH}` }));
+    const metadata = { annotations: annotations({ path: "kv/apps/shop/taken" }) };
+    await world.given(aSecret("own", { a: "1" }, metadata));
+    const before = writes(world);
+    const planned = await planOf(world, aPush());
     assert.equal(planned[`east/Deployment/${NAMESPACE}/app`], "update: it is new");
     assert.match(planned[`east/Secret/${NAMESPACE}/own`] ?? "", /fail: PUSH_CONFLICT/);
     assert.equal(writes(world), before);
+  });
+
+  it("says which paths the cluster's prefix moves", async () => {
+    await using world = await aPushingWorld({}, { isAsleep: true });
+    await world.vault.writePolicy("push", 'path "kv/data/clusters/*" { capabilities = ["create", "read", "update"] }');
+    await world.given(aSecret(), aPushed({ path: `kv/${PATH}` }));
+    const planned = await planOf(world, aPush({ prefix: "cluster", paths: ["kv/clusters/{cluster}/apps/**"] }));
+    assert.equal(
+      planned[`east/Deployment/${NAMESPACE}/app`],
+      `update: it is new; push.prefix moves kv/${PATH}/db to kv/clusters/east/${PATH}/db`,
+    );
   });
 });
 

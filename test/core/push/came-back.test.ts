@@ -34,4 +34,10 @@ describe("an annotation that comes back before its clean-up", () => {
     await world.advance("2m");
     assert.deepEqual([await held(world, "apps/shop/db"), versions(world, "apps/shop/db")], [{ a: "2" }, 2]);
   });
+
+  it("is no conflict with itself when its Secret has changed meanwhile, and deletes nothing", async () => {
+    await using world = await back("kv/apps/shop/db", { a: "Mg==" });
+    assert.deepEqual([await held(world, "apps/shop/db"), versions(world, "apps/shop/db")], [{ a: "2" }, 2]);
+    assert.equal([...world.vault.server.audit.keys()].filter((line) => line.includes("kv/delete/")).length, 0);
+  });
 });

@@ -86,6 +86,36 @@ for (const where of ["before", "after"] as const) {
       });
     });
 
+    it("a binary value is listed with one version, and unlisted with the next one when it is text", async () => {
+      const bytes = Uint8Array.of(0xff, 0xfe);
+      const text = Buffer.from(bytes).toString("base64");
+      const binary = (world: World) => world.given(aSecret("db", { user: "app", password: bytes }), aPushed(DECLARED));
+      const listed = async (world: World): Promise<object> => {
+        const { body } = await world.vault.request<{ data?: { custom_metadata: object | null } }>(
+          "GET",
+          `kv/metadata/${PATH}`,
+        );
+        return body.data?.custom_metadata ?? {};
+      };
+      await atEveryEffect(
+        where,
+        async () => undefined,
+        async (world) => void (await binary(world)),
+        async (world, at) => {
+          const now = [(await held(world, PATH))?.password, versions(world, PATH), await listed(world)];
+          assert.deepEqual(now, [text, 1, { "keyferry.base64": "password" }], at);
+        },
+      );
+      const before = async (world: World): Promise<void> => {
+        await binary(world);
+        await world.advance("2m");
+      };
+      await atEveryEffect(where, before, changed, async (world, at) => {
+        const now = [(await held(world, PATH))?.password, versions(world, PATH), await listed(world)];
+        assert.deepEqual(now, ["two", 2, {}], at);
+      });
+    });
+
     it("a deletion leaves nothing behind, also after a change that was not recorded", async () => {
       const both = async (world: World): Promise<void> => {
         await changed(world);

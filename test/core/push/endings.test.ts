@@ -92,6 +92,25 @@ describe("when a declaration goes", () => {
     assert.equal(await held(world, "apps/shop/db"), undefined);
   });
 
+  it("a clean-up that waits for Vault ends, and says so, when push leaves fleet.yaml", async () => {
+    await using world = await aPushingWorld();
+    const declared = { annotations: annotations({ path: "kv/apps/shop/db" }) };
+    await world.given(aSecret("db", { a: "1" }, declared));
+    await world.advance("1m");
+    world.vault.server.isSealed = true;
+    await world.remove("Secret", "db");
+    await world.advance("1m");
+    world.fleet((all) => all.map(({ push: _push, ...rest }) => rest));
+    await world.advance("1m");
+    world.vault.server.isSealed = false;
+    await world.advance("10m");
+    assert.deepEqual(
+      (await world.store.byCluster("east")).filter(({ key }) => key.includes("/Secret/")),
+      [],
+    );
+    assert.deepEqual(await held(world, "apps/shop/db"), { a: "1" });
+  });
+
   it("a departed cluster, and a fleet without push, delete nothing", async () => {
     for (const change of ["push", "cluster"] as const) {
       await using world = await aPushingWorld({}, { clusters: [{}, { name: "west" }] });

@@ -22,6 +22,8 @@ describe("a mount that gets another version of kv", () => {
       await world.advance("30m");
       const { data } = (await world.vault.request<{ data?: Record<string, unknown> }>("GET", at)).body;
       assert.deepEqual(version === 2 ? data?.data : data, { a: "2" });
+      if (version === 2) return;
+      assert.equal((await world.vault.request("GET", "kv/data/apps/shop/db")).status, 404, "below data/");
     });
   }
 });

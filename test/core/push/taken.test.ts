@@ -53,6 +53,20 @@ describe("a path that another object pushes to", () => {
     assert.deepEqual(await held(world, "apps/shop/app/b"), { from: "waits" });
   });
 
+  it("goes to the one that waits when that object's cluster leaves fleet.yaml", async () => {
+    await using world = await aPushingWorld({ conflict: "adopt" }, { clusters: [{}, { name: "west" }] });
+    await world.cluster("west").apply(aPushedSecret("first"));
+    await world.advance("1m");
+    await world.given(aPushedSecret("second"));
+    await world.advance("10m");
+    assert.equal((await world.row("second", "Secret"))?.state.error?.code, "PATH_TAKEN");
+    world.fleet((all) => all.filter(({ name }) => name !== "west"));
+    world.crash();
+    world.start();
+    await world.advance("5s");
+    assert.deepEqual(await held(world, "apps/shop/one"), { from: "second" });
+  });
+
   it("is looked at again shortly after the refusal, and then only slowly", async () => {
     await using world = await aTakenPath();
     const costs = await world.counting(() => world.advance("4m"));

@@ -175,18 +175,22 @@ describe("keyferry bootstrap for pushes", () => {
     assert.deepEqual(rules(push), {
       "kv/data/apps/NS/*": "create, read, update, patch",
       "kv/delete/apps/NS/*": "update",
-      "kv/metadata/apps/NS/*": "delete",
+      "kv/metadata/apps/NS/*": "patch, delete",
       "kv/data/pushes/+/x*": "create, read, update, patch",
       "kv/delete/pushes/+/x*": "update",
-      "kv/metadata/pushes/+/x*": "delete",
+      "kv/metadata/pushes/+/x*": "patch, delete",
       "old/+/+": "create, read, update, delete",
     });
     assert.ok(!FORMATS.hcl(needs("all")).includes("push"));
   });
 
-  it("allows neither patch nor metadata where fleet.yaml asks for neither, and all namespaces to one account", () => {
+  it("allows neither patch nor deleted metadata where fleet.yaml asks for neither, and all namespaces to one account", () => {
     const [, push = ""] = FORMATS.hcl(needs("central")).split("# A policy of its own");
-    assert.deepEqual(rules(push), { "kv/data/apps/+/*": "create, read, update", "kv/delete/apps/+/*": "update" });
+    assert.deepEqual(rules(push), {
+      "kv/data/apps/+/*": "create, read, update",
+      "kv/delete/apps/+/*": "update",
+      "kv/metadata/apps/+/*": "patch",
+    });
   });
 
   it("prints policy and role for a shell and for Terraform, by the mount of push.identity", () => {
@@ -212,7 +216,7 @@ describe("keyferry bootstrap for pushes", () => {
     assert.deepEqual(rules(push), {
       "kv/data/apps/NS/*": "create, read, update, patch",
       "kv/delete/apps/NS/*": "update",
-      "kv/metadata/apps/NS/*": "delete",
+      "kv/metadata/apps/NS/*": "patch, delete",
     });
     for (const text of [FORMATS.vault(own), FORMATS.terraform(own)])
       assert.match(text, /push\.choices\.identities: make the role of each by hand/);

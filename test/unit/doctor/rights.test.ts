@@ -8,6 +8,7 @@ import { referenceKey, syncKey } from "../../../lib/keys.ts";
 import type { Resolved } from "../../../lib/kinds/kind.ts";
 import type { ClusterSettings } from "../../../lib/ports/fleet.ts";
 import type { VaultIdentity } from "../../../lib/ports/vault.ts";
+import { aPush } from "../../core/world/pushing.ts";
 
 const SETTINGS: ClusterSettings = {
   name: "one",
@@ -69,6 +70,14 @@ describe("rights in a cluster", () => {
   it("with observe: apply no Secret is listed or watched", () => {
     const found = readingRights({ ...SETTINGS, observe: "apply" }).map(rightName);
     assert.ok(!found.some((name) => /^(list|watch) secrets/.test(name)), found.join());
+  });
+
+  it("pushes of all namespaces need the token of their one service account, wherever that is", () => {
+    const serviceAccount = { name: "pusher", namespace: "vault-logins" };
+    const push = { ...aPush(), identity: { ...aPush().identity, serviceAccount } };
+    assert.deepEqual(names({ ...SETTINGS, namespaces: { include: ["shop"], exclude: [] }, push }), [
+      "create serviceaccounts/token pusher in namespace vault-logins",
+    ]);
   });
 
   it("what is not declared needs nothing", () => {

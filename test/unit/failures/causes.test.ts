@@ -116,7 +116,7 @@ describe("what a failure waits for", () => {
         "SECRET_IMMUTABLE",
         "SECRET_TERMINATING",
         "SECRET_TYPE_DIFFERS",
-        "NOT_CONVERGING",
+        "DESTINATION_UNSETTLED",
       ],
     ],
   ];
@@ -186,7 +186,7 @@ describe("what a failure waits for", () => {
       const cause = causeOf(error(code), place);
       if (cause === undefined) continue;
       assert.equal(codeOfCause(cause), code);
-      assert.equal(isShared(cause), !code.startsWith("SECRET_") && code !== "NOT_CONVERGING", code);
+      assert.equal(isShared(cause), !code.startsWith("SECRET_") && code !== "DESTINATION_UNSETTLED", code);
       assert.equal(isAhead(cause), causesAhead(place).includes(cause), code);
     }
     assert.deepEqual(causesAhead(place).map(codeOfCause), [
@@ -214,7 +214,7 @@ describe("what a failure waits for", () => {
       "SECRET_IMMUTABLE",
       "SECRET_TERMINATING",
       "SECRET_TYPE_DIFFERS",
-      "NOT_CONVERGING",
+      "DESTINATION_UNSETTLED",
     ]);
     for (const code of CODES) {
       const some = code === "VAULT_DENIED" || code === "VAULT_PATH_MISSING" ? ahead.length - 1 : 0;

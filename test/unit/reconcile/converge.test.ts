@@ -29,7 +29,7 @@ describe("converge", () => {
   it("gives up on a destination that someone else keeps changing, after eight steps", async () => {
     assert.equal(await run(counter(7)), 7);
     await assert.rejects(run(counter(9)), {
-      code: "NOT_CONVERGING",
+      code: "DESTINATION_UNSETTLED",
       message: /the counter changed again after each of 8/,
     });
   });

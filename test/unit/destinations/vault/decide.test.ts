@@ -10,7 +10,7 @@ const NEW = "k:new";
 const OLD = "k:old";
 const EYE = "k:eve";
 const RULES: PushRules = {
-  ...{ look: false, conflict: "fail", subject: "Secret shop/db", now: 1_000_000 },
+  ...{ look: false, isNew: false, conflict: "fail", subject: "Secret shop/db", declaration: "h", now: 1_000_000 },
   isOfThisKey: (digest) => digest.startsWith("k:"),
 };
 const data = (digest: string, version?: number): SeenObject => ({
@@ -26,7 +26,7 @@ function decided(
 ) {
   const at = { mount: "kv", path: "db", engine: "kv-v2" } as const;
   const work: ObjectWork = {
-    ...{ name: "", at, fields: new Map(), digest: NEW, seen, isDone: false },
+    ...{ name: "", at, body: new Map(), fields: new Map(), list: "", digest: NEW, seen, isDone: false },
     recorded: aPushed("db", recorded),
     ...more,
   };
@@ -77,11 +77,13 @@ describe("what is done with a path of Vault", () => {
       "VAULT_ANSWER_INVALID",
     ],
     done: [decided(HAD, UNREAD, {}, { isDone: true }), "nothing"],
-    "written twenty times in ten minutes": [
-      decided({ ...HAD, burst: { since: 900_000, count: 20 } }, UNREAD),
-      "NOT_CONVERGING",
-    ],
+    "written twenty times in ten minutes": [decided({ ...HAD, burst: { since: 900_000, count: 20 } }, UNREAD), "park"],
     "which is over after that": [decided({ ...HAD, burst: { since: 100_000, count: 20 } }, UNREAD), "put 3"],
+    "parked, however long ago": [decided({ ...HAD, burst: { since: 1, count: 20, parked: "h" } }, UNREAD), "park"],
+    "parked for a former declaration": [
+      decided({ ...HAD, burst: { since: 900_000, count: 20, parked: "former" } }, UNREAD),
+      "put 3",
+    ],
   };
   for (const [what, [actual, expected]] of Object.entries(cases)) it(what, () => assert.equal(actual, expected));
 
