@@ -57,9 +57,11 @@ export function declaredRights(settings: ClusterSettings, { syncs }: DeclaredWor
 
 /** Pushes of all namespaces may log in with one service account, in a namespace that is not followed otherwise. */
 function pushLogin(settings: ClusterSettings): readonly KubernetesRight[] {
-  if (settings.push?.identity.serviceAccount.namespace === undefined) return [];
+  const { identity, choices } = settings.push ?? {};
+  const logins = [...(identity ? [identity] : []), ...(choices?.identities ?? [])];
+  const named = new Set(logins.map(({ serviceAccount }) => serviceAccount.namespace));
   return kubernetesRights(settings)
-    .filter(({ use }) => use === "push-login")
+    .filter(({ use, namespaces }) => use === "push-login" && namespaces?.every((one) => named.has(one)) === true)
     .flatMap(spread);
 }
 

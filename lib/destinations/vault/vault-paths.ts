@@ -76,7 +76,7 @@ export const vaultPaths: DestinationFactory<WantsPaths> = {
       decide: (left) => (left.length === 0 ? undefined : left),
       async act(paths, _before, claim, signal) {
         const push = settingsToClear(row, settings);
-        if (push === undefined) return leaveAll(apis, paths, claim, signal);
+        if (push === undefined) return leaveAll(apis, settings, paths, claim, signal);
         const { namespace } = partsOf(row.key);
         const identity = pushIdentity(settings, push, namespace);
         const vault = vaultName(settings.vaults, identity.target.address);
@@ -192,23 +192,6 @@ async function actingFor(
   return { writes: pushes.writes, clock: pushes.clock, who, key: digestKey, claim, signal };
 }
 
-/** fleet.yaml allows no such push any more: what was pushed stays, and is told and forgotten. */
-async function leaveAll(
-  apis: DestinationApis,
-  paths: readonly Pushed[],
-  claim: Claim,
-  signal: AbortSignal,
-): Promise<readonly Pushed[]> {
-  await claim.require();
-  const because = `cluster ${partsOf(claim.row.key).cluster} has no such push in fleet.yaml any more`;
-  for (const path of paths) {
-    claim.note({ pushed: withoutPath(claim.row.state.pushed, path) });
-    const mayStand = path.digest !== undefined || path.writing !== undefined;
-    if (mayStand) await tellLeft(apis, claim, { path: `${path.mount}/${path.path}`, because }, signal);
-  }
-  return [];
-}
-
 /** Whether a resource of our own declares it. */
 function hasStatus({ key }: Row): boolean {
   return partsOf(key).kind === VAULT_PUSH_SECRET.kind;
@@ -221,9 +204,28 @@ function lastPushed([object]: readonly ObjectWork[]): JsonObject | null {
   return { path: pathText(object.at), ...(version === undefined ? {} : { version }) };
 }
 
-/** Undefined: fleet.yaml has no push any more, or not the login. */
+/** Undefined: fleet.yaml has no push any more, or not the login that was chosen. */
 function settingsToClear({ key, declared }: Row, { push }: ClusterSettings): PushSettings | undefined {
-  return push && (partsOf(key).kind === VAULT_PUSH_SECRET.kind ? chosenToClear(declared, push) : push);
+  return push && partsOf(key).kind === VAULT_PUSH_SECRET.kind ? chosenToClear(declared, push) : push;
+}
+
+/** fleet.yaml allows no push any more, or not with that login: what was pushed stays, and is told and forgotten. */
+async function leaveAll(
+  apis: DestinationApis,
+  { push }: ClusterSettings,
+  paths: readonly Pushed[],
+  claim: Claim,
+  signal: AbortSignal,
+): Promise<readonly Pushed[]> {
+  await claim.require();
+  const lacks = push === undefined ? "push" : "login of that name in push.choices.identities";
+  const because = `cluster ${partsOf(claim.row.key).cluster} has no ${lacks} in fleet.yaml any more`;
+  for (const path of paths) {
+    claim.note({ pushed: withoutPath(claim.row.state.pushed, path) });
+    const mayStand = path.digest !== undefined || path.writing !== undefined;
+    if (mayStand) await tellLeft(apis, claim, { path: `${path.mount}/${path.path}`, because }, signal);
+  }
+  return [];
 }
 
 /** As it was last seen. */

@@ -3,7 +3,7 @@ import { type OperatorSeen, operatorIn, withOperator, writtenVersions } from "..
 import { SyncError } from "../../errors.ts";
 import { partsOf } from "../../keys.ts";
 import { isApplied, type Row } from "../../ports/rows.ts";
-import { PUSHING_KINDS, type PushKind } from "../../resource-kinds.ts";
+import { annotatedKind, type KindRef } from "../../resource-kinds.ts";
 import type { ObtainInput } from "../kind.ts";
 import type { ResolvedPush } from "./resolve.ts";
 
@@ -14,11 +14,14 @@ import type { ResolvedPush } from "./resolve.ts";
  */
 export async function operatorOf(run: ObtainInput<ResolvedPush>): Promise<OperatorSeen | undefined> {
   const { row, claim } = run;
+  const kind = annotatedKind(partsOf(row.key).kind);
+  // The operator knows no VaultPushSecret.
+  if (kind === undefined) return undefined;
   const was = operatorIn(row.state.own);
   mustBeAlone(row, was);
   if (row.declared.annotations[PUSH_VERSIONS] === undefined) return was && { versions: "" };
   if (was !== undefined && !row.verify && isApplied(row)) return was;
-  const versions = await versionsNow(run);
+  const versions = await versionsNow(run, kind);
   const isSecondWrite = was !== undefined && was.atWork === undefined && was.versions !== versions && versions !== "";
   if (!isSecondWrite) return { versions };
   await claim.require();
@@ -26,9 +29,8 @@ export async function operatorOf(run: ObtainInput<ResolvedPush>): Promise<Operat
   throw pushedByOperator(row);
 }
 
-async function versionsNow({ row, deps, signal }: ObtainInput<ResolvedPush>): Promise<string> {
-  const { kind, ...name } = partsOf(row.key);
-  const object = await deps.resources.get({ ...name, kind: PUSHING_KINDS[kind as PushKind] }, signal);
+async function versionsNow({ row, deps, signal }: ObtainInput<ResolvedPush>, kind: KindRef): Promise<string> {
+  const object = await deps.resources.get({ ...partsOf(row.key), kind }, signal);
   return object === undefined ? "" : writtenVersions(object.annotations);
 }
 

@@ -216,7 +216,7 @@ describe("keyferry bootstrap for pushes", () => {
     assert.deepEqual(rules(push), {
       "kv/data/apps/NS/*": "create, read, update, patch",
       "kv/delete/apps/NS/*": "update",
-      "kv/metadata/apps/NS/*": "delete",
+      "kv/metadata/apps/NS/*": "patch, delete",
     });
     for (const text of [FORMATS.vault(own), FORMATS.terraform(own)])
       assert.match(text, /push\.choices\.identities: make the role of each by hand/);

@@ -165,6 +165,25 @@ describe("choices that fleet.yaml offers", () => {
   });
 });
 
+describe("a login that leaves fleet.yaml", () => {
+  it("leaves what was pushed with it, and tells so when the VaultPushSecret goes", async () => {
+    const login: NamedPushIdentity = {
+      ...{ name: "other", method: "kubernetes", mount: "kubernetes-east", role: "push" },
+      ...{ serviceAccount: { name: "app" }, audiences: ["vault"] },
+    };
+    await using world = await aWorldOfPushSecrets({ choices: { identities: [login] } });
+    await world.given(aPushSecret("app", { identity: "other" }));
+    await world.advance("1m");
+    world.fleet((all) =>
+      all.map((one) => (one.push ? { ...one, push: { ...one.push, choices: { identities: [] } } } : one)),
+    );
+    await world.remove("VaultPushSecret", "app");
+    await world.advance("1m");
+    assert.deepEqual([await held(world, PATH), await world.row("app", "VaultPushSecret")], [ONE, undefined]);
+    assert.match(told(world), /stays in Vault: .*no login of that name in push\.choices\.identities/);
+  });
+});
+
 describe("when a VaultPushSecret goes", () => {
   it("its version goes, without a finalizer, and someone else's stays", async () => {
     for (const data of [undefined, { theirs: "x" }]) {
