@@ -44,6 +44,8 @@ zpty inner "$ZSH -f"
 until_() { local part; while zpty -r inner part; do print -rn -- "$part"; [[ $part == *$1* ]] && break; done }
 zpty -w inner '(( $#MODULES )) && module_path=(\${=MODULES}); source $INNER; print REA""DY'
 until_ READY
+# Its line editor reads from then on: what is typed earlier may get lost.
+zpty -r inner part '*2004h*'
 zpty -w -n inner "$LINE"$'\\t'
 zpty -w -n inner $'\\x15'
 zpty -w inner 'print DO""NE'
