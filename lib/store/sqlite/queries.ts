@@ -31,11 +31,8 @@ const PAGE_LIMIT = 1_000;
 export function syncQueries(connection: Connection): Queries {
   const { damaged } = connection;
   /** Those with a valid key. */
-  const sound = <T extends { readonly key: SyncKey }>(records: readonly T[]): readonly T[] => {
-    const good = records.filter(({ key }) => isKey(key));
-    if (good.length < records.length) for (const { key } of records) if (!isKey(key)) damaged(key);
-    return good;
-  };
+  const sound = <T extends { readonly key: SyncKey }>(records: readonly T[]): readonly T[] =>
+    records.filter(({ key }) => isKey(key) || damaged(key));
   const record = connection.one<SyncRecord>(READ_ROW);
   const due = connection.all<DueRecord>(`
     SELECT key, grp, lane, due_at FROM sync
