@@ -44,6 +44,8 @@ function aVault() {
     logins: 0,
     refusesLogins: false,
     refusesRenewals: false,
+    /** Goes on with a request that nobody waits for. */
+    isDeaf: false,
     /** Of `verb`s. */
     count: (verb: string) => asked.filter((one) => one.startsWith(verb)).length,
     /** What a login waits for. */
@@ -55,7 +57,7 @@ function aVault() {
     const role = (body as { role_id?: string } | undefined)?.role_id ?? "";
     asked.push(`${path.split("/").at(-1)} ${role || held}`);
     await world.gate;
-    signal.throwIfAborted();
+    if (!world.isDeaf) signal.throwIfAborted();
     return path.endsWith("/login") ? loggedIn(role) : toToken(path.split("/").at(-1), held);
   };
   const loggedIn = (role: string) => {
@@ -210,6 +212,35 @@ describe("tokens of Vault", () => {
     assert.equal(textOf(await staying), "one-1");
   });
 
+  it("are ended when nobody waits for them any more, and held by nobody", async () => {
+    const { process, world, ended } = aVault();
+    const gate = Promise.withResolvers<void>();
+    const one = process();
+    // Vault answers all the same.
+    const ender = new AbortController();
+    world.gate = gate.promise.then(() => ender.abort(new Error("gone")));
+    world.isDeaf = true;
+    const leaving = assert.rejects(one.token({ identity: ONE }, ender.signal), /gone/);
+    gate.resolve();
+    await leaving;
+    await settled();
+    assert.deepEqual([...ended], ["one-1"]);
+    assert.equal(textOf(await one.token({ identity: ONE }, forever)), "one-2");
+  });
+
+  it("are forgotten when they have ended, without a request", async () => {
+    const { process, world } = aVault();
+    const one = process();
+    await one.token({ identity: ONE }, forever);
+    world.now = START + 2 * HOUR_MS;
+    await one.token({ identity: OTHER }, forever);
+    await one.revokeAll(forever);
+    assert.deepEqual(
+      world.asked.filter((text) => text.startsWith("revoke-self")),
+      ["revoke-self other-2"],
+    );
+  });
+
   it("are given back when nobody used them for an hour", async () => {
     const { process, world, ended } = aVault();
     world.grant.lease_duration = 10 * 3_600;
@@ -325,6 +356,16 @@ describe("a token that an event made doubtful", () => {
     const next = await Promise.all([one.token({ identity: ONE }, forever), one.token({ identity: ONE }, forever)]);
     assert.deepEqual(next.map(textOf), ["one-2", "one-2"]);
     assert.equal(world.logins, 2);
+  });
+
+  it("is not asked about where its life is over anyway", async () => {
+    const { process, world } = aVault();
+    const one = process();
+    const { staleAt } = await one.token({ identity: ONE }, forever);
+    one.doubt({ isOf: login.isOf });
+    world.now = staleAt;
+    assert.equal(textOf(await one.token({ identity: ONE }, forever)), "one-2");
+    assert.equal(world.count("lookup-self"), 0);
   });
 
   it("is one of that Vault and that login, and no other", async () => {
