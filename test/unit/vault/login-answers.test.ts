@@ -4,7 +4,7 @@ import type { VaultIdentity } from "../../../lib/ports/vault.ts";
 import { SecretValue } from "../../../lib/secret-value.ts";
 import { activeToken } from "../../../lib/vault/active-token.ts";
 import { type Grant, isRefusedToItself, login, revoke } from "../../../lib/vault/login.ts";
-import { type VaultClient, vaultClient } from "../../../lib/vault/vault-client.ts";
+import { type VaultClient, type VaultQuestion, vaultClient } from "../../../lib/vault/vault-client.ts";
 import { failure, forever, httpPeer, reachOf, targetAt } from "../../broken-peer.ts";
 
 const NOW = Date.UTC(2030, 0, 1);
@@ -50,6 +50,44 @@ describe("a token that asks about itself", () => {
   for (const [status, becomes] of LOOKED_UP) {
     it(`may or may not do so, with answer ${status}: ${becomes}`, async () => {
       assert.equal(await answered((client) => isRefusedToItself(client, place, token, forever), status), becomes);
+    });
+  }
+});
+
+describe("a login with a file that fleet.yaml names", () => {
+  const logsIn = async (text: string | undefined) => {
+    const bodies: unknown[] = [];
+    const client = {
+      ask: async (_target: unknown, { body }: VaultQuestion) => {
+        bodies.push(body);
+        return { status: 200, text: '{"auth":{"client_token":"t","lease_duration":60}}' };
+      },
+    } as Partial<VaultClient> as VaultClient;
+    const identity: VaultIdentity = {
+      ...{ id: "one", target: targetAt("https://vault.example"), mount: "jwt", headers: {} },
+      method: { kind: "jwt", role: "app", credential: { kind: "file", path: "/run/token" } },
+    };
+    const credentials = {
+      credential: () => assert.fail(),
+      secret: () => assert.fail(),
+      annotations: () => assert.fail(),
+    };
+    const readFile = async (path: string) => (path === "/run/token" && text !== undefined ? text : assert.fail(path));
+    const deps = { client, credentials, clock: () => NOW, ...(text === undefined ? {} : { readFile }) };
+    await login(deps, identity, forever);
+    return bodies;
+  };
+
+  it("sends what is in it, without the newline at its end", async () => {
+    assert.deepEqual(await logsIn("jwt.of.file\n"), [{ role: "app", jwt: "jwt.of.file" }]);
+  });
+
+  for (const text of ["", " \n", undefined]) {
+    it(`is not sent when it holds ${JSON.stringify(text)}`, async () => {
+      await assert.rejects(logsIn(text), {
+        code: "REFERENCE_INVALID",
+        message: /^\/run\/token of fleet.yaml is empty/,
+      });
     });
   }
 });
