@@ -40,12 +40,12 @@ export function syncQueries(connection: Connection): Queries {
     ORDER BY due_at LIMIT :limit`);
   // One seek per period instead of a scan of the whole index.
   const periodsOf = (column: string) =>
-    connection.all<{ readonly period: number }>(`
+    connection.all<{ readonly period: number | null }>(`
       WITH RECURSIVE used (period) AS (
         SELECT min(${column}) FROM sync WHERE ${column} IS NOT NULL
         UNION ALL SELECT (SELECT min(${column}) FROM sync WHERE ${column} > used.period) FROM used
           WHERE used.period IS NOT NULL
-      ) SELECT period FROM used WHERE period IS NOT NULL`);
+      ) SELECT period FROM used`);
   const periods = { refresh: periodsOf("period"), renew: periodsOf("renew_period") };
   type WheelRecord = { readonly key: SyncKey; readonly grp: string; readonly phase: number };
   const wheels = {
@@ -74,7 +74,7 @@ export function syncQueries(connection: Connection): Queries {
     },
     periods: (lane) =>
       connection.read("periods", () =>
-        periods[lane]({}).flatMap(({ period }) => (isRefreshSlot(period, 0) ? [period] : [])),
+        periods[lane]({}).flatMap(({ period }) => (isRefreshSlot(period, 0) ? [Number(period)] : [])),
       ),
     onWheel: (lane, period, from, to) =>
       connection.read("onWheel", () =>
