@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { HOUR_MS, MINUTE_MS, SECOND_MS } from "../../../lib/clock.ts";
+import type { Log } from "../../../lib/ports/telemetry.ts";
 import type { VaultIdentity } from "../../../lib/ports/vault.ts";
 import { SecretValue } from "../../../lib/secret-value.ts";
 import { openSqliteStore, type SqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
@@ -46,6 +47,8 @@ function aVault() {
     refusesRenewals: false,
     /** Goes on with a request that nobody waits for. */
     isDeaf: false,
+    /** Fails revocations. */
+    isSick: false,
     /** Of `verb`s. */
     count: (verb: string) => asked.filter((one) => one.startsWith(verb)).length,
     /** What a login waits for. */
@@ -71,10 +74,11 @@ function aVault() {
       const refused = { errors: ["permission denied"] };
       return world.refusesRenewals ? answer(403, refused) : answer(200, { auth: { ...grant, client_token: held } });
     }
+    if (verb === "revoke-self" && world.isSick) return answer(500, { errors: ["internal error"] });
     if (verb === "revoke-self") ended.add(held);
     return answer(200, {});
   };
-  const process = (cache?: TokenCache) =>
+  const process = (cache?: TokenCache, log: Log = QUIET) =>
     tokens({
       client: { ask } as Partial<VaultClient> as VaultClient,
       credentials: {
@@ -83,7 +87,7 @@ function aVault() {
         annotations: () => assert.fail(),
       },
       clock: () => world.now,
-      log: QUIET,
+      log,
       cache,
     });
   return { ...world, world, process };
@@ -462,6 +466,27 @@ describe("tokens of Vault that processes share", () => {
     await process(cache).revokeAll(forever);
     assert.deepEqual([...ended].sort(), ["one-1", "other-2"]);
     assert.deepEqual(await cache.all(), []);
+  });
+
+  it("are ended as far as Vault answers when it stops; what is left stays stored, and is told by number", async () => {
+    await using store = openSqliteStore({ path: ":memory:" });
+    const { process, world, ended } = aVault();
+    const cache = cacheOf(store, () => world.now);
+    const told: unknown[] = [];
+    const log = { ...QUIET, info: (event: string, fields?: object) => void told.push([event, fields]) };
+    const stops = async (...identities: readonly VaultIdentity[]) => {
+      const one = process(cache, log);
+      for (const identity of identities) await one.token({ identity, by: BY }, forever);
+      await one.token({ identity: anIdentity("own") }, forever);
+      await one.revokeAll(forever);
+      return told.splice(0);
+    };
+    world.isSick = true;
+    assert.deepEqual(await stops(ONE, OTHER), [["vault-tokens-revoked", { revoked: 0, failed: 3 }]]);
+    assert.deepEqual([[...ended], (await cache.all()).length], [[], 2]);
+    world.isSick = false;
+    assert.deepEqual(await stops(ONE), [["vault-tokens-revoked", { revoked: 3, failed: 0 }]]);
+    assert.deepEqual((await cache.all()).length, 0);
   });
 
   it("are named without the token, moved to another sync, and ended before they are forgotten", async () => {
