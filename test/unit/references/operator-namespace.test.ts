@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { OperatorSeen } from "../../../lib/ports/store.ts";
-import { classifyOperator, mustBeOurs, observeOperator, operatorWarning } from "../../../lib/references/operator-namespace.ts";
+import {
+  classifyOperator,
+  mustBeOurs,
+  observeOperator,
+  operatorWarning,
+} from "../../../lib/references/operator-namespace.ts";
 import { aCluster } from "../../builders.ts";
 
 const A = "aaaaaaaa-0000-4000-8000-000000000001";
@@ -83,7 +88,10 @@ describe("a look at the operator's namespace", () => {
 
   /** What is asked of the cluster, and what is seen. */
   async function look(
-    cluster: { readonly mark?: { readonly uid: string; readonly id: string } | "absent" | "denied"; readonly uid?: string },
+    cluster: {
+      readonly mark?: { readonly uid: string; readonly id: string } | "absent" | "denied";
+      readonly uid?: string;
+    },
     before?: OperatorSeen,
     mark = true,
     settings = SETTINGS,
