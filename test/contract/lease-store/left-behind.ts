@@ -21,13 +21,15 @@ export function leftBehindContract(open: OpenStore): void {
     for (const [what, state] of Object.entries(LEFT)) {
       it(`lease-table 28: ${what} alone keeps a row as a clean-up when it is tombstoned`, async () => {
         await using scene = await aScene(open);
-        const row = await scene.settled(WHEEL, {}, state);
+        const row = await scene.settled(WHEEL, {}, state, { renew: RENEW });
         const due = await scene.store.tombstone(row.key, row.declared.uid, scene.clock());
         const key = cleanupKey(row.key, row.declared.uid);
         assert.equal(due?.key, key);
         const { state: left, declared } = await scene.row(key);
         assert.deepEqual([left.owned, left.issues, left.pushed], [row.state.owned, state.issues, state.pushed]);
         assert.deepEqual(declared, { ...row.declared, key });
+        assert.deepEqual(await scene.store.onWheel("renew", RENEW.period, 0, RENEW.period), []);
+        assert.deepEqual(await scene.store.onWheel("refresh", SLOT.period, 0, SLOT.period), []);
       });
 
       it(`lease-table 28: ${what} is carried over when another uid is declared`, async () => {
@@ -116,7 +118,11 @@ export function leftBehindContract(open: OpenStore): void {
       await assert.rejects(scene.store.release(leased.key), /can't be forgotten/);
       assert.deepEqual(await scene.row(leased.key), leased);
       const plain = await scene.settled(WHEEL, { key: aKey("plain") }, { owned: [{ name: "plain" }], place: aPlace() });
+      scene.writes();
       await scene.store.release(plain.key);
+      assert.equal(scene.writes(), 1);
+      await scene.store.release(plain.key);
+      assert.equal(scene.writes(), 0);
       assert.equal((await scene.store.read([plain.key], "strong")).size, 0);
       assert.deepEqual(await scene.readers(), []);
     });
