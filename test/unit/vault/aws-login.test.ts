@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { CredentialRef, CredentialSource } from "../../../lib/ports/credentials.ts";
+import type { CredentialSource } from "../../../lib/ports/credentials.ts";
 import type { AwsMethod, VaultIdentity } from "../../../lib/ports/vault.ts";
 import { SecretValue } from "../../../lib/secret-value.ts";
 import { login } from "../../../lib/vault/login.ts";
@@ -12,9 +12,7 @@ const NOW = Date.UTC(2030, 0, 1);
 const NOBODY = "http://127.0.0.1:9";
 const PLACE = { cluster: "east", namespace: "shop", name: "app" };
 const SECRET = { kind: "secret", key: "", ...PLACE } as const;
-const ACCOUNT = { kind: "serviceAccount", audiences: ["sts.amazonaws.com"], ...PLACE } as CredentialRef & {
-  kind: "serviceAccount";
-};
+const ACCOUNT = { kind: "serviceAccount", audiences: ["sts.amazonaws.com"], expirationSeconds: 600, ...PLACE } as const;
 const ROLE = "arn:aws:iam::123456789012:role/app";
 
 interface Given {
