@@ -153,6 +153,28 @@ describe("the circuit of a Vault: by whose evidence it opens", () => {
       assert.equal((await stage.circuits.classify(met(), HASTY, forever)).code, "VAULT_UNAVAILABLE");
     }));
 
+  it("sealed is what Vault says behind a gateway, where nothing else answers", () =>
+    onStage(async (stage) => {
+      await stage.connection("west", "team", "led", { headers: { "x-go": "vault" } });
+      stage.vault = ({ headers }) => {
+        if (headers["x-go"] !== "vault") return gone();
+        throw new SyncError("VAULT_SEALED", "sealed", { circuit: CIRCUIT });
+      };
+      assert.equal((await stage.circuits.classify(met(), HASTY, forever)).code, "VAULT_SEALED");
+    }));
+
+  it("a bug in a probe is a bug, whatever the others met", () =>
+    onStage(async (stage) => {
+      await stage.connection("west", "team", "led", { headers: { "x-go": "vault" } });
+      await stage.connection("west", "team", "bad", { headers: { "x-go": "bad" } });
+      stage.vault = ({ headers }) => {
+        if (headers["x-go"] !== "bad") return gone();
+        throw new TypeError("a bug");
+      };
+      await assert.rejects(stage.circuits.classify(met(), HASTY, forever), TypeError);
+      assert.equal(await stage.isOpen(), false);
+    }));
+
   it("what only one sync met is its own, with the pause that the server asked for", () =>
     onStage(async (stage) => {
       stage.vault = () => "unsealed";
@@ -194,6 +216,25 @@ describe("the circuit of a Vault: by whose evidence it opens", () => {
       assert.equal((await stage.circuits.classify(met(), HASTY, forever)).code, "DEADLINE_EXCEEDED");
       assert.equal(await stage.isOpen(), false);
     }));
+});
+
+describe("the circuit of a Vault that a worker without probes met", () => {
+  for (const code of ["VAULT_UNAVAILABLE", "VAULT_SEALED"] as const) {
+    it(`is opened once, and asks for a probe; its connections ${code === "VAULT_SEALED" ? "stay" : "tell"} of ${code}`, () =>
+      onStage(async (stage) => {
+        await stage.connection("east", "team", "c");
+        const outage = new SyncError(code, "m", { circuit: CIRCUIT });
+        for (let times = 0; times < 2; times++) await stage.circuits.open(outage);
+        const at = stage.scene.clock() + SECOND_MS;
+        const probes = stage.sent.filter(({ kind }) => kind === "probe");
+        assert.deepEqual(probes, [{ kind: "probe", circuit: CIRCUIT, at }]);
+        const [open] = await stage.scene.store.circuits();
+        assert.deepEqual([open?.code, open?.attempts, open?.probeAt], [code, 1, at]);
+        assert.equal(stage.sent.filter(({ kind }) => kind === "keys").length, code === "VAULT_SEALED" ? 0 : 1);
+        await stage.circuits.open(new SyncError("VAULT_DENIED", "no outage"));
+        assert.equal((await stage.scene.store.circuits()).length, 1);
+      }));
+  }
 });
 
 describe("the circuit of a cluster", () => {

@@ -88,6 +88,7 @@ describe("a failure that several syncs share", () => {
     ["one that may meet it, since it is newer than its request", { since: START }, true],
     ["one that was asked for since", { since: START + 1 }, false],
     ["one that reads something else", { ahead: () => [] }, false],
+    ["one that waited for it, and reads something else now", { since: START, before: MISSING, ahead: () => [] }, false],
     ["one that waits for it, at its routine time", { since: START + 1, before: MISSING, isRoutine: true }, true],
     ["one that waits for it, out of turn", { since: START + 1, before: MISSING }, false],
     ["one that waits for something else", { since: START + 1, before: DENIED_THERE, isRoutine: true }, false],

@@ -114,9 +114,29 @@ describe("a place that changed", () => {
       Array.from({ length: count }, (_, n) => ({ key: aKey(`s${n}`), path: "kv/team/db", role: "read" as const }));
     const of = async (count: number) => {
       const leases = { ...table.store, byPlace: async () => ({ items: items(count) }), nudgeAll: async () => [] };
-      return (await nudgePlace({ ...table.deps, leases }, "main", changed("kv/team", { where: "prefix" }))).isWide;
+      return nudgePlace({ ...table.deps, leases }, "main", changed("kv/team", { where: "prefix" }));
     };
-    assert.deepEqual([await of(500), await of(501)], [undefined, true]);
+    assert.deepEqual(await of(500), { nudged: 0, found: "many" });
+    assert.deepEqual(await of(501), { nudged: 0, found: "many", isWide: true });
+  });
+
+  it("forgets what was expected where versions begin anew, and expects the first of them where it is told", async () => {
+    await using table = await aTable();
+    await table.settled("one", "kv/db");
+    const asked: unknown[] = [];
+    const nudgeAll: typeof table.store.nudgeAll = (keys, options) => {
+      asked.push(options.expect);
+      return table.store.nudgeAll(keys, options);
+    };
+    const deps = { ...table.deps, leases: { ...table.store, nudgeAll } };
+    const of = async (more: Partial<ChangedPlace>) => {
+      await nudgePlace(deps, "main", changed("kv/db", more));
+      return [asked.splice(0), (await table.rowOf("one")).expect];
+    };
+    const expect = (version: number) => ({ version, at: START });
+    assert.deepEqual(await of({ version: 7 }), [[expect(7)], expect(7)]);
+    assert.deepEqual(await of({ forget: true, version: 1 }), [["forget", expect(1)], expect(1)]);
+    assert.deepEqual(await of({ forget: true }), [["forget"], undefined]);
   });
 });
 

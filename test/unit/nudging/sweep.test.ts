@@ -154,6 +154,7 @@ describe("one part of a sweep", () => {
     const message = { kind: "look-up", vault: "main", at: START } as const;
     const of = { kind: "sweep", reason: "event", ...look } as const;
     await sweep(deps, { ...message, look: of }, of);
+    assert.ok(sent.every((one) => one.kind === "keys" || (one.kind === "look-up" && one.vault === "main")));
     return sent;
   }
 

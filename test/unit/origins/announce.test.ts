@@ -191,10 +191,10 @@ describe("the verdict about a reference", () => {
   it("is written and told once, with its warnings", async () => {
     const cluster = aCluster();
     const { seen } = await verdictOn(ROW, cluster);
-    assert.deepEqual(
-      cluster.told.map(({ message }) => message),
-      ["VaultAuth accepted", "set one"],
-    );
+    assert.deepEqual(cluster.told, [
+      { type: "Normal", reason: "Accepted", message: "VaultAuth accepted" },
+      { type: "Warning", reason: "NoAudience", message: "set one" },
+    ]);
     assert.deepEqual([cluster.written.length, seen.status.valid], [1, true]);
     const known = { ...ROW, state: { ...EMPTY_STATE, seen: { ...seen, hash: ROW.declared.hash } } };
     const again = aCluster();
@@ -278,7 +278,15 @@ describe("the declaration of a row in its cluster", () => {
   it("is released by VSO's finalizer of its kind, where there is one, and not by its clean-up", async () => {
     const cluster = aCluster();
     await clusterOrigin(cluster.apis, ROW).release(signal);
-    assert.equal(cluster.released.flat().length, 1);
+    assert.deepEqual(cluster.released, [["vaultstaticsecret.secrets.hashicorp.com/finalizer"]]);
+    for (const [kind, finalizer] of [
+      ["VaultDynamicSecret", "vaultdynamicsecret.secrets.hashicorp.com/finalizer"],
+      ["VaultPKISecret", "vaultpkisecrets.secrets.hashicorp.com/finalizer"],
+    ] as const) {
+      const other = aCluster();
+      await clusterOrigin(other.apis, ROW, { ...VAULT_STATIC_SECRET, kind }).release(signal);
+      assert.deepEqual(other.released, [[finalizer]]);
+    }
     await clusterOrigin(cluster.apis, { ...ROW, key: cleanupKey(ROW.key, UID) }, VAULT_STATIC_SECRET).release(signal);
     await clusterOrigin(cluster.apis, ROW, { ...VAULT_STATIC_SECRET, kind: "Own" }).release(signal);
     assert.equal(cluster.released.length, 1);

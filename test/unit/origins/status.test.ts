@@ -47,6 +47,16 @@ describe("status", () => {
     }
   });
 
+  it("drops every warning that is over, and nothing of others", () => {
+    const warnings = [
+      ...["TemplatesComplete", "InstantUpdates", "CredentialRevocable", "CredentialRenewed"],
+      ...["RevokeReplaced", "ReconcileInterval", "RotationCheck"],
+    ];
+    const before = ["Foreign", ...warnings].map((type) => ({ type, status: "False", reason: "x", message: "" }));
+    const left = conditions(status({ conditions: before }, SYNCED)).map(({ type }) => type);
+    assert.deepEqual(left, ["Foreign", "SecretSynced", "Healthy", "Ready"]);
+  });
+
   it("says in VSO's words that all is well", () => {
     const told = conditions(status({}, SYNCED)).map(({ type, status: value, reason, message }) => [
       type,

@@ -58,7 +58,8 @@ describe("a login with a file that fleet.yaml names", () => {
   const logsIn = async (text: string | undefined) => {
     const bodies: unknown[] = [];
     const client = {
-      ask: async (_target: unknown, { body }: VaultQuestion) => {
+      ask: async (_target: unknown, { body, method, path, repeatable, token }: VaultQuestion) => {
+        assert.deepEqual([method, path, repeatable, token], ["POST", "auth/jwt/login", false, undefined]);
         bodies.push(body);
         return { status: 200, text: '{"auth":{"client_token":"t","lease_duration":60}}' };
       },

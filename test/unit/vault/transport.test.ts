@@ -109,7 +109,7 @@ describe("a request without an answer", () => {
   it("ends when nobody waits for it any more, and leaves nothing with who waited", async () => {
     await using peer = await httpPeer(silent);
     const ender = new AbortController();
-    const asked = fails(asks(peer, { signal: ender.signal }));
+    const asked = fails(asks(peer, { signal: ender.signal, timeoutMs: 60_000 }));
     while (peer.seen.length === 0) await new Promise((resolve) => setImmediate(resolve));
     ender.abort();
     const error = await asked;
@@ -166,7 +166,10 @@ describe("a subscription", () => {
   it("has a socket as its answer, or what Vault says instead", async () => {
     await using peer = await httpPeer(answers(200, "{}"));
     const socket = {} as NonNullable<VaultAnswer["socket"]>;
-    const opens: OpenSocket = async () => ({ socket });
+    const opens: OpenSocket = async (_agent, { url, headers }) => {
+      assert.deepEqual([url.href, headers], [`${peer.target.address}/v1/kv/data/app`, {}]);
+      return { socket };
+    };
     assert.deepEqual(await asks(peer, { purpose: "events", openSocket: opens }), { status: 101, text: "", socket });
     const refuses: OpenSocket = async () => ({ statusCode: 403, headers: {}, bytes: Buffer.from("no") });
     assert.deepEqual(await asks(peer, { purpose: "events", openSocket: refuses }), { status: 403, text: "no" });
