@@ -98,12 +98,11 @@ describe("an answer", () => {
 describe("a request without an answer", () => {
   const silent: RequestListener = () => undefined;
 
-  it("ends with its own time-out, which is an outage of that Vault", async () => {
+  it("ends with its own time-out, which is to blame where it is that short", async () => {
     await using peer = await httpPeer(silent);
-    const error = await fails(asks(peer, { timeoutMs: 1_000 }));
-    assert.deepEqual([error.code, error.outcome], ["VAULT_UNAVAILABLE", "unknown"]);
-    assert.match(error.message, /no answer within 1000 ms/);
-    assert.equal((await fails(asks(peer, { timeoutMs: 20 }))).code, "VAULT_NO_ANSWER");
+    const error = await fails(asks(peer, { timeoutMs: 20 }));
+    assert.deepEqual([error.code, error.outcome], ["VAULT_NO_ANSWER", "unknown"]);
+    assert.match(error.message, /no answer within 20 ms/);
   });
 
   it("ends when nobody waits for it any more, and leaves nothing with who waited", async () => {
