@@ -114,15 +114,13 @@ export function mergeConditions(
   return [...foreign, ...ours];
 }
 
-/** Fields without which the API server refuses a status (kubernetes-rules 15). */
+/** Fields, beside lastGeneration, without which the API server refuses a status (kubernetes-rules 15). */
 const REQUIRED: Readonly<Record<string, JsonObject>> = {
-  VaultStaticSecret: { lastGeneration: 0 },
   VaultDynamicSecret: {
-    lastGeneration: 0,
     lastRenewalTime: 0,
     secretLease: { id: "", duration: 0, renewable: false, requestID: "" },
   },
-  VaultPKISecret: { lastGeneration: 0, lastRotation: 0, valid: false, error: "" },
+  VaultPKISecret: { lastRotation: 0, valid: false, error: "" },
 };
 
 /** The whole new status, based on the one that was read (kubernetes-rules 15). */

@@ -1,5 +1,6 @@
 import { clusterOfCircuit, placeOfSuspension, vaultOfCircuit } from "../circuits.ts";
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
+import { fingerprint } from "../digest.ts";
 import { DISPOSITIONS, OUTAGE_CODES, SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
@@ -13,7 +14,7 @@ import { sendDue } from "../schedule/messages.ts";
 import { slices } from "../schedule/wheel.ts";
 import { vsoProbe } from "../vso/stand-back/vso.ts";
 import { evidence } from "./evidence.ts";
-import { vaultOutage } from "./vault-outage.ts";
+import { addressAlone, vaultOutage } from "./vault-outage.ts";
 import { vaultTargets } from "./vault-targets.ts";
 
 /** How long workers cache circuits (lease-table 16). */
@@ -201,7 +202,7 @@ async function ask(deps: Deps, ca: CaCache, circuit: Circuit, signal: AbortSigna
 async function askVault(deps: Deps, ca: CaCache, circuit: Circuit, address: string, signal: AbortSignal) {
   const targets = await vaultTargets(deps, circuit.id, circuit.attempts);
   if (targets.length === 0 && deps.clock() - circuit.since > FORGOTTEN_MS) return;
-  const plainly = targets.length > 0 ? targets : [{ address, headers: {}, skipTlsVerify: true, timeoutMs: 0 }];
+  const plainly = targets.length > 0 ? targets : [addressAlone(address)];
   const outage = await vaultOutage(deps, ca, plainly, async () => targets, signal);
   if (outage) throw outage;
 }
@@ -251,7 +252,7 @@ function afterCaches(woken: readonly Due[]): readonly Due[] {
 
 /** The same for all syncs of a group, so that sharers stay together. */
 function spreadOf(group: string): number {
-  return (Number.parseInt(group.slice(0, 8), 16) || 0) / 0x1_0000_0000;
+  return Number.parseInt(fingerprint(group).slice(0, 8), 16) / 2 ** 32;
 }
 
 async function missedSlots(deps: Deps, since: EpochMs, now: EpochMs): Promise<readonly Due[]> {

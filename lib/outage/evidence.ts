@@ -3,7 +3,7 @@ import { OUTAGE_CODES, SyncError } from "../errors.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { VaultTarget } from "../ports/vault.ts";
 import type { CaCache } from "../references/ca-cache.ts";
-import { type OutageDeps, vaultOutage } from "./vault-outage.ts";
+import { addressAlone, type OutageDeps, vaultOutage } from "./vault-outage.ts";
 
 /** How syncs reach the Vault of this circuit now. */
 type TargetsNow = (circuit: string) => Promise<readonly VaultTarget[]>;
@@ -39,7 +39,7 @@ export function evidence(deps: Deps, ca: CaCache, targetsNow: TargetsNow): Evide
     if (address === undefined) return error;
     // The sync may read another Vault than the one that gives access to its cluster.
     const isIts = target !== undefined && circuitOfVault(target.address) === circuit;
-    const asked = isIts ? target : { address, headers: {}, skipTlsVerify: true, timeoutMs: 0 };
+    const asked = isIts ? target : addressAlone(address);
     return vaultOutage(deps, ca, [asked], () => targetsNow(circuit), signal);
   };
   return async (suspicion, signal) => {

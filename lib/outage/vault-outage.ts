@@ -58,11 +58,14 @@ async function asked<T>(
   }
 }
 
+/** The way to a Vault of which only the address is known. */
+export function addressAlone(address: string): VaultTarget {
+  return { address, headers: {}, skipTlsVerify: true, timeoutMs: PROBE_TIMEOUT_MS };
+}
+
 /** The target with only the address of its VaultConnection. */
-function plain(target: VaultTarget): VaultTarget {
-  const { connection: _connection, place: _place, tlsServerName: _name, ...rest } = target;
-  const { caPem: _pem, caRef: _ref, caOf: _of, ...address } = rest;
-  return { ...address, headers: {}, skipTlsVerify: true, timeoutMs: PROBE_TIMEOUT_MS };
+function plain({ address, cluster }: VaultTarget): VaultTarget {
+  return { ...addressAlone(address), ...(cluster === undefined ? {} : { cluster }) };
 }
 
 /** With the headers and server name that a gateway may need, if there are any. */

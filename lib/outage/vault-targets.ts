@@ -6,6 +6,7 @@ import type { ReconcileDeps } from "../ports/deps.ts";
 import type { VaultTarget } from "../ports/vault.ts";
 import { referenceReader, withReferences } from "../references/references.ts";
 import { referringTo } from "../references/referring.ts";
+import { addressAlone } from "./vault-outage.ts";
 
 /** How many rows are read to find the ways to a Vault. */
 const MAX_ROWS = 32;
@@ -43,7 +44,7 @@ async function targetsOfFleet(deps: Deps, circuit: string): Promise<readonly Vau
   for (const { name } of await deps.leases.clusters()) {
     const addresses = deps.fleet(name)?.vaults?.flatMap((vault) => vault.addresses) ?? [];
     const address = addresses.find((one) => circuitOfVault(one) === circuit);
-    if (address !== undefined) return [{ address, headers: {}, skipTlsVerify: true, timeoutMs: 0 }];
+    if (address !== undefined) return [addressAlone(address)];
   }
   return [];
 }

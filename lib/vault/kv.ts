@@ -53,10 +53,11 @@ function fieldsOf(data: LosslessObject): Map<string, LosslessValue> {
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/;
 
 function versionOf(asked: Asked, metadata: LosslessObject): NonNullable<SourceData["version"]> {
-  const { version, created_time: createdTime } = metadata;
+  const { version, created_time: time } = metadata;
   const number = isLosslessNumber(version) ? Number(version.value) : Number.NaN;
+  const createdTime = String(time);
   // The row stores both, so Vault must not choose their size.
-  if (!Number.isSafeInteger(number) || number < 0 || typeof createdTime !== "string" || !TIME.test(createdTime)) {
+  if (!Number.isSafeInteger(number) || number < 0 || !TIME.test(createdTime)) {
     throw invalidAnswer(asked, "has no version and created_time in its metadata");
   }
   return { number, createdTime };

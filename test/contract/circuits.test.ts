@@ -3,10 +3,12 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { circuitOfVault } from "../../lib/circuits.ts";
 import { MINUTE_MS, SECOND_MS } from "../../lib/clock.ts";
-import { SyncError } from "../../lib/errors.ts";
+import { type ErrorCode, SyncError } from "../../lib/errors.ts";
 import { referenceKey, syncKey } from "../../lib/keys.ts";
 import { type Circuits, circuits } from "../../lib/outage/circuit.ts";
+import type { VsoLease } from "../../lib/ports/clusters.ts";
 import type { ReconcileDeps } from "../../lib/ports/deps.ts";
+import type { FleetVault } from "../../lib/ports/fleet-vault.ts";
 import type { WorkMessage } from "../../lib/ports/queue.ts";
 import type { VaultTarget } from "../../lib/ports/vault.ts";
 import { openSqliteStore } from "../../lib/store/sqlite/sqlite-store.ts";
@@ -34,6 +36,8 @@ interface Stage {
   vault: (target: VaultTarget) => Promise<"unsealed" | "answered"> | "unsealed" | "answered";
   /** How a cluster answers. */
   cluster: (name: string) => string;
+  /** The lease of VSO's leader election. */
+  vsoLease: () => VsoLease | undefined;
   /** What was asked so far. */
   readonly asked: VaultTarget[];
   readonly refused: SyncError[];
@@ -43,7 +47,9 @@ interface Stage {
   /** Clusters of the fleet. */
   fleet: readonly string[];
   /** A VaultConnection whose row was settled, as the table holds it. */
-  connection(cluster: string, namespace: string, name: string, spec?: object): Promise<void>;
+  connection(cluster: string, namespace: string, name: string, spec?: object, more?: object): Promise<void>;
+  /** What fleet.yaml says of Vaults, in each cluster. */
+  vaults: readonly FleetVault[];
   isOpen(): Promise<boolean>;
 }
 
@@ -56,8 +62,8 @@ async function onStage(test: (stage: Stage) => Promise<void>): Promise<void> {
   const deps = {
     ...{ leases: store, clock, random: () => 0, metrics: counting(), queue, installation: "i" },
     log: { ...QUIET, error: (event: string) => errors.push(event) },
-    clusters: { identity: async (name: string) => stage.cluster(name) },
-    fleet: (name: string) => (stage.fleet.includes(name) ? aCluster({ name }) : undefined),
+    clusters: { identity: async (name: string) => stage.cluster(name), vsoLease: async () => stage.vsoLease() },
+    fleet: (name: string) => (stage.fleet.includes(name) ? aCluster({ name, vaults: stage.vaults }) : undefined),
     vault: {
       probe: async (target: VaultTarget) => {
         stage.asked.push(target);
@@ -78,10 +84,11 @@ async function onStage(test: (stage: Stage) => Promise<void>): Promise<void> {
     circuits: circuits(deps, ca),
     vault: gone,
     cluster: (name) => assert.fail(`${name} was asked`),
-    ...{ asked: [], refused: [], sent: queue.sent, errors, fleet: ["east", "west"] },
-    async connection(cluster, namespace, name, spec = {}) {
+    vsoLease: () => undefined,
+    ...{ asked: [], refused: [], sent: queue.sent, errors, fleet: ["east", "west"], vaults: [] },
+    async connection(cluster, namespace, name, spec = {}, more = {}) {
       const object = { cluster, kind: "VaultConnection", namespace, name };
-      const declared = { spec: { address: ADDRESS, ...spec } };
+      const declared = { spec: { address: ADDRESS, ...spec }, ...more };
       await store.putReference(aReference({ key: referenceKey(object), ...declared }));
       await scene.settled({ kind: "parked" }, aDeclared({ key: syncKey(object), ...declared }), {
         awaits: [`circuit:${CIRCUIT}`],
@@ -138,6 +145,47 @@ describe("the circuit of a Vault: by whose evidence it opens", () => {
       assert.equal((await stage.scene.store.circuits())[0]?.code, "VAULT_SEALED");
     }));
 
+  it("not where the sync's own connection leads there, by its header", () =>
+    onStage(async (stage) => {
+      stage.vault = ({ headers }) => (headers["x-go"] === "vault" ? "unsealed" : gone());
+      const led = { ...HASTY, headers: { "x-go": "vault" } };
+      assert.equal((await stage.circuits.classify(met(), led, forever)).code, "VAULT_NO_ANSWER");
+      assert.equal((await stage.circuits.classify(met(), HASTY, forever)).code, "VAULT_UNAVAILABLE");
+    }));
+
+  it("sealed is what Vault says behind a gateway, where nothing else answers", () =>
+    onStage(async (stage) => {
+      await stage.connection("west", "team", "led", { headers: { "x-go": "vault" } });
+      stage.vault = ({ headers }) => {
+        if (headers["x-go"] !== "vault") return gone();
+        throw new SyncError("VAULT_SEALED", "sealed", { circuit: CIRCUIT });
+      };
+      assert.equal((await stage.circuits.classify(met(), HASTY, forever)).code, "VAULT_SEALED");
+    }));
+
+  it("a bug in a probe is a bug, whatever the others met", () =>
+    onStage(async (stage) => {
+      await stage.connection("west", "team", "led", { headers: { "x-go": "vault" } });
+      await stage.connection("west", "team", "bad", { headers: { "x-go": "bad" } });
+      stage.vault = ({ headers }) => {
+        if (headers["x-go"] !== "bad") return gone();
+        throw new TypeError("a bug");
+      };
+      await assert.rejects(stage.circuits.classify(met(), HASTY, forever), TypeError);
+      assert.equal(await stage.isOpen(), false);
+    }));
+
+  it("what only one sync met is its own, with the pause that the server asked for", () =>
+    onStage(async (stage) => {
+      stage.vault = () => "unsealed";
+      const options = { circuit: CIRCUIT, retryAfterMs: 7_000 };
+      const slow = new SyncError("VAULT_UNAVAILABLE", "read kv/db", options);
+      assert.equal((await stage.circuits.classify(slow, HASTY, forever)).retryAfterMs, 7_000);
+      assert.equal((await stage.circuits.classify(met(), HASTY, forever)).retryAfterMs, undefined);
+      const other = new SyncError("VAULT_DENIED", "no");
+      assert.equal(await stage.circuits.classify(other, HASTY, forever), other);
+    }));
+
   it("not where a gateway lets others through, by a header or by a name", () =>
     onStage(async (stage) => {
       await stage.connection("west", "team", "named", { tlsServerName: "vault.internal" });
@@ -168,6 +216,25 @@ describe("the circuit of a Vault: by whose evidence it opens", () => {
       assert.equal((await stage.circuits.classify(met(), HASTY, forever)).code, "DEADLINE_EXCEEDED");
       assert.equal(await stage.isOpen(), false);
     }));
+});
+
+describe("the circuit of a Vault that a worker without probes met", () => {
+  for (const code of ["VAULT_UNAVAILABLE", "VAULT_SEALED"] as const) {
+    it(`is opened once, and asks for a probe; its connections ${code === "VAULT_SEALED" ? "stay" : "tell"} of ${code}`, () =>
+      onStage(async (stage) => {
+        await stage.connection("east", "team", "c");
+        const outage = new SyncError(code, "m", { circuit: CIRCUIT });
+        for (let times = 0; times < 2; times++) await stage.circuits.open(outage);
+        const at = stage.scene.clock() + SECOND_MS;
+        const probes = stage.sent.filter(({ kind }) => kind === "probe");
+        assert.deepEqual(probes, [{ kind: "probe", circuit: CIRCUIT, at }]);
+        const [open] = await stage.scene.store.circuits();
+        assert.deepEqual([open?.code, open?.attempts, open?.probeAt], [code, 1, at]);
+        assert.equal(stage.sent.filter(({ kind }) => kind === "keys").length, code === "VAULT_SEALED" ? 0 : 1);
+        await stage.circuits.open(new SyncError("VAULT_DENIED", "no outage"));
+        assert.equal((await stage.scene.store.circuits()).length, 1);
+      }));
+  }
 });
 
 describe("the circuit of a cluster", () => {
@@ -286,9 +353,73 @@ describe("the circuit of a Vault: by whose evidence it closes", () => {
       assert.match(refreshes[0] ?? "", /"lane":"refresh"/);
     }));
 
+  it("not by a connection that is being deleted", () =>
+    onStage(async (stage) => {
+      await stage.connection("east", "team", "going", { headers: { "x-go": "vault" } }, { deleting: true });
+      await opened(stage);
+      stage.vault = ({ headers }) => (headers["x-go"] === "vault" ? "unsealed" : gone());
+      await stage.circuits.probeDue(forever);
+      assert.ok(await stage.isOpen());
+    }));
+
+  it("a Vault of fleet.yaml is asked for as long as it is away, though no connection leads there", () =>
+    onStage(async (stage) => {
+      const { store, clock } = stage.scene;
+      const row = await store.claimCluster("east", { now: clock(), until: clock() + 1 });
+      await store.saveCluster(row ?? assert.fail(), { cursors: {}, attempts: 0 }, { dueAt: clock() });
+      const other = { name: "other", addresses: ["https://other.example.com"], identities: [], retentionMs: 0 };
+      stage.vaults = [other, { ...other, name: "main", addresses: ["https://first.example.com", `${ADDRESS}/`] }];
+      await opened(stage);
+      stage.scene.pass(2 * MINUTE_MS);
+      await stage.circuits.probeDue(forever);
+      assert.ok(await stage.isOpen());
+      stage.scene.pass(MINUTE_MS);
+      stage.vault = () => "answered";
+      await stage.circuits.probeDue(forever);
+      assert.equal(await stage.isOpen(), false);
+    }));
+
+  it("this process knows at once that it is over", () =>
+    onStage(async (stage) => {
+      await opened(stage);
+      assert.equal((await stage.circuits.openAmong([undefined, CIRCUIT]))?.id, CIRCUIT);
+      stage.vault = () => "unsealed";
+      await stage.circuits.probeDue(forever);
+      assert.equal(await stage.circuits.openAmong([CIRCUIT]), undefined);
+    }));
+
+  const NEWS: readonly (readonly [id: string, code: ErrorCode, isNews: boolean, pauseMs: number])[] = [
+    ["cluster:east", "KUBE_UNREACHABLE", true, SECOND_MS],
+    ["cluster:east", "KUBE_DENIED", true, 10 * SECOND_MS],
+    ["cluster:east", "DEADLINE_EXCEEDED", false, SECOND_MS],
+    [CIRCUIT, "VAULT_SEALED", true, SECOND_MS],
+    [CIRCUIT, "DEADLINE_EXCEEDED", false, SECOND_MS],
+    [CIRCUIT, "VAULT_TLS_REFUSED", false, 10 * SECOND_MS],
+    ["vso:east", "OTHER_CONTROLLER", true, 15 * SECOND_MS],
+    ["vso:east", "KUBE_UNREACHABLE", false, SECOND_MS],
+  ];
+  for (const [id, code, isNews, pauseMs] of NEWS) {
+    it(`the circuit ${id} ${isNews ? "tells" : "does not tell"} of ${code}`, () =>
+      onStage(async (stage) => {
+        const fails = (): never => {
+          throw new SyncError(code, "news");
+        };
+        Object.assign(stage, { vault: fails, cluster: fails, vsoLease: fails });
+        const since = stage.scene.clock();
+        const about = { code: "STORE_UNAVAILABLE", message: "before", attempts: 1, fence: 1 } as const;
+        await stage.scene.store.openCircuit({ id, ...about, since, probeAt: since });
+        await stage.circuits.probeDue(forever);
+        const [open] = await stage.scene.store.circuits();
+        assert.deepEqual([open?.code, open?.message], isNews ? [code, "news"] : ["STORE_UNAVAILABLE", "before"]);
+        assert.deepEqual([open?.attempts, (open?.probeAt ?? 0) - since], [2, pauseMs]);
+      }));
+  }
+
   it("a suspension, which lasts longer, is asked about every 15 s at the latest", () =>
     onStage(async (stage) => {
-      stage.fleet = ["east"];
+      stage.vsoLease = () => {
+        throw new SyncError("OTHER_CONTROLLER", "m");
+      };
       const since = stage.scene.clock();
       const about = { code: "OTHER_CONTROLLER", message: "m", attempts: 50, fence: 1 } as const;
       await stage.scene.store.openCircuit({ id: "vso:east", ...about, since, probeAt: since });

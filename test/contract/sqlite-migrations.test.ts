@@ -126,6 +126,43 @@ describe("a state of schema 1", () => {
     ]);
   });
 
+  const REFUSED: readonly (readonly [what: string, change: string, awaits: readonly string[] | undefined])[] = [
+    [
+      "a Secret that is being deleted",
+      "state = json_set(state, '$.error.code', 'SECRET_TERMINATING')",
+      ["cause:SECRET_NOT_OURS:2e", "destination:east/shop/refused"],
+    ],
+    ["anything else", "state = json_set(state, '$.error.code', 'SECRET_MISSING')", ["cause:SECRET_NOT_OURS:2e"]],
+    ["a Secret without a name", "declared = json_remove(declared, '$.spec.destination')", ["cause:SECRET_NOT_OURS:2e"]],
+    ["nothing that is known", "state = json_remove(state, '$.error')", undefined],
+  ];
+  for (const [what, change, awaits] of REFUSED) {
+    it(`waits for ${what}, as before`, async () => {
+      using place = firstState(`UPDATE body SET ${change} WHERE id = 4;`);
+      await using store = openSqliteStore({ path: place.path });
+      assert.deepEqual((await rowOf(store, "refused")).state.awaits, awaits);
+    });
+  }
+
+  it("may have thousands of rows, and references that are none", async () => {
+    using place = firstState(`
+      UPDATE body SET state = json_set(state, '$.refs', 7) WHERE id = 4;
+      WITH RECURSIVE n (i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n WHERE i < 2100)
+        INSERT INTO body (id, state, declared) SELECT i, state, declared FROM n, body WHERE body.id = 1;
+      INSERT INTO sync (key, body, cluster, uid, hash, generation, grp, fence, nudges, look, lane)
+        SELECT sync.key || body.id, body.id, 'east', uid, hash, 1, 'g', 1, 0, 0, 'now' FROM body, sync
+        WHERE body.id >= 1000 AND sync.body = 1;`);
+    await using store = openSqliteStore({ path: place.path });
+    let count = 0;
+    for (let after: string | undefined = ""; after !== undefined; ) {
+      const page: Awaited<ReturnType<typeof store.byReference>> = await store.byReference(aReferenceKey(), { after });
+      count += page.items.length;
+      after = page.next;
+    }
+    assert.equal(count, 4 + 1_101);
+    assert.equal((await store.byReference("cause:SECRET_NOT_OURS:2e")).items.length, 1);
+  });
+
   it("has the tables and indexes that a new state has", async () => {
     using place = firstState();
     await openSqliteStore({ path: place.path })[Symbol.asyncDispose]();

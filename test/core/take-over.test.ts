@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { VSO_FINALIZERS } from "../../lib/origins/vso-finalizers.ts";
 import { aDeployment, VAULT } from "./world/builders.ts";
+import { gateAt } from "./world/effects.ts";
 import { aDynamicSecret, anIssuingWorld, aPkiSecret, DYNAMIC, logsIn, PKI } from "./world/issuing.ts";
 import { DEFAULT_POLICY } from "./world/vault/policies.ts";
 import { anOldVso } from "./world/vso.ts";
@@ -43,6 +44,34 @@ describe("a dynamic secret that Vault Secrets Operator left, with its stored tok
     );
     assert.equal(await logsIn(world), true);
     assert.match(world.condition("db", "Ready", DYNAMIC), /^True/);
+  });
+
+  it("is taken over once, when the process dies right after the first status that tells of it", async () => {
+    const { world, vso } = await anOldWorld();
+    await using _world = world;
+    // Longer than the lease on the row, for which the next process waits.
+    await world.vault.putDatabaseRole("app", { defaultTtl: "10m", maxTtl: "24h" });
+    await world.vault.writePolicy("default", MAY_REVOKE_LEASES);
+    const { lease } = await vso.leaveDynamic("db", TARGETS);
+    await vso.storeToken();
+    const [before, annotations] = [world.secret("db"), restarted(world)];
+    const gate = gateAt("patch vaultdynamicsecrets/status", "after");
+    world.start({ effect: gate.effect });
+    await world.advance("30s");
+    assert.equal(gate.times(), 1);
+    world.crash();
+    gate.open();
+    world.start();
+    const leases = () => world.vault.liveLeases().map(({ id }) => id);
+    await world.advance("25m");
+    assert.deepEqual(leases(), [lease]);
+    assert.equal(world.vault.server.audit.get("read database/creds/app"), 1);
+    assert.equal(world.secret("db")?.resourceVersion, before?.resourceVersion);
+    assert.deepEqual(restarted(world), annotations);
+    assert.match(world.condition("db", "Ready", DYNAMIC), /^True/);
+    await world.remove(DYNAMIC, "db");
+    await world.advance("30s");
+    assert.deepEqual(leases(), []);
   });
 
   it("shares that token: one that goes ends its own lease alone", async () => {

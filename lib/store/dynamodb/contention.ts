@@ -4,7 +4,7 @@ import { SyncError } from "../../errors.ts";
 const TRIES = 10;
 
 /** The result of an attempt that lost against a concurrent write. */
-export const OVERTAKEN = Symbol("overtaken");
+export const OVERTAKEN = Symbol();
 
 /** Reads, checks and writes until no concurrent write interferes; almost always once. */
 export async function untilItHolds<T>(what: string, attempt: () => Promise<T | typeof OVERTAKEN>): Promise<T> {

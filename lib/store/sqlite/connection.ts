@@ -1,4 +1,5 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
+import { codeOf } from "../../util/error-code.ts";
 import type { OnDamage } from "../damage.ts";
 import { groupCommit } from "./group-commit.ts";
 import { type OpenOptions, openDatabase, storeError } from "./schema.ts";
@@ -103,7 +104,7 @@ function withoutOverflow<T>(statement: StatementSync, read: () => T): T {
   try {
     return read();
   } catch (error) {
-    if (!(error instanceof Error) || !("code" in error) || error.code !== "ERR_OUT_OF_RANGE") throw error;
+    if (codeOf(error) !== "ERR_OUT_OF_RANGE") throw error;
   }
   statement.setReadBigInts(true);
   try {

@@ -65,9 +65,8 @@ export function groupCommit(database: DatabaseSync, nameOf: (error: unknown) => 
 
 function rollBack(database: DatabaseSync): void {
   try {
-    // A full disk has already ended the transaction.
-    if (database.isOpen && database.isTransaction) database.exec("ROLLBACK");
+    database.exec("ROLLBACK");
   } catch {
-    // The original error is reported; the next BEGIN fails by itself.
+    // A full disk has already ended the transaction. The original error is reported; the next BEGIN fails by itself.
   }
 }

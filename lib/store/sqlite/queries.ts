@@ -31,11 +31,8 @@ const PAGE_LIMIT = 1_000;
 export function syncQueries(connection: Connection): Queries {
   const { damaged } = connection;
   /** Those with a valid key. */
-  const sound = <T extends { readonly key: SyncKey }>(records: readonly T[]): readonly T[] => {
-    const good = records.filter(({ key }) => isKey(key));
-    if (good.length < records.length) for (const { key } of records) if (!isKey(key)) damaged(key);
-    return good;
-  };
+  const sound = <T extends { readonly key: SyncKey }>(records: readonly T[]): readonly T[] =>
+    records.filter(({ key }) => isKey(key) || damaged(key));
   const record = connection.one<SyncRecord>(READ_ROW);
   const due = connection.all<DueRecord>(`
     SELECT key, grp, lane, due_at FROM sync
@@ -43,12 +40,12 @@ export function syncQueries(connection: Connection): Queries {
     ORDER BY due_at LIMIT :limit`);
   // One seek per period instead of a scan of the whole index.
   const periodsOf = (column: string) =>
-    connection.all<{ readonly period: number }>(`
+    connection.all<{ readonly period: number | null }>(`
       WITH RECURSIVE used (period) AS (
         SELECT min(${column}) FROM sync WHERE ${column} IS NOT NULL
         UNION ALL SELECT (SELECT min(${column}) FROM sync WHERE ${column} > used.period) FROM used
           WHERE used.period IS NOT NULL
-      ) SELECT period FROM used WHERE period IS NOT NULL`);
+      ) SELECT period FROM used`);
   const periods = { refresh: periodsOf("period"), renew: periodsOf("renew_period") };
   type WheelRecord = { readonly key: SyncKey; readonly grp: string; readonly phase: number };
   const wheels = {
@@ -77,7 +74,7 @@ export function syncQueries(connection: Connection): Queries {
     },
     periods: (lane) =>
       connection.read("periods", () =>
-        periods[lane]({}).flatMap(({ period }) => (isRefreshSlot(period, 0) ? [period] : [])),
+        periods[lane]({}).flatMap(({ period }) => (isRefreshSlot(period, 0) ? [Number(period)] : [])),
       ),
     onWheel: (lane, period, from, to) =>
       connection.read("onWheel", () =>

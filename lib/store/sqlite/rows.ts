@@ -66,7 +66,7 @@ export function rowOf(record: SyncRecord, damaged: OnDamage): Row | undefined {
     fence: record.fence,
     ...timesOf(record),
     ...(isRefreshSlot(record.renew_period, record.renew_phase)
-      ? { renew: { period: record.renew_period ?? 1, phase: record.renew_phase ?? 0 } }
+      ? { renew: { period: Number(record.renew_period), phase: Number(record.renew_phase) } }
       : {}),
     ...expectOf(record),
   };
@@ -81,7 +81,6 @@ export function declaredOf(record: Pick<SyncRecord, "key" | "declared">): Declar
 export function stateOf(record: Pick<SyncRecord, "key" | "state" | "issues" | "pushed">, damaged: OnDamage): RowState {
   const tell = () => damaged(record.key);
   const state = soundState(parsed(record.state), tell);
-  if (record.issues === null && record.pushed === null) return state;
   return {
     ...state,
     ...(record.issues === null ? {} : { issues: soundIssues(parsed(record.issues), tell) }),
@@ -136,7 +135,7 @@ function timesOf(
     ...(isTime(record.lease_until) ? { leaseUntil: record.lease_until } : {}),
     ...(isTime(record.due_at) ? { dueAt: record.due_at } : {}),
     ...(isRefreshSlot(record.period, record.phase)
-      ? { wheel: { period: record.period ?? 1, phase: record.phase ?? 0 } }
+      ? { wheel: { period: Number(record.period), phase: Number(record.phase) } }
       : {}),
   };
 }

@@ -88,7 +88,7 @@ export function hasLetGo(lease: VsoLease | undefined, at: EpochMs, now: EpochMs)
 
 /** The recent write in a namespace. Stored end times are used as they are. */
 export function writtenIn({ vsoIn = {} }: Pick<ClusterState, "vsoIn">, namespace: string, now: EpochMs) {
-  const seen = Object.hasOwn(vsoIn, namespace) ? vsoIn[namespace] : undefined;
+  const seen = vsoIn[namespace];
   return seen && seen.until > now && seen.until <= now + LONGEST_SILENCE_MS + CLOCK_SLACK_MS ? seen : undefined;
 }
 

@@ -227,6 +227,19 @@ export function dynamoBetweenContract(dynalite: () => Dynalite): void {
       });
     });
 
+    it("lease-table 28: what a later worker waits for stays found when an earlier one lets go of it late", async () => {
+      using it = await world();
+      const ref = "cause:VAULT_DENIED:1";
+      const state = { ...EMPTY_STATE, awaits: [ref] } as const;
+      const waits = async () => it.other.settle((await it.claim()).lease, { state, schedule: WHEEL, now: START });
+      await waits();
+      const { lease } = await it.claim(it.store);
+      it.before("DeleteItemCommand", waits);
+      assert.equal(await it.store.settle(lease, { state: EMPTY_STATE, schedule: WHEEL, now: START }), "settled");
+      assert.deepEqual((await it.row()).state.awaits, [ref]);
+      assert.deepEqual((await it.other.byReference(ref)).items, [KEY]);
+    });
+
     it("lease-table 4: a nudged settle that another claim overtakes is lost", async () => {
       using it = await world();
       const { lease } = await it.claim();

@@ -43,9 +43,17 @@ export function hubsContract(open: OpenStore): void {
       assert.equal(next?.fence, START + 1);
       assert.equal(await store.saveHub(first, stateOf([]), START), false);
       assert.deepEqual(await store.hubState("hub"), { revision: START, state });
-      assert.equal(await store.saveHub(next, undefined, START + 60_000), true);
-      assert.deepEqual(await store.hubs(), [{ ...saved, fence: START + 1, dueAt: START + 60_000 }]);
+      const unread = { ...saved, fence: START + 1, leaseUntil: START + LEASE_MS, dueAt: START + LEASE_MS };
+      assert.deepEqual(await store.hubs(), [unread]);
+      assert.equal(await store.saveHub(next, undefined, START + 61_000), true);
+      assert.deepEqual(await store.hubs(), [{ ...saved, fence: START + 1, dueAt: START + 61_000 }]);
       assert.deepEqual(await store.hubState("hub"), { revision: START, state });
+
+      const other = await store.claimHub("a-hub", { now: START, until: START + LEASE_MS });
+      await store.saveHub(other ?? assert.fail(), stateOf([]), START);
+      assert.deepEqual(await store.hubState("hub"), { revision: START, state });
+      assert.deepEqual(await store.hubState("a-hub"), { revision: START, state: stateOf([]) });
+      await store.removeHub("a-hub");
 
       await store.removeHub("hub");
       assert.deepEqual([await store.hubs(), await store.hubState("hub")], [[], undefined]);

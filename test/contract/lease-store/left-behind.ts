@@ -21,12 +21,15 @@ export function leftBehindContract(open: OpenStore): void {
     for (const [what, state] of Object.entries(LEFT)) {
       it(`lease-table 28: ${what} alone keeps a row as a clean-up when it is tombstoned`, async () => {
         await using scene = await aScene(open);
-        const row = await scene.settled(WHEEL, {}, state);
+        const row = await scene.settled(WHEEL, {}, state, { renew: RENEW });
         const due = await scene.store.tombstone(row.key, row.declared.uid, scene.clock());
         const key = cleanupKey(row.key, row.declared.uid);
         assert.equal(due?.key, key);
-        const left = (await scene.row(key)).state;
+        const { state: left, declared } = await scene.row(key);
         assert.deepEqual([left.owned, left.issues, left.pushed], [row.state.owned, state.issues, state.pushed]);
+        assert.deepEqual(declared, { ...row.declared, key });
+        assert.deepEqual(await scene.store.onWheel("renew", RENEW.period, 0, RENEW.period), []);
+        assert.deepEqual(await scene.store.onWheel("refresh", SLOT.period, 0, SLOT.period), []);
       });
 
       it(`lease-table 28: ${what} is carried over when another uid is declared`, async () => {
@@ -124,6 +127,30 @@ export function leftBehindContract(open: OpenStore): void {
       assert.deepEqual(pushed.map(({ path }) => path).toSorted(), ["new", "old"]);
     });
 
+    for (const how of ["tombstoned", "retired"] as const) {
+      it(`lease-table 28: once a row of that uid is ${how} again, a worker of the earlier clean-up stores nothing`, async () => {
+        await using scene = await aScene(open);
+        const leave = async () => {
+          const { key, declared } = await scene.settled(WHEEL, {}, { issues: [anIssue()] });
+          if (how === "tombstoned") await scene.store.tombstone(key, declared.uid, scene.clock());
+          else await scene.store.retire(key, START + 24 * HOUR_MS, scene.clock());
+          return cleanupKey(key, declared.uid);
+        };
+        const key = await leave();
+        let lease = await scene.claim(await scene.row(key));
+        // Its fence is far ahead of that of a new row.
+        for (let runs = 0; runs < 5; runs++) {
+          await scene.settle(lease, { kind: "parked" }, { issues: [anIssue()] });
+          lease = await scene.claim(await scene.row(key));
+        }
+        await leave();
+        const merged = await scene.row(key);
+        assert.ok(merged.fence > lease.fence, `${merged.fence} ${lease.fence}`);
+        assert.equal(await scene.settle(lease, WHEEL), "lost");
+        assert.deepEqual(await scene.row(key), merged);
+      });
+    }
+
     it("lease-table 28: a clean-up is found by its targets and its pushed paths, and by nothing else", async () => {
       await using scene = await aScene(open);
       const state = { issues: [anIssue()], pushed: [aPushed()], refs: [aReferenceKey()], place: aPlace("read") };
@@ -142,7 +169,11 @@ export function leftBehindContract(open: OpenStore): void {
       await assert.rejects(scene.store.release(leased.key), /can't be forgotten/);
       assert.deepEqual(await scene.row(leased.key), leased);
       const plain = await scene.settled(WHEEL, { key: aKey("plain") }, { owned: [{ name: "plain" }], place: aPlace() });
+      scene.writes();
       await scene.store.release(plain.key);
+      assert.equal(scene.writes(), 1);
+      await scene.store.release(plain.key);
+      assert.equal(scene.writes(), 0);
       assert.equal((await scene.store.read([plain.key], "strong")).size, 0);
       assert.deepEqual(await scene.readers(), []);
     });

@@ -141,7 +141,7 @@ export function referencesContract(open: OpenStore): void {
     it("are stored with the settle, found by the sweep, and forgotten once they were sent", async () => {
       await using scene = await aScene(open);
       const { store } = scene;
-      const row = await scene.settled(WHEEL, { key: aKey("one") }, { unsent: [event("1"), event("2")] });
+      const row = await scene.settled(WHEEL, { key: aKey("one") }, { unsent: [event("1"), event("2", START + 5_000)] });
       await scene.settled(WHEEL, { key: aKey("two") }, { unsent: [event("3", START + 1_000)] });
       await scene.settled(WHEEL, { key: aKey("three") });
       assert.deepEqual(await store.unsent(START, 10), []);
@@ -155,7 +155,13 @@ export function referencesContract(open: OpenStore): void {
       );
       assert.equal((await store.unsent(START + 2_000, 1)).length, 1);
       await store.clearUnsent(row.key, ["1", "other"]);
-      assert.deepEqual((await scene.row(row.key)).state.unsent, [event("2")]);
+      assert.deepEqual((await scene.row(row.key)).state.unsent, [event("2", START + 5_000)]);
+      assert.deepEqual(
+        (await store.unsent(START + 2_000, 10)).map(({ key }) => key),
+        [aKey("two")],
+        "the oldest that is left is newer",
+      );
+      assert.equal((await store.unsent(START + 5_001, 10)).length, 2);
       await store.clearUnsent(row.key, ["2"]);
       const { state } = await scene.row(row.key);
       assert.equal(state.unsent, undefined);

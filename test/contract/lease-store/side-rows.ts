@@ -83,6 +83,10 @@ export function sideRowsContract(open: OpenStore): void {
       const saved = await store.cluster("east");
       assert.deepEqual(saved, { name: "east", fence: first.fence + 1, dueAt: scene.clock() + 5, state });
       assert.deepEqual(await store.clusters(), [saved]);
+      await store.claimCluster("a-cluster", { now: scene.clock(), until: scene.clock() + LEASE_MS });
+      assert.deepEqual(await store.cluster("east"), saved);
+      assert.equal((await store.cluster("a-cluster"))?.name, "a-cluster");
+      await store.removeCluster("a-cluster");
       assert.ok(await claim());
       await store.removeCluster("east");
       assert.equal(await store.cluster("east"), undefined);

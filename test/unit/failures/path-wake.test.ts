@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { freedBy, pathWait } from "../../../lib/failures/path-wake.ts";
-import { EMPTY_STATE } from "../../../lib/ports/rows.ts";
+import { SyncError } from "../../../lib/errors.ts";
+import { freedBy, pathWait, wakeForPaths } from "../../../lib/failures/path-wake.ts";
+import type { WorkMessage } from "../../../lib/ports/queue.ts";
+import { EMPTY_STATE, pushPlace } from "../../../lib/ports/rows.ts";
 import type { Schedule } from "../../../lib/ports/store.ts";
-import { aPushed } from "../../builders.ts";
+import { openSqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
+import { aDeclared, aKey, aPushed } from "../../builders.ts";
+import { QUIET } from "../aws/records.ts";
 
 const ONE = aPushed("one");
 const TWO = aPushed("two");
@@ -29,5 +33,42 @@ describe("paths that a settle frees", () => {
     const path = "x".repeat(4_000);
     assert.ok(pathWait({ vault: "main", path }).length < 100);
     assert.notEqual(pathWait({ vault: "main", path }), pathWait({ vault: "other", path }));
+  });
+});
+
+describe("rows that wait for a path", () => {
+  const NOW = Date.UTC(2030, 0, 1);
+
+  it("are nudged when it is free, at once, and look at nothing else", async () => {
+    await using store = openSqliteStore({ path: ":memory:" });
+    const sent: WorkMessage[] = [];
+    const told: string[] = [];
+    const waits = async (name: string, pushed: typeof ONE) => {
+      const key = aKey(name);
+      await store.declare(aDeclared({ key }), NOW);
+      const row = (await store.read([key], "strong")).get(key) ?? assert.fail();
+      const { lease } = (await store.claim(row, { now: NOW, until: NOW + 90_000 })) ?? assert.fail();
+      const awaits = [pathWait(pushPlace(pushed))];
+      await store.settle(lease, { state: { ...EMPTY_STATE, awaits }, schedule: { kind: "parked" }, now: NOW });
+    };
+    await waits("one", ONE);
+    await waits("two", TWO);
+    const log = {
+      ...QUIET,
+      info: (event: string) => void told.push(event),
+      warn: (event: string) => void told.push(event),
+    };
+    const queue = { send: async (messages: readonly WorkMessage[]) => void sent.push(...messages) };
+    const deps = { ...{ leases: store, queue, log }, clock: () => NOW };
+    await wakeForPaths(deps, [ONE]);
+    assert.deepEqual(sent, [{ kind: "keys", keys: [aKey("one")], lane: "now", at: NOW }]);
+    assert.equal((await store.read([aKey("one")], "strong")).get(aKey("one"))?.verify, false);
+    await wakeForPaths(deps, [aPushed("nobody's")]);
+    assert.deepEqual([sent.length, told], [1, ["path-released"]]);
+    const fails = (error: Error) =>
+      wakeForPaths({ ...deps, leases: { ...store, byReference: () => Promise.reject(error) } }, [ONE]);
+    await fails(new SyncError("STORE_UNAVAILABLE", "away"));
+    assert.equal(told.at(-1), "wake-failed");
+    await assert.rejects(fails(new TypeError("a bug")), TypeError);
   });
 });

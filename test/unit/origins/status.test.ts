@@ -28,6 +28,35 @@ describe("status", () => {
     }
   });
 
+  it("kubernetes-rules 15: has what its kind requires from the first failure on, and keeps what is there", () => {
+    const required = {
+      VaultStaticSecret: { lastGeneration: 0 },
+      VaultDynamicSecret: {
+        ...{ lastGeneration: 0, lastRenewalTime: 0 },
+        secretLease: { id: "", duration: 0, renewable: false, requestID: "" },
+      },
+      VaultPKISecret: { lastGeneration: 0, lastRotation: 0, valid: false, error: "" },
+    };
+    for (const [kind, members] of Object.entries(required)) {
+      const of = { kind, generation: 3, outcome: FAILED, now: NOW };
+      const { conditions: _told, ...made } = nextStatus({}, of);
+      assert.deepEqual(made, { ...members, observedGeneration: 3 });
+      const before = { ...members, lastGeneration: 2, valid: true, other: "kept" };
+      const { conditions: _again, ...kept } = nextStatus(before, of);
+      assert.deepEqual(kept, { ...before, observedGeneration: 3 });
+    }
+  });
+
+  it("drops every warning that is over, and nothing of others", () => {
+    const warnings = [
+      ...["TemplatesComplete", "InstantUpdates", "CredentialRevocable", "CredentialRenewed"],
+      ...["RevokeReplaced", "ReconcileInterval", "RotationCheck"],
+    ];
+    const before = ["Foreign", ...warnings].map((type) => ({ type, status: "False", reason: "x", message: "" }));
+    const left = conditions(status({ conditions: before }, SYNCED)).map(({ type }) => type);
+    assert.deepEqual(left, ["Foreign", "SecretSynced", "Healthy", "Ready"]);
+  });
+
   it("says in VSO's words that all is well", () => {
     const told = conditions(status({}, SYNCED)).map(({ type, status: value, reason, message }) => [
       type,

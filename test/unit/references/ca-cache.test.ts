@@ -70,6 +70,13 @@ describe("the CA bundle of a Vault", () => {
     assert.deepEqual(world.read, ["west/shop/ca", "east/team/ca", "east/shop/other", "east/shop/ca"]);
   });
 
+  it("is that of each Vault's own file, which is kept as well", async () => {
+    const { deps, read } = bundles();
+    const cache = caCache(deps);
+    for (const caOf of ["main", "other", "main"]) await cache.resolve({ ...TARGET, caOf }, signal);
+    assert.deepEqual(read, ["file main", "file other"]);
+  });
+
   it("is read anew after Vault's certificate was refused, and then alone", async () => {
     const { deps, read } = bundles();
     const cache = caCache(deps);

@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { OperatorSeen } from "../../../lib/ports/store.ts";
-import { classifyOperator, mustBeOurs, operatorWarning } from "../../../lib/references/operator-namespace.ts";
+import {
+  classifyOperator,
+  mustBeOurs,
+  observeOperator,
+  operatorWarning,
+} from "../../../lib/references/operator-namespace.ts";
 import { aCluster } from "../../builders.ts";
 
 const A = "aaaaaaaa-0000-4000-8000-000000000001";
@@ -74,5 +79,74 @@ describe("which namespace is the operator's", () => {
       () => mustBeOurs(deps, settings, "theirs"),
       /another keyferry installation \(theirs\).*ConfigMap vso\/keyferry-installation/,
     );
+  });
+});
+
+describe("a look at the operator's namespace", () => {
+  const SETTINGS = aCluster();
+  const MARKED: OperatorSeen = { name: "vso", first: A, mark: "m" };
+
+  /** What is asked of the cluster, and what is seen. */
+  async function look(
+    cluster: {
+      readonly mark?: { readonly uid: string; readonly id: string } | "absent" | "denied";
+      readonly uid?: string;
+    },
+    before?: OperatorSeen,
+    mark = true,
+    settings = SETTINGS,
+  ) {
+    const asked: string[] = [];
+    const clusters = {
+      installation: async (name: string, namespace: string) => {
+        asked.push(`read ${name}/${namespace}`);
+        return cluster.mark ?? "absent";
+      },
+      namespaceUid: async () => {
+        asked.push("uid");
+        return cluster.uid;
+      },
+      markInstallation: async (_name: string, _namespace: string, id: string) => {
+        asked.push(`mark ${id}`);
+        return { uid: "made", id };
+      },
+    };
+    const deps = { clusters, installation: "ours" } as unknown as Parameters<typeof observeOperator>[0];
+    const sight = await observeOperator(deps, settings, before, { mark }, new AbortController().signal);
+    return { asked, sight };
+  }
+
+  it("is one request while it has the same mark, which says whose it is", async () => {
+    const { asked, sight } = await look({ mark: { uid: "m", id: "theirs" } }, MARKED);
+    assert.deepEqual([asked, sight], [["read east/vso"], { seen: MARKED, installation: "theirs" }]);
+  });
+
+  const DOUBTED: readonly (readonly [what: string, before: OperatorSeen | undefined, settings: typeof SETTINGS])[] = [
+    ["it was never looked at", undefined, SETTINGS],
+    ["it has another mark", { ...MARKED, mark: "other" }, SETTINGS],
+    ["it had no powers", { ...MARKED, without: "later" }, SETTINGS],
+    ["fleet.yaml names another one", { ...MARKED, name: "ops" }, SETTINGS],
+    ["fleet.yaml vouches for another uid", MARKED, aCluster({ operatorNamespaceUid: B })],
+  ];
+  for (const [what, before, settings] of DOUBTED) {
+    it(`asks for its uid when ${what}`, async () => {
+      const uid = settings.operatorNamespaceUid ?? A;
+      const { asked, sight } = await look({ mark: { uid: "m", id: "ours" }, uid }, before, true, settings);
+      assert.deepEqual(asked, ["read east/vso", "uid"]);
+      assert.deepEqual(sight, { seen: { name: "vso", first: uid, mark: "m" }, installation: "ours" });
+    });
+  }
+
+  it("marks what is nobody's, where that is asked for and it has its powers", async () => {
+    const free = await look({ uid: A });
+    assert.deepEqual(free.asked, ["read east/vso", "uid", "mark ours"]);
+    assert.deepEqual(free.sight, { seen: { name: "vso", first: A, mark: "made" }, installation: "ours" });
+    const looked = await look({ uid: A }, undefined, false);
+    assert.deepEqual([looked.asked.length, looked.sight], [2, { seen: { name: "vso", first: A } }]);
+    const denied = await look({ mark: "denied", uid: A });
+    assert.deepEqual([denied.asked.length, denied.sight], [2, { seen: { name: "vso", first: A } }]);
+    const powerless = await look({});
+    assert.deepEqual([powerless.asked.length, powerless.sight.seen.without], [2, "absent"]);
+    assert.equal("installation" in powerless.sight, false);
   });
 });

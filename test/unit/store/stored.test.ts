@@ -6,6 +6,7 @@ import {
   parsed,
   soundClusterState,
   soundDeclared,
+  soundHubState,
   soundIssues,
   soundPushed,
   soundReference,
@@ -77,7 +78,16 @@ describe("the state of a row, as it is read", () => {
   const WHOLE = {
     ...NEEDED,
     ...{ awaits: ["a"], place: PLACE, waitsFor: "w", digest: "d", rolledDigest: "r", rollout: ROLLOUT },
-    ...{ appliedHash: "h", seen: SEEN, error: ERROR, syncedAt: 1, settledAt: LAST, bridgeUntil: 3, busyUntil: 4 },
+    ...{
+      appliedHash: "h",
+      blanks: "b",
+      seen: SEEN,
+      error: ERROR,
+      syncedAt: 1,
+      settledAt: LAST,
+      bridgeUntil: 3,
+      busyUntil: 4,
+    },
     ...{ busyFence: 5, retainUntil: 5, unsent: [UNSENT], unknown: "it passes" },
   };
   const EMPTY = { refs: [], owned: [], attempts: 0 };
@@ -93,6 +103,7 @@ describe("the state of a row, as it is read", () => {
   needs(read, WHOLE, { refs: NO_LIST_OF_KEYS, owned: [{}, [7], [null], [{}], [[]]], attempts: NO_COUNT }, EMPTY);
   drops(read, WHOLE, {
     ...{ awaits: NO_TEXTS, waitsFor: NO_TEXT, digest: NO_TEXT, rolledDigest: NO_TEXT, appliedHash: NO_TEXT },
+    blanks: NO_TEXT,
     place: [...NO_SHAPE, ...broken(PLACE), { ...PLACE, role: "other" }],
     rollout: [...NO_SHAPE, ...broken(ROLLOUT), { ...ROLLOUT, since: LAST + 1 }, { ...ROLLOUT, at: LAST + 1 }],
     seen: [
@@ -170,7 +181,7 @@ describe("where discovery stands, as it is read", () => {
   const WHOLE = {
     ...{ cursors: { Secret: CURSOR }, attempts: 1, uid: "u", restores: 2, filter: "f", error: ERROR },
     ...{ awaitingApproval: APPROVAL, besideVso: ["shop"], vsoIn: {}, operator: {}, macKey: {}, told: 3, outOfSight: 4 },
-    kept: KEPT,
+    ...{ vaultNames: { main: "https://v" }, kept: KEPT },
   };
   const EMPTY = { cursors: {}, attempts: 0 };
   const read = (value: unknown) => soundClusterState(value, () => undefined);
@@ -188,6 +199,7 @@ describe("where discovery stands, as it is read", () => {
     ...{ uid: NO_TEXT, restores: NO_COUNT, filter: NO_TEXT, error: NO_ERROR, besideVso: NO_TEXTS, vsoIn: NO_SHAPE },
     ...{ operator: NO_SHAPE, macKey: NO_SHAPE, told: NO_COUNT, outOfSight: NO_TIME },
     awaitingApproval: [...NO_SHAPE, ...broken(APPROVAL), { ...APPROVAL, since: LAST + 1 }],
+    vaultNames: [...NO_SHAPE, { main: 7 }],
     kept: [...NO_SHAPE, ...broken(KEPT)],
   });
 
@@ -203,6 +215,37 @@ describe("where discovery stands, as it is read", () => {
       assert.deepEqual(soundClusterState({ ...WHOLE, cursors }, damaged), WHOLE);
     }
     assert.equal(count(), 7);
+  });
+});
+
+describe("the clusters of a hub, as they are read", () => {
+  const MEMBER = {
+    ...{ object: "argocd/east", resourceVersion: "7", name: "east", labels: { a: "b" }, settings: {} },
+    ...{ server: "https://east.example.com", leadsTo: "f", since: 1 },
+  };
+  const WHOLE = {
+    ...{ members: [{ ...MEMBER, uid: "u", checked: "c", double: "d" }, MEMBER], readAs: "r", isUnread: true },
+    ...{ error: ERROR, awaitingApproval: { since: 1, gone: 2, of: 3 }, unknown: "it passes" },
+  };
+  const NO_MEMBER = [
+    ...[7, null, []],
+    ...broken(MEMBER),
+    ...["uid", "checked", "double"].flatMap((name) => NO_TEXT.map((value) => ({ ...MEMBER, [name]: value }))),
+    { ...MEMBER, labels: { a: 7 } },
+    { ...MEMBER, since: LAST + 1 },
+  ];
+
+  it("are as they were written", () => {
+    assert.deepEqual(soundHubState(WHOLE), WHOLE);
+    for (const value of [undefined, null, 7, []]) assert.equal(soundHubState(value), undefined);
+  });
+
+  // Without one of its clusters it would look as if that had left.
+  const members = ["a", {}, null, 7, ...NO_MEMBER.map((one) => [MEMBER, one])];
+  needs(soundHubState, WHOLE, { members, readAs: NO_TEXT }, undefined);
+  drops(soundHubState, WHOLE, {
+    ...{ isUnread: ["true", 1, null], error: NO_ERROR },
+    awaitingApproval: [...NO_SHAPE, ...broken(WHOLE.awaitingApproval), { ...WHOLE.awaitingApproval, since: LAST + 1 }],
   });
 });
 

@@ -38,6 +38,14 @@ describe("a token that we hold", () => {
     assert.deepEqual({ ttlMs, isBatch, endsAt }, { ttlMs: 300_000, isBatch: true, endsAt: 350_000 });
   });
 
+  it("has the state in which Vault knows it, and after a renewal that of the renewal, if it says one", () => {
+    const first = activeToken(IDENTITY, { ...granted(300), index: "v1" }, 0);
+    assert.equal(first.index, "v1");
+    assert.equal(renewedToken(first, granted(300), 1).index, "v1");
+    assert.equal(renewedToken(first, { ...granted(300), index: "v2" }, 1).index, "v2");
+    assert.equal("index" in renewedToken(activeToken(IDENTITY, granted(300), 0), granted(300), 1), false);
+  });
+
   it("is not used in its last tenth", () => {
     assert.equal(activeToken(IDENTITY, granted(3_600), 0).staleAt, 3_240_000);
   });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { HOUR_MS, MINUTE_MS, SECOND_MS } from "../../../lib/clock.ts";
+import type { Log } from "../../../lib/ports/telemetry.ts";
 import type { VaultIdentity } from "../../../lib/ports/vault.ts";
 import { SecretValue } from "../../../lib/secret-value.ts";
 import { openSqliteStore, type SqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
@@ -44,6 +45,10 @@ function aVault() {
     logins: 0,
     refusesLogins: false,
     refusesRenewals: false,
+    /** Goes on with a request that nobody waits for. */
+    isDeaf: false,
+    /** Fails revocations. */
+    isSick: false,
     /** Of `verb`s. */
     count: (verb: string) => asked.filter((one) => one.startsWith(verb)).length,
     /** What a login waits for. */
@@ -55,7 +60,7 @@ function aVault() {
     const role = (body as { role_id?: string } | undefined)?.role_id ?? "";
     asked.push(`${path.split("/").at(-1)} ${role || held}`);
     await world.gate;
-    signal.throwIfAborted();
+    if (!world.isDeaf) signal.throwIfAborted();
     return path.endsWith("/login") ? loggedIn(role) : toToken(path.split("/").at(-1), held);
   };
   const loggedIn = (role: string) => {
@@ -69,10 +74,11 @@ function aVault() {
       const refused = { errors: ["permission denied"] };
       return world.refusesRenewals ? answer(403, refused) : answer(200, { auth: { ...grant, client_token: held } });
     }
+    if (verb === "revoke-self" && world.isSick) return answer(500, { errors: ["internal error"] });
     if (verb === "revoke-self") ended.add(held);
     return answer(200, {});
   };
-  const process = (cache?: TokenCache) =>
+  const process = (cache?: TokenCache, log: Log = QUIET) =>
     tokens({
       client: { ask } as Partial<VaultClient> as VaultClient,
       credentials: {
@@ -81,7 +87,7 @@ function aVault() {
         annotations: () => assert.fail(),
       },
       clock: () => world.now,
-      log: QUIET,
+      log,
       cache,
     });
   return { ...world, world, process };
@@ -210,6 +216,35 @@ describe("tokens of Vault", () => {
     assert.equal(textOf(await staying), "one-1");
   });
 
+  it("are ended when nobody waits for them any more, and held by nobody", async () => {
+    const { process, world, ended } = aVault();
+    const gate = Promise.withResolvers<void>();
+    const one = process();
+    // Vault answers all the same.
+    const ender = new AbortController();
+    world.gate = gate.promise.then(() => ender.abort(new Error("gone")));
+    world.isDeaf = true;
+    const leaving = assert.rejects(one.token({ identity: ONE }, ender.signal), /gone/);
+    gate.resolve();
+    await leaving;
+    await settled();
+    assert.deepEqual([...ended], ["one-1"]);
+    assert.equal(textOf(await one.token({ identity: ONE }, forever)), "one-2");
+  });
+
+  it("are forgotten when they have ended, without a request", async () => {
+    const { process, world } = aVault();
+    const one = process();
+    await one.token({ identity: ONE }, forever);
+    world.now = START + 2 * HOUR_MS;
+    await one.token({ identity: OTHER }, forever);
+    await one.revokeAll(forever);
+    assert.deepEqual(
+      world.asked.filter((text) => text.startsWith("revoke-self")),
+      ["revoke-self other-2"],
+    );
+  });
+
   it("are given back when nobody used them for an hour", async () => {
     const { process, world, ended } = aVault();
     world.grant.lease_duration = 10 * 3_600;
@@ -327,6 +362,16 @@ describe("a token that an event made doubtful", () => {
     assert.equal(world.logins, 2);
   });
 
+  it("is not asked about where its life is over anyway", async () => {
+    const { process, world } = aVault();
+    const one = process();
+    const { staleAt } = await one.token({ identity: ONE }, forever);
+    one.doubt({ isOf: login.isOf });
+    world.now = staleAt;
+    assert.equal(textOf(await one.token({ identity: ONE }, forever)), "one-2");
+    assert.equal(world.count("lookup-self"), 0);
+  });
+
   it("is one of that Vault and that login, and no other", async () => {
     const { process, world } = aVault();
     const one = process();
@@ -421,6 +466,27 @@ describe("tokens of Vault that processes share", () => {
     await process(cache).revokeAll(forever);
     assert.deepEqual([...ended].sort(), ["one-1", "other-2"]);
     assert.deepEqual(await cache.all(), []);
+  });
+
+  it("are ended as far as Vault answers when it stops; what is left stays stored, and is told by number", async () => {
+    await using store = openSqliteStore({ path: ":memory:" });
+    const { process, world, ended } = aVault();
+    const cache = cacheOf(store, () => world.now);
+    const told: unknown[] = [];
+    const log = { ...QUIET, info: (event: string, fields?: object) => void told.push([event, fields]) };
+    const stops = async (...identities: readonly VaultIdentity[]) => {
+      const one = process(cache, log);
+      for (const identity of identities) await one.token({ identity, by: BY }, forever);
+      await one.token({ identity: anIdentity("own") }, forever);
+      await one.revokeAll(forever);
+      return told.splice(0);
+    };
+    world.isSick = true;
+    assert.deepEqual(await stops(ONE, OTHER), [["vault-tokens-revoked", { revoked: 0, failed: 3 }]]);
+    assert.deepEqual([[...ended], (await cache.all()).length], [[], 2]);
+    world.isSick = false;
+    assert.deepEqual(await stops(ONE), [["vault-tokens-revoked", { revoked: 3, failed: 0 }]]);
+    assert.deepEqual((await cache.all()).length, 0);
   });
 
   it("are named without the token, moved to another sync, and ended before they are forgotten", async () => {

@@ -128,7 +128,11 @@ describe("is Vault Secrets Operator at work?", () => {
   });
 
   it("what was stored holds for its namespace, until its end, and no end is believed that could not be", () => {
-    const vsoIn = { shop: write, pay: { ...write, until: FAR } };
+    const longest = NOW + 15 * MINUTE_MS + 30 * SECOND_MS;
+    const last = { ...write, until: longest };
+    const vsoIn = { shop: write, pay: { ...write, until: FAR }, last, late: { ...write, until: longest + 1 } };
+    assert.equal(writtenIn({ vsoIn }, "last", NOW), last);
+    assert.equal(writtenIn({ vsoIn }, "late", NOW), undefined);
     assert.equal(writtenIn({ vsoIn }, "shop", NOW), write);
     assert.equal(writtenIn({ vsoIn }, "shop", write.until), undefined);
     assert.equal(writtenIn({ vsoIn }, "pay", NOW), undefined);

@@ -23,14 +23,23 @@ interface Stored {
   readonly mac?: Buffer;
   readonly key?: Buffer;
   readonly powerless?: boolean;
+  /** Discovery has not looked at the cluster yet. */
+  readonly isUnknown?: boolean;
   readonly isThere?: boolean;
   readonly fails?: SyncError;
 }
 
 /** What is found of the client whose token the operator stored like this. */
 async function found(stored: Stored = {}, cacheKey: string | undefined = CACHE_KEY, from = OF) {
-  const { labels = {}, secret = login("hvs.vso"), key = KEY, powerless = false, isThere = true, fails } = stored;
-  const { mac = macOf(secret) } = stored;
+  const {
+    labels = {},
+    secret = login("hvs.vso"),
+    key = KEY,
+    powerless = false,
+    isThere = true,
+    isUnknown = false,
+  } = stored;
+  const { mac = macOf(secret), fails } = stored;
   const asked: string[] = [];
   const data = new Map([
     ["secret", SecretValue.of(secret)],
@@ -38,7 +47,7 @@ async function found(stored: Stored = {}, cacheKey: string | undefined = CACHE_K
   ]);
   const operator = { name: "vso", first: "u", ...(powerless ? { without: "powers" } : {}) };
   const deps = {
-    leases: { cluster: async () => ({ state: { cursors: {}, attempts: 0, operator } }) },
+    leases: { cluster: async () => (isUnknown ? undefined : { state: { cursors: {}, attempts: 0, operator } }) },
     secrets: {
       observe: async ({ cluster, namespace, name }: { cluster: string; namespace: string; name: string }) => {
         asked.push(`${cluster}/${namespace}/${name}`);
@@ -62,6 +71,7 @@ describe("the token that Vault Secrets Operator stored", () => {
     assert.match(nameless, /names no client/);
     const { asked, says } = await found({ powerless: true });
     assert.deepEqual([asked, says], [[], "namespace vso may not be the operator's"]);
+    assert.equal((await found({ isUnknown: true })).says, "token hvs.vso", "before the first watch pass it may be");
   });
 
   it("is of no use when it is of another VaultAuth, version, namespace or client, or is encrypted", async () => {

@@ -22,6 +22,17 @@ describe("the last status of a declaration", () => {
     assert.equal(leaseIn({ secretLease: { ...LEASE, id: "x".repeat(1_024) } })?.id.length, 1_024);
     for (const id of ["", 7, null, "x".repeat(1_025)])
       assert.equal(leaseIn({ secretLease: { ...LEASE, id } }), undefined);
+    for (const [requestID, requestId] of [
+      ["x".repeat(1_024), "x".repeat(1_024)],
+      ["x".repeat(1_025), ""],
+      [7, ""],
+      [undefined, ""],
+    ] as const) {
+      const { requestID: _id, ...rest } = LEASE;
+      const secretLease = requestID === undefined ? rest : { ...rest, requestID };
+      assert.equal(leaseIn({ secretLease })?.requestId, requestId);
+    }
+    assert.equal(leaseIn({ secretLease: { ...LEASE, renewable: "true" } })?.renewable, false);
     assert.equal(leaseIn({ secretLease: "x" }), undefined);
     assert.equal(leaseIn({}), undefined);
   });

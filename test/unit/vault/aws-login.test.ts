@@ -1,0 +1,135 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { CredentialSource } from "../../../lib/ports/credentials.ts";
+import type { AwsMethod, VaultIdentity } from "../../../lib/ports/vault.ts";
+import { SecretValue } from "../../../lib/secret-value.ts";
+import { login } from "../../../lib/vault/login.ts";
+import type { VaultClient, VaultQuestion } from "../../../lib/vault/vault-client.ts";
+import type { ReachOf } from "../../../lib/vault-reach.ts";
+import { forever, httpPeer, targetAt } from "../../broken-peer.ts";
+
+const NOW = Date.UTC(2030, 0, 1);
+const NOBODY = "http://127.0.0.1:9";
+const PLACE = { cluster: "east", namespace: "shop", name: "app" };
+const SECRET = { kind: "secret", key: "", ...PLACE } as const;
+const ACCOUNT = { kind: "serviceAccount", audiences: ["sts.amazonaws.com"], expirationSeconds: 600, ...PLACE } as const;
+const ROLE = "arn:aws:iam::123456789012:role/app";
+
+interface Given {
+  readonly method?: Partial<AwsMethod>;
+  readonly data?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly reachOf?: ReachOf;
+}
+
+/** What is sent to Vault by a login with an AWS identity, and for which credentials a cluster was asked. */
+async function logsIn({ method = {}, data = {}, annotations = {}, reachOf }: Given) {
+  const bodies: Record<string, string>[] = [];
+  const client = {
+    ask: async (_target: unknown, { body }: VaultQuestion) => {
+      bodies.push(body as Record<string, string>);
+      return { status: 200, text: '{"auth":{"client_token":"t","lease_duration":60}}' };
+    },
+  } as Partial<VaultClient> as VaultClient;
+  const asked: unknown[] = [];
+  const credentials: CredentialSource = {
+    credential: async (ref) => {
+      asked.push(ref);
+      return { value: SecretValue.of("jwt"), expiresAt: Number.POSITIVE_INFINITY };
+    },
+    secret: async () => new Map(Object.entries(data).map(([key, text]) => [key, SecretValue.of(text)])),
+    annotations: async () => annotations,
+  };
+  const identity: VaultIdentity = {
+    ...{ id: "one", target: { ...targetAt("https://vault.example"), cluster: "east" }, mount: "aws", headers: {} },
+    method: { kind: "aws", role: "app", credential: SECRET, ...method },
+  };
+  const deps = { client, credentials, clock: () => NOW, ...(reachOf ? { reachOf } : {}) };
+  const failure = await login(deps, identity, forever).then(
+    () => undefined,
+    (error: unknown) => Object(error),
+  );
+  const [body] = bodies;
+  const text = (name: string) => Buffer.from(body?.[name] ?? "", "base64").toString();
+  const headers = body && (JSON.parse(text("iam_request_headers")) as Record<string, string>);
+  return { asked, body, headers, url: text("iam_request_url"), code: failure?.code, message: String(failure?.message) };
+}
+
+const KEYS = { access_key_id: "AKIA", secret_access_key: "s3cr3t" };
+
+describe("a login with AWS keys of a Secret", () => {
+  it("is a request that is signed with them, at the time that is given", async () => {
+    const { body, headers, url } = await logsIn({ data: KEYS });
+    assert.deepEqual([body?.role, body?.iam_http_request_method, url], ["app", "POST", "https://sts.amazonaws.com/"]);
+    assert.equal(
+      Buffer.from(body?.iam_request_body ?? "", "base64").toString(),
+      "Action=GetCallerIdentity&Version=2011-06-15",
+    );
+    assert.equal(headers?.["x-amz-date"], "20300101T000000Z");
+    assert.match(headers?.authorization ?? "", /Credential=AKIA\/20300101\/us-east-1\/sts\/aws4_request/);
+    assert.equal("x-amz-security-token" in (headers ?? {}), false);
+    assert.equal("x-vault-aws-iam-server-id" in (headers ?? {}), false);
+    assert.equal(JSON.stringify(body).includes("s3cr3t"), false);
+  });
+
+  it("is of its region, its Vault and its session", async () => {
+    const method = { region: "cn-north-1", headerValue: "vault.example" };
+    const { headers, url } = await logsIn({ data: { ...KEYS, session_token: "session" }, method });
+    assert.equal(url, "https://sts.cn-north-1.amazonaws.com.cn/");
+    assert.equal(headers?.host, "sts.cn-north-1.amazonaws.com.cn");
+    assert.equal(headers?.["x-vault-aws-iam-server-id"], "vault.example");
+    assert.equal(headers?.["x-amz-security-token"], "session");
+    assert.match(headers?.authorization ?? "", /\/cn-north-1\/sts\//);
+    assert.match(headers?.authorization ?? "", /SignedHeaders=[^,]*x-vault-aws-iam-server-id/);
+  });
+
+  for (const missing of Object.keys(KEYS)) {
+    it(`needs ${missing}`, async () => {
+      const { code, message, body } = await logsIn({ data: { ...KEYS, [missing]: "" } });
+      assert.deepEqual([code, body], ["REFERENCE_MISSING", undefined]);
+      assert.match(message, /Secret shop\/app in cluster east needs/);
+    });
+  }
+});
+
+describe("a login with the IAM role of a service account", () => {
+  const method = { credential: ACCOUNT, stsEndpoint: NOBODY };
+  const named: ReachOf = (cluster) => ({
+    ...{ named: [], onlyNamed: false },
+    ...(cluster === "east" ? { stsEndpoint: NOBODY } : {}),
+  });
+
+  for (const role of [undefined, "app", "arn:aws:iam::1:role/app", "arn:aws:iam::123456789012:user/app"]) {
+    it(`needs a role in its annotation, and not ${role}`, async () => {
+      const annotations = role === undefined ? {} : { "eks.amazonaws.com/role-arn": role };
+      const { code, message } = await logsIn({ method, annotations, reachOf: named });
+      assert.equal(code, "REFERENCE_INVALID");
+      assert.match(message, /ServiceAccount shop\/app in cluster east has no IAM role/);
+    });
+  }
+
+  it("asks no token service that fleet.yaml does not name for the cluster", async () => {
+    const annotations = { "eks.amazonaws.com/role-arn": ROLE };
+    for (const reachOf of [undefined, () => ({ named: [], onlyNamed: false })]) {
+      const { code, asked } = await logsIn({ method, annotations, ...(reachOf ? { reachOf } : {}) });
+      assert.deepEqual([code, asked], ["VAULT_ADDRESS_NOT_ALLOWED", []]);
+    }
+  });
+
+  it("asks with the account's token, for the audience and the time that its annotations say", async () => {
+    await using peer = await httpPeer((_, response) => response.writeHead(400).end());
+    const stsEndpoint = peer.target.address;
+    const asks = async (more: Readonly<Record<string, string>>) => {
+      const annotations = { "eks.amazonaws.com/role-arn": ROLE, ...more };
+      const reachOf = () => ({ named: [], onlyNamed: true, stsEndpoint });
+      return (await logsIn({ method: { ...method, stsEndpoint }, annotations, reachOf })).asked;
+    };
+    assert.deepEqual(await asks({}), [ACCOUNT]);
+    assert.equal(peer.seen.length, 1);
+    assert.deepEqual(
+      await asks({ "eks.amazonaws.com/audience": "other", "eks.amazonaws.com/token-expiration": "3600" }),
+      [{ ...ACCOUNT, audiences: ["other"], expirationSeconds: 3_600 }],
+    );
+    assert.deepEqual(await asks({ "eks.amazonaws.com/token-expiration": "-1" }), [ACCOUNT]);
+  });
+});
