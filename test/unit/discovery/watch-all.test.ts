@@ -143,6 +143,12 @@ describe("the kinds of a cluster", () => {
     assert.deepEqual([progress.VaultStaticSecret?.error?.code, elapsed <= 15], ["KUBE_DENIED", true]);
   });
 
+  it("end with the time when none of them can be read, and not with the next try", async () => {
+    const lists = Object.fromEntries(KINDS.map(({ kind }) => [kind, ["KUBE_DENIED"] as const]));
+    const { done, elapsed } = await scene({ seconds: 12, lists });
+    assert.deepEqual([elapsed, of(done, "list VaultAuth").length], [12, 3]);
+  });
+
   it("are left together when the cluster is out of reach, or another pass has it", async () => {
     for (const code of ["KUBE_UNREACHABLE", "LEASE_LOST"] as const) {
       const { done, elapsed } = await scene({ lists: { VaultStaticSecret: [code] } });
