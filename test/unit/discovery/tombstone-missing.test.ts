@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import type { DiscoveryDeps } from "../../../lib/discovery/deps.ts";
 import { isTooMany, tombstoneMissing } from "../../../lib/discovery/tombstone-missing.ts";
 import { cleanupKey, type SyncKey } from "../../../lib/keys.ts";
+import type { KeysMessage } from "../../../lib/ports/queue.ts";
 import { VAULT_STATIC_SECRET } from "../../../lib/resource-kinds.ts";
 import { simulatedSqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
 import { aDeclared, aKey } from "../../builders.ts";
@@ -26,7 +27,9 @@ async function scene(count: number, there: Readonly<Record<string, string>> = {}
   const deps = {
     leases,
     resources: { get: async ({ name }: { name: string }) => (there[name] ? { uid: there[name] } : undefined) },
-    queue: { send: async (messages: readonly { key: SyncKey }[]) => void sent.push(...messages.map(({ key }) => key)) },
+    queue: {
+      send: async (messages: readonly KeysMessage[]) => void sent.push(...messages.flatMap(({ keys }) => keys)),
+    },
     ...{ clock: () => NOW, log: { error: quiet }, metrics: { count: (name: string) => void counts.push(name) } },
   } as unknown as DiscoveryDeps;
   const absent = await leases.byCluster("east");
