@@ -218,10 +218,10 @@ describe("a refresh that finds nothing to do", () => {
 
   it("claims the row for warnings that were not told yet, and for a Vault of another name", async () => {
     await using one = await inStep();
-    const warning = { type: "Warned", status: "True", reason: "Because", message: "of this" } as const;
+    const warning = { type: "ReconcileInterval", status: "False", reason: "Because", message: "of this" } as const;
     one.change({ obtain: () => aData({ warnings: [warning] }) });
     await one.run({ lane: "refresh" });
-    assert.ok(conditions(one.seen.statuses[0]).includes("Warned True"));
+    assert.ok(conditions(one.seen.statuses[0]).includes("ReconcileInterval False"));
     one.change({ obtain: () => aData({ warnings: [warning] }) });
     await one.run({ lane: "refresh" });
     assert.equal(one.seen.statuses.length, 1, "told once");

@@ -24,6 +24,7 @@ const FOUND = {
   isBatch: false,
   createdAt: START - 90 * SECOND,
 } as const;
+const RENEWED = { kind: "renewed", seconds: 500, renewable: true } as const;
 const renewed = (seconds: number): RenewAnswer & LeaseAnswer => ({ kind: "renewed", seconds, renewable: true });
 
 interface Scene {
@@ -127,7 +128,7 @@ describe("a lease of Vault Secrets Operator's whose token it stored", () => {
       [`${stored} can't be renewed`, { token: { ...FOUND, isBatch: true } }],
       ["Vault does not know its lease any more", { lookedUp: { kind: "gone" } }],
       [`${stored} may not look up its lease`, { lookedUp: { kind: "denied" } }],
-      [`${stored} is newer than its lease`, { lookedUp: { ...renewed(500), issuedAt: FOUND.createdAt - 1 } }],
+      [`${stored} is newer than its lease`, { lookedUp: { ...RENEWED, issuedAt: FOUND.createdAt - 1 } }],
       [`${stored} can't be renewed for its whole TTL any more`, { token: { ...FOUND, renewable: false } }],
       [`${stored} can't be renewed for its whole TTL any more`, { renewToken: { kind: "denied" } }],
       [`${stored} can't be renewed for its whole TTL any more`, { renewToken: renewed(3_598) }],
@@ -146,7 +147,7 @@ describe("a lease of Vault Secrets Operator's whose token it stored", () => {
       { renewToken: renewed(3_599) },
       { renewLease: renewed(599) },
       { lease: { seconds: 10 }, renewLease: renewed(10) },
-      { lookedUp: { ...renewed(500), issuedAt: FOUND.createdAt } },
+      { lookedUp: { ...RENEWED, issuedAt: FOUND.createdAt } },
       { lookedUp: renewed(500) },
     ] as const) {
       assert.equal((await taken(scene)).how, "token", JSON.stringify(scene));

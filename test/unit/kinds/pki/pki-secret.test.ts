@@ -82,9 +82,9 @@ function aPkiRun({ pki, held, verify = false, tells = {}, ...scene }: Given = {}
 }
 
 async function obtained(given: Given = {}) {
-  const one = aPkiRun(given);
-  const result = (await pkiSecret.obtain(one.run)) as Data;
-  return { ...one, result, own: issuedState({ own: result.own ?? null }) };
+  const { run, asked } = aPkiRun(given);
+  const result = (await pkiSecret.obtain(run)) as Data;
+  return { asked, result, own: issuedState({ own: result.own ?? null }) };
 }
 
 /** A Secret and a row with the certificate of the answer. */
