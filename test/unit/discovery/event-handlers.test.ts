@@ -295,6 +295,20 @@ describe("a reference that was seen", () => {
     assert.deepEqual([sweeps(scene.sent), scene.keysSent()], [1, ["new", "db"]]);
   });
 
+  it("that changed between two lists wakes what refers to it, at the end of the second", async () => {
+    await using scene = aScene();
+    await referring(scene);
+    await scene.references().changed(aSeen({ name: "auth", spec: { mount: "one" } }), signal);
+    scene.pass(60_000);
+    scene.sent.length = 0;
+    const before = scene.world.checked;
+    const listing = scene.references().list();
+    await listing.page([aSeen({ name: "auth", spec: { mount: "two" } })], signal);
+    assert.equal(scene.world.checked, before + 1, "whether it is a stranger's");
+    await listing.end(signal);
+    assert.equal(sweeps(scene.sent), 1);
+  });
+
   it("wakes nothing where nothing changed", async () => {
     await using scene = aScene();
     await scene.references().changed(aSeen({ name: "auth" }), signal);

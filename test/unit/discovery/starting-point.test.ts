@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { DiscoveryDeps } from "../../../lib/discovery/deps.ts";
+import { type DiscoveryDeps, REFERENCE_KINDS, SYNC_KINDS } from "../../../lib/discovery/deps.ts";
 import { releaseDeparted, startingPoint } from "../../../lib/discovery/starting-point.ts";
 import { cleanupKey, referenceKey, type SyncKey, syncKey } from "../../../lib/keys.ts";
 import type { ClusterSettings } from "../../../lib/ports/fleet.ts";
@@ -136,11 +136,21 @@ describe("a watch pass starts", () => {
     await using one = await scene("east");
     const main = { name: "main", addresses: ["https://v.test"], identities: [] };
     const settings = { vaults: [main] };
+    const other = aKey("other");
+    await one.leases.declare(aDeclared({ key: other }), NOW);
     const before = await one.left();
-    assert.equal(before.vaultNames, undefined);
+    await parked(one.leases, aKey("db"), { waitsFor: "vault:https://v.test" });
+    await parked(one.leases, other, { waitsFor: "vault:https://other.test" });
+    const due = async () =>
+      (await one.leases.byCluster("east")).filter(({ dueAt }) => dueAt !== undefined).map(({ key }) => key);
+    assert.deepEqual([before.vaultNames, await due()], [undefined, []]);
     const { vaultNames } = await one.start(before, { settings });
-    assert.deepEqual(vaultNames, { "https://v.test": "main" });
-    assert.equal((await one.start({ ...before, vaultNames })).vaultNames, undefined);
+    assert.deepEqual([vaultNames, await due()], [{ "https://v.test": "main" }, [aKey("db")]]);
+    await parked(one.leases, aKey("db"));
+    await one.start({ ...before, vaultNames: vaultNames ?? {} }, { settings });
+    assert.deepEqual(await due(), [], "it has that name already");
+    const renamed = { ...before, vaultNames: vaultNames ?? {} };
+    assert.deepEqual([(await one.start(renamed)).vaultNames, await due()], [undefined, [aKey("db")]]);
   });
 
   it("lease-table 20: knows a restored cluster by the first kind that it serves, also where it reads namespaces alone", async () => {
@@ -153,7 +163,8 @@ describe("a watch pass starts", () => {
       return listed.length < 2 ? undefined : { items: [], resourceVersion: "49" };
     };
     const how = { settings: { namespaces: filter }, options: { probeRevision: true } };
-    assert.deepEqual((await one.start(left, how)).cursors, {});
+    const restored = await one.start(left, how);
+    assert.deepEqual([restored.cursors, restored.restores], [{}, 1]);
     assert.deepEqual(
       listed.slice(0, 2).map((asked) => (asked as unknown[]).slice(1)),
       [
@@ -161,7 +172,14 @@ describe("a watch pass starts", () => {
         ["vso", 1, true],
       ],
     );
-    assert.equal(listed.length, 2);
+    const [references, syncs] = [REFERENCE_KINDS, SYNC_KINDS].map((kinds) => kinds.map(({ kind }) => kind));
+    assert.deepEqual(
+      listed.map((asked) => (asked as unknown[])[0]),
+      references?.slice(0, 2),
+    );
+    one.deps.clusters.list = async (_cluster, { kind }) =>
+      syncs?.includes(kind) ? { items: [], resourceVersion: "49" } : undefined;
+    assert.deepEqual((await one.start(left, how)).cursors, {}, "it serves syncs alone");
     one.deps.clusters.list = async () => undefined;
     assert.deepEqual((await one.start(left, how)).cursors, left.cursors, "it serves none of the kinds");
     const none = await one.start({ ...left, cursors: {} }, how);
