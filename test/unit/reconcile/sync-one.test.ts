@@ -95,7 +95,8 @@ describe("what a run costs others", () => {
         throw new TypeError("a bug");
       },
     });
-    await assert.rejects(one.run(), TypeError);
+    await assert.rejects(one.run(), /^TypeError: a bug/);
+    assert.deepEqual(one.seen.settled, [], "nothing is settled that nobody understood");
     assert.ok(one.seen.observed.includes("keyferry_sync_duration_seconds 4"));
   });
 });

@@ -227,6 +227,8 @@ describe("a lease of Vault Secrets Operator's whose token is not known", () => {
     );
     const until = await taken({ renewToken: renewed(90), random: 1, own: { ...FOUND, seconds: 0 } });
     assert.equal((until.own.replaceAt ?? 0) - START, Math.floor(0.9 * 60 * SECOND));
+    const truncated = await taken({ renewLease: renewed(120), random: 1, own: { ...FOUND, seconds: 0 } });
+    assert.equal((truncated.own.replaceAt ?? 0) - START, Math.floor(0.9 * 80 * SECOND));
     const short = await taken({ ...unknown, lease: { seconds: 0, renewable: false }, issuedAt: START });
     assert.deepEqual([short.issue.tokenSeconds, short.issue.vaultLease?.seconds], [1, 1]);
     for (const scene of [{ lease: { renewable: false } }, { lease: { seconds: 9 } }]) {
