@@ -399,6 +399,18 @@ describe("a Vault that fleet.yaml names", () => {
       assert.deepEqual(target, { ...expected, cluster: "east", place: "east/shop" });
     });
 
+    it("lends no identity of another method, whatever its name and role", () => {
+      const own = { name: "hub", method: "jwt", role: "r", tokenFile: "/token" } as const;
+      const settings = aCluster({
+        vaults: [{ ...VAULT, identities: [own] } as FleetVault],
+        vault: { name: "main", identities: ["main/hub"] },
+      });
+      const objects = {
+        "VaultAuth/vso/hub": { method: "aws", mount: "aws", aws: { role: "r" }, allowedNamespaces: ["*"] },
+      };
+      assert.equal(login(objects, "vso/hub", settings).error?.code, "REFERENCE_NOT_ALLOWED");
+    });
+
     it("lends its identities", () => {
       const lent = { name: "hub", method: "aws", role: "r", headerValue: "h" } as const;
       const settings = aCluster({
