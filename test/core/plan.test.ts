@@ -100,6 +100,7 @@ describe("a plan of a first run", () => {
     assert.ok(changes?.labels.added.includes("app"));
     assert.deepEqual([planned[0]?.secret, surveyed.errors], ["db", []]);
     assert.equal(world.secret("db"), undefined);
+    assert.equal(world.resource("keyferry-installation", "ConfigMap", { namespace: "vso" }), undefined);
     assert.equal(world.condition("db"), "none");
     assert.deepEqual(await world.store.byCluster("east"), []);
   });

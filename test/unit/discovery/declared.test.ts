@@ -34,6 +34,8 @@ describe("what is stored of a resource", () => {
   it("is at most 64 KiB of a status, which is ours to write anew", () => {
     const status = { text: "x".repeat(70 * KIB) };
     assert.deepEqual(declaredOf(aCluster(), VAULT_STATIC_SECRET, seen({ status })).seen.status, {});
+    const most = { text: "x".repeat(64 * KIB - JSON.stringify({ text: "" }).length) };
+    assert.deepEqual(declaredOf(aCluster(), VAULT_STATIC_SECRET, seen({ status: most })).seen.status, most);
     const usual = { secretMAC: "x" };
     assert.deepEqual(declaredOf(aCluster(), VAULT_STATIC_SECRET, seen({ status: usual })).seen.status, usual);
   });
@@ -59,6 +61,9 @@ describe("what is stored of a resource", () => {
     assert.deepEqual([large.spec, large.labels, large.annotations], [{}, {}, {}]);
     assert.ok((large.tooLarge ?? 0) > 300 * KIB);
     assert.equal("tooLarge" in declaredOf(aCluster(), VAULT_STATIC_SECRET, seen({})), false);
+    const empty = Buffer.byteLength(JSON.stringify({ annotations: {}, labels: {}, spec: { a: "" } }));
+    const most = declaredOf(aCluster(), VAULT_STATIC_SECRET, seen({ spec: { a: "x".repeat(256 * KIB - empty) } }));
+    assert.equal("tooLarge" in most, false);
   });
 
   it("is not kubectl's own copy of it", () => {

@@ -275,6 +275,29 @@ describe("a list of annotated objects", () => {
     assert.deepEqual(await one.keys(), [one.keyOf(), one.keyOf("new"), retired].sort());
   });
 
+  it("of one namespace leaves what is in others", async () => {
+    const named = { include: ["shop", "bank"], exclude: [] };
+    await using one = aScene({ push: { kinds: ["Deployment"], secrets: "watch", namespaces: named } });
+    const of = (namespace: string) =>
+      one.targets.find(({ name }) => name === `push:Deployment/${namespace}`)?.handler ?? assert.fail();
+    for (const namespace of ["shop", "bank"]) {
+      const object = one.app({ namespace });
+      one.objects.set("app", object);
+      await of(namespace).changed(object, signal);
+    }
+    one.objects.delete("app");
+    await of("bank").list().end(signal);
+    assert.deepEqual(await one.keys(), [one.keyOf()]);
+    await one.pushed({
+      refs: [referenceKey({ cluster: "east", kind: "Secret", namespace: "shop", name: "db" })],
+      own: { sources: { db: "7" } },
+    });
+    one.pass(60_000);
+    const secrets = one.targets.filter(({ name }) => name === "push:Secret/bank");
+    await secrets[0]?.handler.list().end(signal);
+    assert.deepEqual([secrets.length, one.keysSent()], [1, []]);
+  });
+
   it("skips one that it stumbles over", async () => {
     await using one = aScene();
     const broken = aSeen({ name: "broken", annotations: PUSHED });
@@ -305,7 +328,7 @@ describe("a Secret that is pushed from", () => {
     await one.handler("Secret").changed(aSeen({ name: "db", namespace: "foreign" }), signal);
     assert.deepEqual(one.keysSent(), []);
     await one.handler("Secret").changed(aSeen({ name: "db" }), signal);
-    assert.deepEqual(one.keysSent(), [one.keyOf()]);
+    assert.deepEqual([one.keysSent(), (await one.row())?.verify], [[one.keyOf()], false]);
     await one.pushed({ refs: [ref("db")] });
     one.pass(60_000);
     await one.handler("Secret").deleted(aSeen({ name: "db" }));

@@ -267,6 +267,13 @@ describe("a cluster that left the fleet", () => {
     assert.doesNotMatch(one.sweeps.join(), /east/);
   });
 
+  it("lease-table 18: is forgotten also when no other one is left", async () => {
+    await using one = await scene("east");
+    await one.leases.claimCluster("east", { now: NOW, until: NOW + 1 });
+    await releaseDeparted(one.deps, []);
+    assert.deepEqual([await one.rows("east"), await one.leases.clusters()], [[], []]);
+  });
+
   it("lease-table 18: takes its references along, and keeps what it has in Vault as long as its Vault says", async () => {
     await using one = await scene("east", "west");
     for (const name of ["east", "west"]) {

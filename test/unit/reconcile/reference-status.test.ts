@@ -91,6 +91,23 @@ describe("the status of a VaultConnection", () => {
     assert.deepEqual([one.seen.settled.length, asked], [settled, []]);
   });
 
+  it("lease-table 16: tells an outage again that is another one, of another Vault, or of a changed declaration", async () => {
+    for (const [why, change] of [
+      ["another code", { error: { code: "VAULT_SEALED", message: "m", since: START } }],
+      ["another Vault", { waitsFor: "vault:https://former.test" }],
+      ["a changed declaration", { seen: { resourceVersion: "1", status: {}, hash: "former" } }],
+    ] as const) {
+      await using one = await aConnection();
+      await one.store.openCircuit({ ...anOutage, code: "VAULT_UNAVAILABLE" });
+      await one.run();
+      const { state } = await one.row();
+      const settled = one.seen.settled.length;
+      await one.settled({ ...state, ...change }, { kind: "due", at: START });
+      await one.run();
+      assert.equal(one.seen.settled.length, settled + 1, why);
+    }
+  });
+
   it("asks a sealed Vault, which answers", async () => {
     const asked: number[] = [];
     await using one = await aConnection(async () => void asked.push(1));

@@ -105,6 +105,20 @@ describe("a run that is in step", () => {
     assert.ok((dueAt ?? 0) > START && (dueAt ?? 0) <= START + MINUTE_MS);
   });
 
+  it("is refreshed within its own interval, however often its status could not be written", async () => {
+    await using one = await aSync({
+      writeStatus: fail("KUBE_DENIED"),
+      resolved: aResolved({ refreshAfterMs: 45_000 }),
+    });
+    await one.settled(
+      { attempts: 50, error: { code: "KUBE_DENIED", message: "m", since: 1 } },
+      { kind: "due", at: START },
+    );
+    await one.run();
+    const { dueAt = 0 } = await one.row();
+    assert.ok(dueAt > START && dueAt <= START + 45_000, `${dueAt - START}`);
+  });
+
   it("lets a bug of a status be one", async () => {
     await using one = await aSync({
       writeStatus: () => {
@@ -244,6 +258,10 @@ describe("lease-table 29: the renew wheel of a run that has something to renew",
     const passed = Math.floor(75 / renew.period);
     assert.ok(renewals.length >= passed && renewals.length <= passed + 1, `${renewals.length} of ${renew.period} s`);
     for (const { at } of renewals) assert.ok(at > START && at <= START + 75_000);
+    assert.deepEqual(
+      new Set(renewals.flatMap((message) => (message.kind === "keys" ? message.keys : []))),
+      new Set([one.key]),
+    );
     one.seen.sent.length = 0;
     await one.store.nudge(one.key, { now: START, verify: true, atOnce: true });
     one.pass(2_000);

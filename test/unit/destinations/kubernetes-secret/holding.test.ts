@@ -254,4 +254,32 @@ describe("a Secret before new data for it is issued", () => {
       }
     });
   });
+
+  describe("tells what another controller left in it", () => {
+    const left = async (changed: Partial<SeenSecret> | undefined, destination: Partial<WantedSecret> = {}) => {
+      const there = changed === undefined ? undefined : { ...THERE, ...changed };
+      return given({ there: [there], destination }).holding.left(forever);
+    };
+
+    it("with its label and type, where it is made for the declaration", async () => {
+      assert.equal(await left({}), DATA);
+      for (const other of [
+        undefined,
+        { deleting: true },
+        { data: new Map() },
+        { type: "kubernetes.io/tls" },
+        { labels: {} },
+        { labels: { [OWNER_UID_LABEL]: "another" } },
+      ]) {
+        assert.equal(await left(other), undefined, JSON.stringify(other));
+      }
+    });
+
+    it("whatever it is, where it is only filled", async () => {
+      const filled = { create: false };
+      assert.equal(await left({ type: "kubernetes.io/tls", labels: {} }, filled), DATA);
+      assert.equal(await left({ deleting: true }, filled), undefined);
+      assert.equal(await left({ data: new Map() }, filled), undefined);
+    });
+  });
 });

@@ -8,7 +8,7 @@ import { requestOf } from "../../../../lib/kinds/issued/request-of.ts";
 import type { ForeseeInput, Obtained, ObtainInput } from "../../../../lib/kinds/kind.ts";
 import { certificateOf } from "../../../../lib/kinds/pki/certificate.ts";
 import { leftCertificate } from "../../../../lib/kinds/pki/left.ts";
-import { chainOf } from "../../../../lib/kinds/pki/look.ts";
+import { chainIn, chainOf } from "../../../../lib/kinds/pki/look.ts";
 import { leftOutOf } from "../../../../lib/kinds/pki/matches.ts";
 import { pkiSecret } from "../../../../lib/kinds/pki/pki-secret.ts";
 import type { ResolvedPkiSecret } from "../../../../lib/kinds/pki/resolve.ts";
@@ -226,6 +226,23 @@ describe("lease-table 30: a certificate after an event in its mount", () => {
     }
     const untold = await look({ tells: {} }, { chain: "other" });
     assert.deepEqual([untold.asked.includes("pki issue/web"), untold.own.made?.nextChain], [false, undefined]);
+  });
+
+  it("compares all certificates between the issuer and its root, and no root", async () => {
+    const [inter, other, root] = await Promise.all([
+      anAnswer().then((given) => certificateOf(given, "p").issuer ?? ""),
+      anAnswer().then((given) => certificateOf(given, "p").issuer ?? ""),
+      anAnswer({ byRoot: true }).then((given) => certificateOf(given, "p").issuer ?? ""),
+    ]);
+    const of = (chain: readonly unknown[], certificate: unknown = inter) =>
+      chainIn({ fields: new Map(Object.entries({ certificate, ca_chain: chain })) as never });
+    assert.equal(of([inter, root]), of([inter]));
+    assert.equal(of([]), of([inter]));
+    assert.notEqual(of([inter, other]), of([inter]));
+    assert.notEqual(of([other], other), of([inter]));
+    assert.equal(of([inter, 7, "nonsense"]), of([inter]));
+    assert.deepEqual([of([inter], 7), of([inter], "nonsense")], [undefined, undefined]);
+    assert.equal(chainIn({ fields: new Map([["certificate", inter]]) }), of([]));
   });
 
   it("takes what Vault does not tell for no news, and an outage for one", async () => {
