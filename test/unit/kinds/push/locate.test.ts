@@ -43,7 +43,11 @@ function resolution({
 }: Given = {}) {
   const declared = aDeclared({
     ...{ key: KEY, spec, ...(tooLarge === undefined ? {} : { tooLarge }) },
-    annotations: { "vault-sync.io/path": "kv/app", "vault-sync.io/secrets": '[{"name":"db","keys":["a"]}]', ...annotations },
+    annotations: {
+      "vault-sync.io/path": "kv/app",
+      "vault-sync.io/secrets": '[{"name":"db","keys":["a"]}]',
+      ...annotations,
+    },
   });
   const all = {
     vaults: VAULTS,
