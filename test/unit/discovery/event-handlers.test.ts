@@ -12,6 +12,7 @@ import { EMPTY_STATE } from "../../../lib/ports/rows.ts";
 import {
   type KindRef,
   VAULT_AUTH,
+  VAULT_AUTH_GLOBAL,
   VAULT_CONNECTION,
   VAULT_DYNAMIC_SECRET,
   VAULT_STATIC_SECRET,
@@ -293,6 +294,27 @@ describe("a reference that was seen", () => {
       "east/VaultConnection/shop/connection",
     ]);
     assert.deepEqual([sweeps(scene.sent), scene.keysSent()], [1, ["new", "db"]]);
+  });
+
+  it("has a status only of a kind that has one, in a namespace that keyferry serves or the operator's, while it is there", async () => {
+    const settings = aCluster({ namespaces: { include: ["shop"], exclude: [] } });
+    for (const [kind, changed, hasRow] of [
+      [VAULT_AUTH, {}, true],
+      [VAULT_AUTH, { namespace: "vso" }, true],
+      [VAULT_AUTH, { namespace: "bank" }, false],
+      [VAULT_AUTH, { deleting: true }, false],
+      [VAULT_AUTH_GLOBAL, {}, false],
+    ] as const) {
+      await using scene = aScene({ settings });
+      await scene.references(kind).changed(aSeen({ name: "auth", ...changed }), signal);
+      const { namespace = "shop" } = changed as { namespace?: string };
+      assert.equal(
+        (await scene.row("auth", kind.kind, namespace)) !== undefined,
+        hasRow,
+        `${kind.kind} ${JSON.stringify(changed)}`,
+      );
+      assert.equal((await scene.store.referencesOf("east")).length, 1);
+    }
   });
 
   it("that changed between two lists wakes what refers to it, at the end of the second", async () => {

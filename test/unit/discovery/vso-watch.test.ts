@@ -162,6 +162,21 @@ describe("another controller, as watch passes see it", () => {
     assert.equal(scene.leasesAsked, 2);
   });
 
+  it("a clock that was set back asks for the lease again", async () => {
+    const { scene, watchPass } = aScene();
+    const { see } = watchPass();
+    await see("shop");
+    scene.now -= MINUTE_MS;
+    await see("pay");
+    assert.equal(scene.leasesAsked, 2);
+    scene.now += 10 * SECOND_MS - 1;
+    await see("bank");
+    assert.equal(scene.leasesAsked, 2);
+    scene.now += 1;
+    await see("bank");
+    assert.equal(scene.leasesAsked, 3);
+  });
+
   it("however much is written, the lease is asked for every 10 s, and so is each namespace; what is remembered has a bound", async () => {
     const { scene, watchPass } = aScene();
     const { see, watch } = watchPass();

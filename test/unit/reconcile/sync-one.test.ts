@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { SyncError } from "../../../lib/errors.ts";
 import { syncKey } from "../../../lib/keys.ts";
+import { SourceMissing } from "../../../lib/kinds/push/sources.ts";
 import type { Pushed } from "../../../lib/ports/rows.ts";
 import { aKey, aPushed, aReferenceKey } from "../../builders.ts";
 import { aData, aResolved, aSync, CIRCUIT, DIGEST_KEY, PLACE, START } from "./a-sync.ts";
@@ -151,6 +152,38 @@ describe("lease-table 31: the paths of a push", () => {
     await one.settled({ pushed: [...written, aPushed("unused")] }, { kind: "due", at: START });
     await one.run();
     assert.deepEqual((await one.row()).state.pushed?.map(({ path }) => path).sort(), ["begun", "new", "written"]);
+  });
+
+  it("are measured: how long a run took, whether it changed anything, and of how many Secrets", async () => {
+    await using one = await pushing(paths("db"), { refs: [aReferenceKey()] });
+    const { ran } = one.seen;
+    one.change({
+      obtain: () => {
+        one.pass(3_000);
+        return aData();
+      },
+    });
+    await one.run();
+    assert.deepEqual(ran.at(-1)?.push, { seconds: 3, isUnchanged: false, secrets: 1 });
+    one.change({ differs: false, obtain: () => aData() });
+    await one.run({ lane: "refresh" });
+    assert.deepEqual(ran.at(-1)?.push, { seconds: 0, isUnchanged: true, secrets: 1 });
+    const missing = new SourceMissing([{ secret: "db", key: "a", text: "no" }]);
+    one.change({
+      obtain: () => {
+        throw missing;
+      },
+    });
+    await one.run({ lane: "refresh" });
+    assert.deepEqual(ran.at(-1)?.push, {
+      seconds: 0,
+      isUnchanged: false,
+      secrets: 1,
+      missing: [{ secret: "db", key: "a" }],
+    });
+    await using sync = await aSync();
+    await sync.run();
+    assert.equal("push" in (sync.seen.ran[0] ?? {}), false);
   });
 
   it("that can't be found fail the run before anything is asked", async () => {

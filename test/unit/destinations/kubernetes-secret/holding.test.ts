@@ -200,7 +200,12 @@ describe("a Secret before new data for it is issued", () => {
 
     it("and does not mind the refusal of another type, but any other one", async () => {
       const destination = { type: "kubernetes.io/basic-auth" };
-      await admits({ destination, refusals: ["SECRET_TYPE_DIFFERS"] }, KEYS).done;
+      const recreated = admits({ destination, refusals: ["SECRET_TYPE_DIFFERS"] }, KEYS);
+      await recreated.done;
+      assert.deepEqual(recreated.requests, ["get", "rehearse"]);
+      const changed = admits({ refusals: ["SECRET_TYPE_DIFFERS"] }, KEYS);
+      await changed.done;
+      assert.deepEqual(changed.requests, ["get", "rehearse", "get", "rehearse"], "somebody changed its type");
       await assert.rejects(admits({ destination, refusals: ["SECRET_REFUSED"] }, KEYS).done, refusal("SECRET_REFUSED"));
     });
 
