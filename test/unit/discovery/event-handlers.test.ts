@@ -29,10 +29,13 @@ const { signal } = new AbortController();
 function aScene(changed: Partial<HandlerContext> = {}, store = simulatedSqliteStore(undefined)) {
   let now = START;
   const world = { sent: [] as WorkMessage[], asked: [] as string[], looked: [] as string[], checked: 0 };
+  const crashed: object[] = [];
+  const error = (_event: string, { cluster: of, kind, namespace, name }: Readonly<Record<string, unknown>> = {}) =>
+    void crashed.push({ cluster: of, kind, namespace, name });
   const cluster = new Map<string, SeenResource>();
   const settings = aCluster();
   const deps = {
-    ...{ leases: store, clock: () => now, log: QUIET, metrics: { count: () => undefined } },
+    ...{ leases: store, clock: () => now, log: { ...QUIET, error }, metrics: { count: () => undefined } },
     queue: { send: async (more: readonly WorkMessage[]) => void world.sent.push(...more) },
     resources: {
       async get({ name }: { readonly name: string }) {
@@ -58,7 +61,7 @@ function aScene(changed: Partial<HandlerContext> = {}, store = simulatedSqliteSt
     isStranger: () => false,
   };
   return {
-    ...{ ...world, world, store, cluster },
+    ...{ ...world, world, store, cluster, crashed },
     syncs: (kind: KindRef = VAULT_STATIC_SECRET) => syncHandler(deps, kind, { ...context, vso }),
     references: (kind: KindRef = VAULT_AUTH) => referenceHandler(deps, kind, { ...context, guard }),
     pass(ms: number) {
@@ -213,7 +216,13 @@ describe("a list of declarations", () => {
       },
     });
     await scene.syncs().list().page([broken, aSeen()], signal);
+    await scene.references().list().page([broken], signal);
     assert.deepEqual(await scene.keys(), ["east/VaultStaticSecret/shop/db"]);
+    const of = { cluster: "east", namespace: "shop", name: "broken" };
+    assert.deepEqual(scene.crashed, [
+      { ...of, kind: "VaultStaticSecret" },
+      { ...of, kind: "VaultAuth" },
+    ]);
   });
 
   it("looks at who wrote the statuses: the two newest of each namespace, not of all", async () => {

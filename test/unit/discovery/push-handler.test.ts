@@ -41,7 +41,12 @@ function aScene({ push = {}, settings: more = {}, restores, denies }: Given = {}
   const objects = new Map<string, SeenResource>();
   let now = START;
   const settings = aCluster({ push: { ...PUSH, ...push }, ...more });
-  const line = (event: string) => void log.push(event);
+  const crashed: object[] = [];
+  const line = (event: string, fields: Readonly<Record<string, unknown>> = {}) => {
+    log.push(event);
+    const { cluster, kind, namespace, name } = fields;
+    if (event === "object-crashed") crashed.push({ cluster, kind, namespace, name });
+  };
   const deps = {
     ...{ leases: store, clock: () => now, log: { debug: line, info: line, warn: line, error: line } },
     metrics: { count: () => undefined },
@@ -72,7 +77,7 @@ function aScene({ push = {}, settings: more = {}, restores, denies }: Given = {}
   const keysSent = () => sent.splice(0).flatMap((message) => (message.kind === "keys" ? message.keys : []));
   const row = async (of = keyOf()) => (await store.read([of], "strong")).get(of);
   return {
-    ...{ store, sent, asked, released, log, objects, targets, handler, keyOf, app, keysSent, row },
+    ...{ store, sent, asked, released, log, crashed, objects, targets, handler, keyOf, app, keysSent, row },
     keys: async () => (await store.byCluster("east")).map(({ key }) => key).sort(),
     pass(ms: number) {
       now += ms;
@@ -309,6 +314,7 @@ describe("a list of annotated objects", () => {
     one.objects.set("app", one.app());
     await one.handler().list().page([broken, one.app()], signal);
     assert.deepEqual(await one.keys(), [one.keyOf()]);
+    assert.deepEqual(one.crashed, [{ cluster: "east", kind: "Deployment", namespace: "shop", name: "broken" }]);
   });
 });
 
