@@ -56,7 +56,7 @@ export function rowBudget(
   return {
     async hasRoom(key, bytes) {
       if (isFar()) return true;
-      const rows = counted ?? (await count());
+      const rows = await count();
       const { namespace } = partsOf(key);
       if (rows.fits(key, namespace, bytes, limits)) return true;
       leftOut.set(namespace, (leftOut.get(namespace) ?? 0) + 1);

@@ -80,7 +80,7 @@ export function vsoWatch(deps: Deps, context: VsoWatchContext): VsoWatch {
     await circuits.open(suspendedIn(settings, namespace, proven.what));
   };
   const suspect = (namespace: string, write: VsoSeen): void => {
-    if (seen.size >= MAX_NAMESPACES) for (const [name, { until }] of seen) if (until <= deps.clock()) seen.delete(name);
+    for (const [name, { until }] of seen) if (until <= deps.clock()) seen.delete(name);
     if (seen.size < MAX_NAMESPACES) seen.set(namespace, write);
   };
   /** A further write in the same namespace counts only if a read of the object confirms it. */

@@ -4,7 +4,7 @@ import { freedBy, PathAwaited, wakeForPaths } from "../failures/path-wake.ts";
 import { partsOf } from "../keys.ts";
 import type { Claim } from "../ports/claim.ts";
 import { CALL_TIMEOUT_MS, LEASE_MS, type ReconcileDeps } from "../ports/deps.ts";
-import { type OwnedSecret, type Pushed, pushPlace, type Row } from "../ports/rows.ts";
+import { type OwnedSecret, type Pushed, pushPlace, type Row, type RowState } from "../ports/rows.ts";
 import type { Claimed, Lease, PathTaken, Settlement } from "../ports/store.ts";
 import { sendDue, sendNow } from "../schedule/messages.ts";
 
@@ -172,12 +172,15 @@ const DISPATCHED_AHEAD_MS = 120 * SECOND_MS;
 /** A `dueAt` that ticks may already have passed needs a message as well; the index is the fallback (lease-table 14). */
 function soon({ schedule, now, state }: Settlement): EpochMs | undefined {
   const at = schedule.kind === "due" ? schedule.at : schedule.kind === "wheel" ? schedule.dueAt : undefined;
-  // Closing the circuit wakes rows that wait for it.
-  const waits = state.error !== undefined && OUTAGE_CODES.has(state.error.code) && (at ?? now) <= now;
-  return waits || isTicks(now, at) ? undefined : at;
+  return isTicks(now, at) || isCircuits(now, state, at) ? undefined : at;
 }
 
 /** Whether a tick comes by in time: so it does for what is never due. */
 function isTicks(now: EpochMs, at: EpochMs = Number.POSITIVE_INFINITY): boolean {
   return at > now + DISPATCHED_AHEAD_MS;
+}
+
+/** Whether the close of a circuit wakes it: a row that waits for one is due all the while. */
+function isCircuits(now: EpochMs, { error }: RowState, at: EpochMs = now): boolean {
+  return at <= now && error !== undefined && OUTAGE_CODES.has(error.code);
 }

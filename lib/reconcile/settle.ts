@@ -90,8 +90,8 @@ export function settleFailed(
   timing: Timing,
   context: FailureContext = {},
 ): Settlement {
-  const isSame = state.error?.code === error.code;
-  const before = isSame ? state.attempts : 0;
+  const same = state.error?.code === error.code ? state.error : undefined;
+  const before = same === undefined ? 0 : state.attempts;
   const attempts = context.knownUntil !== undefined && before > 0 ? before : before + 1;
   const planned = scheduleAfter(error, attempts, timing, context);
   const verified = isNewlyRefused(state, context) ? atLatest(planned, timing.now + VERIFY_AGAIN_MS) : planned;
@@ -108,7 +108,7 @@ export function settleFailed(
     error: {
       code: error.code,
       message: error.message,
-      since: isSame ? (state.error?.since ?? timing.now) : timing.now,
+      since: same?.since ?? timing.now,
       ...(cause === undefined ? {} : { cause }),
       ...(schedule.kind === "due" ? { nextAt: schedule.at } : {}),
     },

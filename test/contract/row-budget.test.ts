@@ -61,6 +61,43 @@ describe("how much of a cluster is kept", () => {
     );
   });
 
+  it("is 50,000 objects and 128 MiB of a cluster, 10,000 and 32 MiB of a namespace, which the message says", async () => {
+    const summaries = (namespaces: number, each: number, bytes: number) =>
+      Array.from({ length: namespaces * each }, (_, at) => ({ key: keyOf(`ns-${at % namespaces}`, at), bytes }));
+    const scenes = [
+      [summaries(6, 8_333, 1), true],
+      [[...summaries(6, 8_333, 1), { key: keyOf("more", 1), bytes: 1 }, { key: keyOf("more", 2), bytes: 1 }], false],
+      [summaries(5, 1, 25 * 1_024 * 1_024), true],
+      [summaries(5, 1, 26 * 1_024 * 1_024), false],
+    ] as const;
+    for (const [rows, hasRoom] of scenes) {
+      const leases = { byCluster: async () => rows, referencesOf: async () => [] } as unknown as SqliteStore;
+      const budget = rowBudget({ leases }, "east", { rows: 50_000, bytes: 0 });
+      assert.equal(await budget.hasRoom(keyOf("new", "one"), 1_024), hasRoom, `${rows.length} rows`);
+      if (!hasRoom)
+        assert.match(
+          budget.problem()?.message ?? "",
+          /limit is 10000 objects and 32 MiB for a namespace and 50000 objects and 128 MiB for a cluster/,
+        );
+    }
+  });
+
+  it("counts what is there as what it grows by, labels and annotations included", async () => {
+    await using store = openSqliteStore({ path: ":memory:" });
+    const of = (changed: object) => bytesOf({ spec: {}, labels: {}, annotations: {}, ...changed });
+    const text = { a: "x".repeat(100) };
+    assert.deepEqual(
+      [of({ spec: text }), of({ labels: text }), of({ annotations: text })].map((bytes) => bytes > of({}) + 100),
+      [true, true, true],
+    );
+    const { budget, offer } = scene(store, { rows: 9, bytes: 60_000 });
+    assert.equal(await offer(keyOf("a", 1), "x".repeat(50_000)), true);
+    assert.equal(await offer(keyOf("a", 1), "x".repeat(60_000)), true);
+    assert.deepEqual([budget.kept().rows, budget.kept().bytes < 61_000], [1, true]);
+    assert.equal(await offer(keyOf("b", 1), "x".repeat(95_000)), false);
+    assert.match(budget.problem()?.message ?? "", /: 1 of namespace b are ignored/);
+  });
+
   it("is so many of the cluster, and what is there may change", async () => {
     await using store = openSqliteStore({ path: ":memory:" });
     const { offer } = scene(store);

@@ -100,6 +100,7 @@ describe("a plan of a first run", () => {
     assert.ok(changes?.labels.added.includes("app"));
     assert.deepEqual([planned[0]?.secret, surveyed.errors], ["db", []]);
     assert.equal(world.secret("db"), undefined);
+    assert.equal(world.resource("keyferry-installation", "ConfigMap", { namespace: "vso" }), undefined);
     assert.equal(world.condition("db"), "none");
     assert.deepEqual(await world.store.byCluster("east"), []);
   });
@@ -156,6 +157,21 @@ describe("a plan of a first run", () => {
     for (const name of ["a", "b"]) assert.match(of(name), /^fail; VAULT_UNAVAILABLE: /);
   });
 
+  it("says of a cluster that another installation works on it, and plans nevertheless", async () => {
+    await using world = await aWorld({ isAsleep: true });
+    const process = world.start({ isIdle: true });
+    await world.given(aVaultSecret(), aStaticSecret(), {
+      ...{ apiVersion: "v1", kind: "ConfigMap", data: { id: "another" } },
+      metadata: { name: "keyferry-installation", namespace: "vso" },
+    });
+    const { surveyed, of } = await plan(world, process);
+    assert.deepEqual(
+      surveyed.errors.map(({ code }) => code),
+      ["OTHER_CONTROLLER"],
+    );
+    assert.equal(of("db"), "create; it does not exist");
+  });
+
   it("says once that a cluster is out of reach", async () => {
     await using world = await aWorld({ isAsleep: true });
     const process = world.start({ isIdle: true });
@@ -206,6 +222,34 @@ describe("a plan of the next run", () => {
     assert.equal(of("db"), "create; it does not exist");
     assert.equal(of("typed"), "recreate; its type changes");
     assert.equal(world.secret("typed")?.type, "Opaque");
+  });
+
+  it("restarts what an earlier run owes, and says why", async () => {
+    const rolloutRestartTargets = [{ kind: "Deployment", name: "app" }];
+    await using world = await aWorld();
+    await world.given(aVaultSecret(), aStaticSecret("db", { rolloutRestartTargets }));
+    await world.advance("30s");
+    await world.given(aVaultSecret("db", { password: "two" }));
+    await world.advance("90s");
+    world.crash();
+    const { of, planned } = await next(world);
+    assert.equal(of("db"), "restart; restarts are owed since its data changed; Deployment/app");
+    assert.equal(planned[0]?.secret, "db");
+  });
+
+  it("prunes what stands under a former name where the new Secret is in step already", async () => {
+    await using world = await written(aStaticSecret());
+    const row = (await world.row()) ?? assert.fail();
+    const former = { name: "former", uid: "u", resourceVersion: "1" };
+    const { lease } =
+      (await world.store.claim(row, { now: world.time.now(), until: world.time.now() + 1 })) ?? assert.fail();
+    const state = { ...row.state, owned: [...row.state.owned, former] };
+    await world.store.settle(lease, { state, schedule: { kind: "parked" }, now: world.time.now() });
+    const owned = world.resource("db", "Secret") ?? assert.fail();
+    const { name: _name, uid: _uid, resourceVersion: _version, managedFields: _fields, ...metadata } = owned.metadata;
+    await world.cluster().apply({ ...owned, metadata: { ...metadata, name: "former" } } as never);
+    const { of } = await next(world);
+    assert.equal(of("db"), "prune; its destination has another name; removes former");
   });
 
   it("removes what stands under a former name", async () => {

@@ -54,9 +54,7 @@ export function certificateOf({ fields }: Answer, place: string): IssuedCertific
 
 /** Its serial number as Vault writes it. */
 export function serialOf({ serialNumber }: X509Certificate): string {
-  const hex = serialNumber.toLowerCase();
-  const even = hex.length % 2 === 0 ? hex : `0${hex}`;
-  return even.replace(/(..)(?!$)/g, "$1:");
+  return serialNumber.toLowerCase().replace(/(..)(?!$)/g, "$1:");
 }
 
 /**

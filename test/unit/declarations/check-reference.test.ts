@@ -58,9 +58,41 @@ describe("what syncs refer to is checked by itself", () => {
     assert.equal(code(checked("VaultConnection", { "VaultConnection/shop/it": onDisk }).outcome), "UNSUPPORTED");
   });
 
+  it("a VaultAuth with a VaultAuthGlobal says whether both could be merged, others say nothing of it", () => {
+    const there = { "VaultConnection/shop/it": CONNECTION };
+    const named = { ...AUTH, vaultAuthGlobalRef: { name: "all" } };
+    assert.equal(checked("VaultAuth", { ...there, "VaultAuth/shop/it": named }).merged, false);
+    const all = { "VaultAuthGlobal/shop/all": { allowedNamespaces: ["*"], defaultAuthMethod: "appRole" } };
+    const { merged, refs } = checked("VaultAuth", { ...there, ...all, "VaultAuth/shop/it": named });
+    assert.equal(merged, true);
+    assert.ok(refs.includes("east/VaultAuthGlobal/shop/all" as ReferenceKey));
+    assert.equal("merged" in checked("VaultAuth", { ...there, "VaultAuth/shop/it": AUTH }), false);
+    const connection = { ...CONNECTION, vaultAuthGlobalRef: { name: "all" } };
+    assert.equal("merged" in checked("VaultConnection", { ...all, "VaultConnection/shop/it": connection }), false);
+  });
+
+  it("a VaultAuth tells what works but should change", () => {
+    const kubernetes = { role: "r", serviceAccount: "sa" };
+    const spec = { method: "kubernetes", mount: "k", vaultConnectionRef: "it", kubernetes };
+    const { outcome } = checked("VaultAuth", { "VaultAuth/shop/it": spec, "VaultConnection/shop/it": CONNECTION });
+    assert.ok(!(outcome instanceof SyncError));
+    assert.deepEqual(
+      outcome.warnings?.map(({ type }) => type),
+      ["AudienceMissing"],
+    );
+  });
+
+  it("a VaultConnection is asked in the name of its namespace", () => {
+    const { outcome } = checked("VaultConnection", { "VaultConnection/shop/it": CONNECTION });
+    assert.ok(!(outcome instanceof SyncError));
+    assert.equal(outcome.vault?.target.place, "east/shop");
+  });
+
   it("a SecretTransformation has to be one", () => {
     const well = { templates: { a: { text: "x" } } };
-    assert.equal(code(checked("SecretTransformation", { "SecretTransformation/shop/it": well }).outcome), "well");
+    const { outcome: sound } = checked("SecretTransformation", { "SecretTransformation/shop/it": well });
+    assert.ok(!(sound instanceof SyncError));
+    assert.deepEqual(sound.rendering?.templates, [{ name: "shop/it/a", text: "x" }]);
     const odd = { templates: { a: {} } };
     const { outcome } = checked("SecretTransformation", { "SecretTransformation/shop/it": odd });
     assert.equal(code(outcome), "REFERENCE_INVALID");

@@ -399,6 +399,18 @@ describe("a Vault that fleet.yaml names", () => {
       assert.deepEqual(target, { ...expected, cluster: "east", place: "east/shop" });
     });
 
+    it("lends no identity of another method, whatever its name and role", () => {
+      const own = { name: "hub", method: "jwt", role: "r", tokenFile: "/token" } as const;
+      const settings = aCluster({
+        vaults: [{ ...VAULT, identities: [own] } as FleetVault],
+        vault: { name: "main", identities: ["main/hub"] },
+      });
+      const objects = {
+        "VaultAuth/vso/hub": { method: "aws", mount: "aws", aws: { role: "r" }, allowedNamespaces: ["*"] },
+      };
+      assert.equal(login(objects, "vso/hub", settings).error?.code, "REFERENCE_NOT_ALLOWED");
+    });
+
     it("lends its identities", () => {
       const lent = { name: "hub", method: "aws", role: "r", headerValue: "h" } as const;
       const settings = aCluster({
@@ -414,10 +426,84 @@ describe("a Vault that fleet.yaml names", () => {
     });
   });
 
+  it("has to be one of fleet.yaml's, and to have an address", () => {
+    for (const vaults of [undefined, [], [{ ...VAULT, name: "other" }], [{ ...VAULT, addresses: [] }]]) {
+      const { error } = login(auth(), "mine", aCluster({ vault: { name: "main" }, ...(vaults && { vaults }) }));
+      assert.equal(error?.code, "REFERENCE_INVALID");
+      assert.match(
+        error?.message ?? "",
+        /^vault\.name of cluster east is not the name of one of vaults in fleet\.yaml/,
+      );
+    }
+    const second = aCluster({
+      vault: { name: "main" },
+      vaults: [{ ...VAULT, name: "other", addresses: ["https://o"] }, VAULT],
+    });
+    assert.equal(identity(auth(), "mine", second).target.address, VAULT.addresses[0]);
+    const { caFile: _none, ...bare } = VAULT;
+    const plain = aCluster({ vault: { name: "main" }, vaults: [bare] });
+    assert.equal("caOf" in identity(auth(), "mine", plain).target, false);
+  });
+
   it("is no other one's", () => {
     const other = { ...auth(), "VaultConnection/vso/default": { address: "https://other.example" } };
     const { target, namespace } = identity(other, "mine", cluster);
     assert.deepEqual([target.caOf, namespace], [undefined, undefined]);
+  });
+});
+
+describe("how Vault is reached by a VaultConnection", () => {
+  const auth = mine({ method: "kubernetes", mount: "k", kubernetes: { role: "r", serviceAccount: "sa" } });
+  const target = (connection: JsonObject, cluster = EAST) =>
+    identity(
+      { ...auth, "VaultConnection/vso/default": { address: "https://vault.example:8200", ...connection } },
+      "mine",
+      cluster,
+    ).target;
+
+  it("is within its time-out, 8 s without one, and 60 s at most", () => {
+    for (const [timeout, ms] of [
+      [undefined, 8_000],
+      ["0s", 8_000],
+      ["3s", 3_000],
+      ["60s", 60_000],
+      ["5m", 60_000],
+    ] as const) {
+      assert.equal(target(timeout === undefined ? {} : { timeout }).timeoutMs, ms, timeout);
+    }
+  });
+
+  it("is with its server name and its CA, whose Secret is followed unless nothing is verified", () => {
+    const { tlsServerName, caRef, skipTlsVerify } = target({ tlsServerName: "vault", caCertSecretRef: "ca" });
+    assert.deepEqual([tlsServerName, skipTlsVerify], ["vault", false]);
+    assert.deepEqual(caRef, { kind: "secret", cluster: "east", namespace: "vso", name: "ca", key: "ca.crt" });
+    const connection = { address: "https://vault.example:8200", caCertSecretRef: "ca" };
+    const asked = (more: object) => login({ ...auth, "VaultConnection/vso/default": { ...connection, ...more } }).asked;
+    assert.deepEqual(
+      [asked({}).includes("Secret/vso/ca"), asked({ skipTLSVerify: true }).includes("Secret/vso/ca")],
+      [true, false],
+    );
+    assert.deepEqual(["tlsServerName" in target({}), "caRef" in target({})], [false, false]);
+  });
+
+  it("is at the address that fleet.yaml gives the cluster", () => {
+    assert.equal(target({}, aCluster({ vault: { address: "https://Outside:8200/" } })).address, "https://outside:8200");
+  });
+
+  it("is at a mount, which fleet.yaml may name for the cluster's own tokens", () => {
+    const mount = (spec: object, cluster = EAST) =>
+      login(mine({ method: "kubernetes", kubernetes: { role: "r", serviceAccount: "sa" }, ...spec }), "mine", cluster);
+    assert.equal(mount({ mount: "/k/" }).identity?.mount, "k");
+    assert.equal(mount({ mount: "k" }, aCluster({ vault: { authMount: "fleet/" } })).identity?.mount, "fleet");
+    assert.equal(mount({}, aCluster({ vault: { authMount: "fleet" } })).identity?.mount, "fleet");
+    for (const [spec, why] of [
+      [{ mount: "/" }, "must not be empty"],
+      [{}, "required"],
+    ] as const) {
+      const { error } = mount(spec);
+      assert.equal(error?.code, "REFERENCE_INVALID");
+      assert.equal(error?.message, `VaultAuth shop/mine is not valid: spec.mount: ${why}`);
+    }
   });
 });
 

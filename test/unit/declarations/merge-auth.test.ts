@@ -28,6 +28,15 @@ describe("a VaultAuth with its VaultAuthGlobal", () => {
     assert.deepEqual([method, mount, namespace, vaultConnectionRef], ["jwt", "mine", "own", "c"]);
   });
 
+  it("keeps what is its own alone", () => {
+    const ref = { name: "all" };
+    const { allowedNamespaces, vaultAuthGlobalRef } = merge(
+      { allowedNamespaces: ["shop"], vaultAuthGlobalRef: ref },
+      DEFAULTS,
+    );
+    assert.deepEqual([allowedNamespaces, vaultAuthGlobalRef], [["shop"], ref]);
+  });
+
   it("else what the method's block says, else the default", () => {
     const global = {
       ...DEFAULTS,

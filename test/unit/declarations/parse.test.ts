@@ -104,6 +104,22 @@ describe("parsing a spec", () => {
     ]);
   });
 
+  it("checks labels and annotations, each by its name, and annotations by what they hold in all", () => {
+    const destination = (more: object) =>
+      complaints("VaultStaticSecret", { ...STATIC, destination: { name: "app", ...more } });
+    assert.match(
+      destination({ labels: { "a b": "v", fine: "v" } }).join(),
+      /^destination\.labels\["a b"\]: is not a valid name[^,]*(,[^,]*)*$/,
+    );
+    assert.match(destination({ labels: { a: "-" } }).join(), /^destination\.labels\.a: must be a label value/);
+    assert.deepEqual(destination({ labels: { a: "" }, annotations: { "Example.com/A": "any thing" } }), []);
+    const annotations = (bytes: number) => destination({ annotations: { a: "x".repeat(bytes - 3), b: "" + "y" } });
+    assert.deepEqual(annotations(256 * 1024), []);
+    assert.deepEqual(annotations(256 * 1024 + 1), ["destination.annotations: must hold at most 262144 bytes in all"]);
+    const two = destination({ annotations: { a: "ü".repeat(131_071), b: "y" } });
+    assert.deepEqual(two, ["destination.annotations: must hold at most 262144 bytes in all"], "bytes, not characters");
+  });
+
   it("throws SPEC_INVALID with all of them, and cuts a long list", () => {
     const many = Object.fromEntries(Array.from({ length: 30 }, (_, at) => [`label ${at}`, "v"]));
     const spec = { ...STATIC, destination: { name: "app", labels: many } };

@@ -88,6 +88,33 @@ describe("a namespace that somebody made under the operator namespace's name", (
     });
   }
 
+  it("its VaultConnection adds nothing to the Vault that fleet.yaml names for the cluster, unless it is named", () => {
+    const headersOf = (isStranger: boolean, vaultConnectionRef?: string) => {
+      const key = (kind: string, namespace: string, name: string) =>
+        referenceKey({ cluster: "east", kind, namespace, name });
+      const objects = [
+        aReference({
+          key: key("VaultAuth", "shop", "own"),
+          spec: { ...KUBERNETES, ...(vaultConnectionRef && { vaultConnectionRef }) },
+        }),
+        aReference({
+          ...{ key: key("VaultConnection", "vso", "default"), spec: { ...CONNECTION, headers: { "X-Theirs": "1" } } },
+          ...(isStranger ? { isStranger } : {}),
+        }),
+      ];
+      const vaults = [{ name: "main", addresses: [CONNECTION.address], identities: [] }];
+      const { outcome } = resolveStaticSecret({
+        declared: aDeclared({ key: aKey("app"), spec: { ...SPEC, vaultAuthRef: "own" } }),
+        cluster: aCluster({ vaults, vault: { name: "main" } }),
+        reference: (of) => objects.find((object) => object.key === of),
+      });
+      if (outcome instanceof SyncError) throw outcome;
+      return outcome.asks.identity.target.headers;
+    };
+    assert.deepEqual([headersOf(true), headersOf(false)], [{}, { "X-Theirs": "1" }]);
+    assert.deepEqual(headersOf(true, "vso/default"), { "X-Theirs": "1" });
+  });
+
   it("what is named there is used like that of any other namespace", () => {
     const objects = {
       "VaultAuth/vso/shared": { ...KUBERNETES, allowedNamespaces: ["shop"], vaultConnectionRef: "shared" },

@@ -136,6 +136,40 @@ describe("drift", () => {
   });
 });
 
+describe("drift that is seen of a Secret", () => {
+  it("is its owner's, by name and uid, and nobody's without one", async () => {
+    await using scene = await aScene();
+    await scene.written();
+    const { uid: _uid, ...other } = owner("db");
+    await scene.drift.see({ ...drifted(), ownerReferences: [{ ...other, uid: "former" }] }, false);
+    assert.deepEqual(scene.names(), []);
+    await scene.drift.see(drifted(), false);
+    assert.deepEqual(scene.names(), ["db"]);
+  });
+
+  it("at once again is counted for each sync by itself", async () => {
+    await using scene = await aScene();
+    await scene.written();
+    await scene.written("other");
+    const atOnce = async (name: string) => {
+      await scene.drift.see(aSecret(name), true);
+      return scene.nudged.splice(0)[0]?.[1].atOnce;
+    };
+    assert.deepEqual([await atOnce("db"), await atOnce("other"), await atOnce("db")], [true, true, false]);
+  });
+
+  it("of rows whose worker's lease has ended is looked at when it is missing, and not before", async () => {
+    await using scene = await aScene();
+    await scene.written();
+    await scene.claimed();
+    await scene.handler.list().end(signal);
+    assert.deepEqual(scene.names(), []);
+    scene.pass(60_000);
+    await scene.handler.list().end(signal);
+    assert.deepEqual(scene.names(), ["db"]);
+  });
+});
+
 describe("a list of Secrets", () => {
   it("shows what changed, and what is missing of what was written", async () => {
     await using scene = await aScene();

@@ -57,6 +57,25 @@ describe("lease-table 22: is this Secret another than the one that we wrote?", (
     assert.equal(classify(row, aSeen({ uid: "foreign" }), false, NOW), "drifted");
   });
 
+  it("yes, when it waited for the Secret and its own reference is the only one now", () => {
+    const waiting = aRow({
+      state: { ...EMPTY_STATE, owned: [{ name: "db" }], error: { code: "SECRET_NOT_OURS", message: "m", since: NOW } },
+    });
+    const own = { uid: waiting.declared.uid };
+    for (const [ownerReferences, found] of [
+      [[own], "drifted"],
+      [[own, { uid: "other" }], "in-step"],
+      [[{ uid: "other" }], "in-step"],
+      [[], "in-step"],
+    ] as const) {
+      assert.equal(classify(waiting, aSeen({ ownerReferences: [...ownerReferences] }), false, NOW), found);
+    }
+    assert.equal(classify(waiting, aSeen({ ownerReferences: [own] }), true, NOW), "in-step", "it is gone");
+    assert.equal(classify(waiting, aSeen({ ownerReferences: [own], name: "other" }), false, NOW), "in-step");
+    const { error: _error, ...state } = waiting.state;
+    assert.equal(classify({ ...waiting, state }, aSeen({ ownerReferences: [own] }), false, NOW), "in-step");
+  });
+
   it("can't be said while the row is being worked on, and can once that lease ran out", () => {
     const seen = aSeen({ resourceVersion: "101", managed: other });
     assert.equal(classify(rowWith(owned, NOW + 1), seen, false, NOW), "deferred");

@@ -12,6 +12,7 @@ import { EMPTY_STATE } from "../../../lib/ports/rows.ts";
 import {
   type KindRef,
   VAULT_AUTH,
+  VAULT_AUTH_GLOBAL,
   VAULT_CONNECTION,
   VAULT_DYNAMIC_SECRET,
   VAULT_STATIC_SECRET,
@@ -28,10 +29,13 @@ const { signal } = new AbortController();
 function aScene(changed: Partial<HandlerContext> = {}, store = simulatedSqliteStore(undefined)) {
   let now = START;
   const world = { sent: [] as WorkMessage[], asked: [] as string[], looked: [] as string[], checked: 0 };
+  const crashed: object[] = [];
+  const error = (_event: string, { cluster: of, kind, namespace, name }: Readonly<Record<string, unknown>> = {}) =>
+    void crashed.push({ cluster: of, kind, namespace, name });
   const cluster = new Map<string, SeenResource>();
   const settings = aCluster();
   const deps = {
-    ...{ leases: store, clock: () => now, log: QUIET, metrics: { count: () => undefined } },
+    ...{ leases: store, clock: () => now, log: { ...QUIET, error }, metrics: { count: () => undefined } },
     queue: { send: async (more: readonly WorkMessage[]) => void world.sent.push(...more) },
     resources: {
       async get({ name }: { readonly name: string }) {
@@ -57,7 +61,7 @@ function aScene(changed: Partial<HandlerContext> = {}, store = simulatedSqliteSt
     isStranger: () => false,
   };
   return {
-    ...{ ...world, world, store, cluster },
+    ...{ ...world, world, store, cluster, crashed },
     syncs: (kind: KindRef = VAULT_STATIC_SECRET) => syncHandler(deps, kind, { ...context, vso }),
     references: (kind: KindRef = VAULT_AUTH) => referenceHandler(deps, kind, { ...context, guard }),
     pass(ms: number) {
@@ -212,7 +216,13 @@ describe("a list of declarations", () => {
       },
     });
     await scene.syncs().list().page([broken, aSeen()], signal);
+    await scene.references().list().page([broken], signal);
     assert.deepEqual(await scene.keys(), ["east/VaultStaticSecret/shop/db"]);
+    const of = { cluster: "east", namespace: "shop", name: "broken" };
+    assert.deepEqual(scene.crashed, [
+      { ...of, kind: "VaultStaticSecret" },
+      { ...of, kind: "VaultAuth" },
+    ]);
   });
 
   it("looks at who wrote the statuses: the two newest of each namespace, not of all", async () => {
@@ -293,6 +303,41 @@ describe("a reference that was seen", () => {
       "east/VaultConnection/shop/connection",
     ]);
     assert.deepEqual([sweeps(scene.sent), scene.keysSent()], [1, ["new", "db"]]);
+  });
+
+  it("has a status only of a kind that has one, in a namespace that keyferry serves or the operator's, while it is there", async () => {
+    const settings = aCluster({ namespaces: { include: ["shop"], exclude: [] } });
+    for (const [kind, changed, hasRow] of [
+      [VAULT_AUTH, {}, true],
+      [VAULT_AUTH, { namespace: "vso" }, true],
+      [VAULT_AUTH, { namespace: "bank" }, false],
+      [VAULT_AUTH, { deleting: true }, false],
+      [VAULT_AUTH_GLOBAL, {}, false],
+    ] as const) {
+      await using scene = aScene({ settings });
+      await scene.references(kind).changed(aSeen({ name: "auth", ...changed }), signal);
+      const { namespace = "shop" } = changed as { namespace?: string };
+      assert.equal(
+        (await scene.row("auth", kind.kind, namespace)) !== undefined,
+        hasRow,
+        `${kind.kind} ${JSON.stringify(changed)}`,
+      );
+      assert.equal((await scene.store.referencesOf("east")).length, 1);
+    }
+  });
+
+  it("that changed between two lists wakes what refers to it, at the end of the second", async () => {
+    await using scene = aScene();
+    await referring(scene);
+    await scene.references().changed(aSeen({ name: "auth", spec: { mount: "one" } }), signal);
+    scene.pass(60_000);
+    scene.sent.length = 0;
+    const before = scene.world.checked;
+    const listing = scene.references().list();
+    await listing.page([aSeen({ name: "auth", spec: { mount: "two" } })], signal);
+    assert.equal(scene.world.checked, before + 1, "whether it is a stranger's");
+    await listing.end(signal);
+    assert.equal(sweeps(scene.sent), 1);
   });
 
   it("wakes nothing where nothing changed", async () => {

@@ -33,6 +33,16 @@ describe("a list", () => {
     assert.equal(takenOf(page(1), 10_000), 11);
   });
 
+  it("may have nine pages without objects in a row, and again after one with some", () => {
+    const take = listBounds("east", "secrets", () => 0);
+    for (let times = 0; times < 3; times++) {
+      for (let pages = 0; pages < 9; pages++) take(page(0));
+      take(page(1));
+    }
+    for (let pages = 0; pages < 9; pages++) take(page(0));
+    assert.throws(() => take(page(0)), { code: "KUBE_ANSWER_TOO_LARGE" });
+  });
+
   it("may be as long as it likes in its last page", () => {
     listBounds("east", "secrets", () => 0)(page(200_000, false));
   });

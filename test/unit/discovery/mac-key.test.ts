@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import type { DiscoveryDeps } from "../../../lib/discovery/deps.ts";
 import { askForMacs, makeMacKey } from "../../../lib/discovery/mac-key.ts";
 import { SyncError } from "../../../lib/errors.ts";
+import { syncKey } from "../../../lib/keys.ts";
 import type { ClusterSettings } from "../../../lib/ports/fleet.ts";
 import { EMPTY_STATE } from "../../../lib/ports/rows.ts";
 import type { HmacKeyFound } from "../../../lib/ports/secrets.ts";
@@ -135,22 +136,25 @@ describe("kubernetes-rules 21: the key of MACs", () => {
 describe("kubernetes-rules 21: a key of MACs that is new", () => {
   it("asks each VaultStaticSecret that was synced without one to run again, and nothing else", async () => {
     await using leases = simulatedSqliteStore(undefined);
-    for (const [name, isSynced] of [
-      ["synced", true],
-      ["new", false],
+    const dynamic = syncKey({ cluster: "east", kind: "VaultDynamicSecret", namespace: "shop", name: "dynamic" });
+    for (const [key, isSynced] of [
+      [aKey("synced"), true],
+      [aKey("new"), false],
+      [dynamic, true],
+      [aKey("gone"), true],
     ] as const) {
-      const key = aKey(name);
       await leases.declare(aDeclared({ key }), NOW);
       const row = (await leases.read([key], "strong")).get(key) ?? assert.fail();
       const claimed = (await leases.claim(row, { now: NOW, until: NOW + 60_000 })) ?? assert.fail();
-      const state = { ...EMPTY_STATE, ...(isSynced ? { syncedAt: NOW } : {}) };
+      const state = { ...EMPTY_STATE, owned: [{ name: "db" }], ...(isSynced ? { syncedAt: NOW } : {}) };
       await leases.settle(claimed.lease, { state, schedule: { kind: "due", at: NOW + HOUR_MS }, now: NOW });
     }
+    await leases.tombstone(aKey("gone"), aDeclared({ key: aKey("gone") }).uid, NOW);
     const sent: unknown[] = [];
     const queue = { send: async (messages: readonly { readonly key?: string }[]) => void sent.push(...messages) };
     const deps = { leases, queue, clock: () => NOW + 1 } as unknown as DiscoveryDeps;
     await askForMacs(deps, aCluster());
     assert.match(JSON.stringify(sent), /shop\/synced/);
-    assert.doesNotMatch(JSON.stringify(sent), /shop\/new/);
+    assert.doesNotMatch(JSON.stringify(sent), /shop\/(new|dynamic|gone)/);
   });
 });

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import type { DiscoveryDeps } from "../../../lib/discovery/deps.ts";
 import { type Facts, inOrder, type Pass, runStages, type Stage } from "../../../lib/discovery/pass.ts";
-import { macKey, syncsOfNewMacKey } from "../../../lib/discovery/stages.ts";
+import { installation, macKey, operatorNamespace, syncsOfNewMacKey } from "../../../lib/discovery/stages.ts";
 import { watches } from "../../../lib/discovery/watch-stage.ts";
 import { SyncError } from "../../../lib/errors.ts";
 import type { SeenResource } from "../../../lib/ports/resources.ts";
@@ -45,6 +45,7 @@ async function aPass(more: { readonly clusters?: object; readonly leases?: objec
       newHmacKey: () => Buffer.alloc(16),
     },
     ...{ log: { debug: quiet, info: quiet, warn: quiet, error: quiet }, metrics: { ran: quiet, count: quiet } },
+    installation: "ours",
   } as unknown as DiscoveryDeps;
   const pass: Pass = {
     ...{ deps, settings: aCluster({ name: "east", observe: "watch" }), signal: new AbortController().signal },
@@ -92,5 +93,85 @@ describe("a watch pass that fails", () => {
     assert.deepEqual([done.failed, done.state.cursors[SECRET.kind]?.resourceVersion], [undefined, "8"]);
     const failed = await run({ referencesOf: away });
     assert.deepEqual([failed.failed?.stage, failed.state.cursors[SECRET.kind]], ["watches", cursor]);
+  });
+});
+
+describe("what a watch pass knows of its cluster before it watches", () => {
+  it("lease-table 25: that another installation works on it, which ends the pass", async () => {
+    for (const [found, failed] of [
+      ["theirs", "installation"],
+      ["ours", undefined],
+      [undefined, undefined],
+    ] as const) {
+      await using one = await aPass({});
+      const run = await runStages(one.pass, inOrder(given({ installation: found }), installation));
+      assert.deepEqual([run.failed?.stage, run.failed?.error.code], [failed, failed && "OTHER_CONTROLLER"], found);
+    }
+  });
+
+  it("whether the operator namespace is the one from before, which only the same cluster can tell", async () => {
+    const clusters = {
+      installation: async () => "absent",
+      namespaceUid: async () => "another",
+      markInstallation: async () => ({ id: "ours", uid: "mark" }),
+    };
+    const before = { name: "vso", first: "former" };
+    for (const [why, stored, without] of [
+      ["the same cluster", { uid: "cluster-1", operator: before }, "later"],
+      ["a cluster whose uid was not known", { operator: before }, "later"],
+      ["another cluster", { uid: "cluster-2", operator: before }, undefined],
+    ] as const) {
+      await using one = await aPass({ clusters });
+      const state = { ...START, ...stored };
+      const run = await runStages(one.pass, inOrder(given({ uid: "cluster-1", state }), operatorNamespace));
+      assert.equal(run.failed, undefined);
+      assert.equal(run.state.operator?.without, without, why);
+      assert.equal(run.state.operator?.mark, without === undefined ? "mark" : undefined, why);
+    }
+  });
+
+  it("what was found out about the key of MACs, and nothing of it where another controller is at work", async () => {
+    const run = async (isAlone: boolean, hmacKey?: Buffer) => {
+      await using one = await aPass({});
+      Object.assign(one.pass.deps.secrets ?? {}, { hmacKey: async () => hmacKey });
+      const facts = await macKey.run(one.pass, { isAlone, start: START, state: { ...START, attempts: 3 } });
+      return { ...facts, made: one.made() };
+    };
+    const found = { state: "found", at: NOW } as const;
+    assert.deepEqual(await run(true, Buffer.alloc(16)), {
+      ...{ start: { ...START, macKey: found }, state: { ...START, attempts: 3, macKey: found } },
+      ...{ newMacKey: undefined, made: 0 },
+    });
+    const none = { start: START, state: { ...START, attempts: 3 }, newMacKey: undefined, made: 0 };
+    assert.deepEqual(await run(false, Buffer.alloc(16)), none);
+    assert.deepEqual(await run(false), none);
+  });
+
+  it("a key that was made, and syncs are asked for its MACs only when the row could be stored", async () => {
+    const made = { state: "made", at: NOW } as const;
+    const run = async (isStored: boolean) => {
+      const saved: unknown[] = [];
+      const saveCluster = async (_row: unknown, state: unknown) => {
+        saved.push(state);
+        return isStored;
+      };
+      await using one = await aPass({ leases: { saveCluster } });
+      const { newMacKey, start, state } = await macKey.run(one.pass, { isAlone: true, start: START, state: START });
+      return { newMacKey, saved, keys: [start.macKey, state.macKey] };
+    };
+    const saved = [{ ...START, macKey: made }];
+    assert.deepEqual(await run(true), { newMacKey: made, saved, keys: [made, made] });
+    assert.deepEqual(await run(false), { newMacKey: undefined, saved, keys: [made, made] });
+  });
+
+  it("that syncs were asked for the MACs of a new key, in what it stores and in what it starts from", async () => {
+    await using one = await aPass({});
+    const newMacKey = { state: "made", at: NOW } as const;
+    const told = { ...newMacKey, isTold: true as const };
+    const since = { ...START, attempts: 2 };
+    const known = await syncsOfNewMacKey.run(one.pass, { newMacKey, start: START, state: since });
+    assert.deepEqual(known, { start: { ...START, macKey: told }, state: { ...since, macKey: told } });
+    const nothing = await syncsOfNewMacKey.run(one.pass, { newMacKey: undefined, start: START, state: since });
+    assert.deepEqual(nothing, { start: START, state: since });
   });
 });

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { DiscoveryDeps } from "../../../lib/discovery/deps.ts";
+import { type DiscoveryDeps, REFERENCE_KINDS, SYNC_KINDS } from "../../../lib/discovery/deps.ts";
 import { releaseDeparted, startingPoint } from "../../../lib/discovery/starting-point.ts";
+import { cleanupKey, referenceKey, type SyncKey, syncKey } from "../../../lib/keys.ts";
 import type { ClusterSettings } from "../../../lib/ports/fleet.ts";
+import type { Row, RowState } from "../../../lib/ports/rows.ts";
 import type { ClusterState } from "../../../lib/ports/store.ts";
-import { simulatedSqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
-import { aCluster, aDeclared, aKey } from "../../builders.ts";
+import { type SqliteStore, simulatedSqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
+import { aCluster, aDeclared, aKey, anIssue, aReference, aReferenceKey } from "../../builders.ts";
 
 const NOW = Date.UTC(2030, 0, 1);
 const MINUTE_MS = 60_000;
@@ -54,6 +56,14 @@ async function scene(...clusters: readonly string[]) {
   const left = async (): Promise<ClusterState> => ({ ...(await start({})), cursors: { Secret: CURSOR } });
   const rows = async (cluster: string) => (await leases.byCluster(cluster)).map(({ key }) => key);
   return { world, deps, leases, sweeps, start, left, rows, [Symbol.asyncDispose]: () => leases[Symbol.asyncDispose]() };
+}
+
+/** Lets a run end, after which nothing is left to do for a row that has this. */
+async function parked(leases: SqliteStore, key: SyncKey, more: Partial<RowState> = {}): Promise<Row> {
+  const row = (await leases.read([key], "strong")).get(key) ?? assert.fail();
+  const { lease } = (await leases.claim(row, { now: NOW, until: NOW + 1 })) ?? assert.fail();
+  await leases.settle(lease, { state: { ...row.state, ...more }, schedule: { kind: "parked" }, now: NOW });
+  return row;
 }
 
 describe("a watch pass starts", () => {
@@ -112,6 +122,113 @@ describe("a watch pass starts", () => {
     assert.deepEqual((await one.start(before, { settings: { labels: { a: "b" } } })).cursors, before.cursors);
   });
 
+  it("with what fleet.yaml says now of namespaces beside Vault Secrets Operator, and with nothing seen before", async () => {
+    await using one = await scene("east");
+    const seen = { what: "status", name: "db", at: NOW, until: NOW + MINUTE_MS, isProven: true };
+    const before = { ...(await one.left()), besideVso: ["former"], vsoIn: { shop: seen } };
+    const none = await one.start(before);
+    assert.deepEqual([none.besideVso, none.vsoIn], [undefined, undefined]);
+    const settings = { besideVso: ["shop"] };
+    assert.deepEqual((await one.start(before, { settings })).besideVso, ["shop"]);
+  });
+
+  it("with the names of its Vaults, and runs the syncs anew whose Vault has another name or address", async () => {
+    await using one = await scene("east");
+    const main = { name: "main", addresses: ["https://v.test"], identities: [] };
+    const settings = { vaults: [main] };
+    const other = aKey("other");
+    await one.leases.declare(aDeclared({ key: other }), NOW);
+    const before = await one.left();
+    await parked(one.leases, aKey("db"), { waitsFor: "vault:https://v.test" });
+    await parked(one.leases, other, { waitsFor: "vault:https://other.test" });
+    const due = async () =>
+      (await one.leases.byCluster("east")).filter(({ dueAt }) => dueAt !== undefined).map(({ key }) => key);
+    assert.deepEqual([before.vaultNames, await due()], [undefined, []]);
+    const { vaultNames } = await one.start(before, { settings });
+    assert.deepEqual([vaultNames, await due()], [{ "https://v.test": "main" }, [aKey("db")]]);
+    await parked(one.leases, aKey("db"));
+    await one.start({ ...before, vaultNames: vaultNames ?? {} }, { settings });
+    assert.deepEqual(await due(), [], "it has that name already");
+    const renamed = { ...before, vaultNames: vaultNames ?? {} };
+    assert.deepEqual([(await one.start(renamed)).vaultNames, await due()], [undefined, [aKey("db")]]);
+  });
+
+  it("lease-table 20: knows a restored cluster by the first kind that it serves, also where it reads namespaces alone", async () => {
+    const filter = { include: ["shop"], exclude: [] };
+    await using one = await scene("east");
+    const left = { ...(await one.start({}, { settings: { namespaces: filter } })), cursors: { Secret: CURSOR } };
+    const listed: unknown[] = [];
+    one.deps.clusters.list = async (...[_cluster, kind, { namespace, limit, metadataOnly }]) => {
+      listed.push([kind.kind, namespace, limit, metadataOnly]);
+      return listed.length < 2 ? undefined : { items: [], resourceVersion: "49" };
+    };
+    const how = { settings: { namespaces: filter }, options: { probeRevision: true } };
+    const restored = await one.start(left, how);
+    assert.deepEqual([restored.cursors, restored.restores], [{}, 1]);
+    assert.deepEqual(
+      listed.slice(0, 2).map((asked) => (asked as unknown[]).slice(1)),
+      [
+        ["vso", 1, true],
+        ["vso", 1, true],
+      ],
+    );
+    const [references, syncs] = [REFERENCE_KINDS, SYNC_KINDS].map((kinds) => kinds.map(({ kind }) => kind));
+    assert.deepEqual(
+      listed.map((asked) => (asked as unknown[])[0]),
+      references?.slice(0, 2),
+    );
+    one.deps.clusters.list = async (_cluster, { kind }) =>
+      syncs?.includes(kind) ? { items: [], resourceVersion: "49" } : undefined;
+    assert.deepEqual((await one.start(left, how)).cursors, {}, "it serves syncs alone");
+    one.deps.clusters.list = async () => undefined;
+    assert.deepEqual((await one.start(left, how)).cursors, left.cursors, "it serves none of the kinds");
+    const none = await one.start({ ...left, cursors: {} }, how);
+    assert.equal(none.restores, undefined);
+  });
+
+  it("lease-table 18: follows references of named namespaces and the operator's alone", async () => {
+    await using one = await scene("east");
+    const before = await one.left();
+    const at = (namespace: string) => referenceKey({ cluster: "east", kind: "VaultAuth", namespace, name: "default" });
+    const known = ["shop", "bank", "vso"].map(at);
+    for (const key of known) await one.leases.putReference(aReference({ key }));
+    const keys = async () => (await one.leases.referencesOf("east")).map(({ key }) => key).sort();
+    await one.start(before, { settings: { observe: "apply" } });
+    assert.deepEqual(await keys(), [...known].sort(), "every namespace is followed");
+    await one.start(before, { settings: { namespaces: { include: ["shop"], exclude: [] } } });
+    assert.deepEqual(await keys(), [at("shop"), at("vso")].sort());
+  });
+
+  it("releases what a kind pushed that is pushed no more, and runs the other pushes again", async () => {
+    await using one = await scene("east");
+    const keyOf = (kind: string) => syncKey({ cluster: "east", kind, namespace: "shop", name: "app" });
+    const before = await one.left();
+    for (const kind of ["Deployment", "Secret"]) {
+      await one.leases.declare(aDeclared({ key: keyOf(kind) }), NOW);
+      await parked(one.leases, keyOf(kind));
+    }
+    await parked(one.leases, aKey("db"));
+    one.sweeps.length = 0;
+    const push = { kinds: ["Secret"] } as unknown as NonNullable<ClusterSettings["push"]>;
+    await one.start(before, { settings: { push } });
+    assert.deepEqual(await one.rows("east"), [keyOf("Secret"), aKey("db")].sort());
+    const due = one.sweeps.join();
+    assert.deepEqual([due.includes(keyOf("Secret")), due.includes(aKey("db"))], [true, false]);
+    await one.start({ ...before, filter: "former" });
+    assert.deepEqual(await one.rows("east"), [aKey("db")]);
+  });
+
+  it("lease-table 28: keeps what a row has in Vault for its retention, when its namespace leaves", async () => {
+    await using one = await scene("east");
+    const row = await parked(one.leases, aKey("db"), { issues: [anIssue()], waitsFor: "vault:https://v.test" });
+    const vault = { name: "main", addresses: ["https://v.test"], identities: [], retentionMs: 7 * MINUTE_MS };
+    const settings = { vaults: [vault], namespaces: { include: ["bank"], exclude: [] } };
+    await one.start(await one.left(), { settings });
+    const retired = cleanupKey(aKey("db"), row.declared.uid);
+    const kept = (await one.leases.read([retired], "strong")).get(retired);
+    assert.equal(kept?.state.retainUntil, NOW + 7 * MINUTE_MS);
+  });
+
   it("lease-table 18: without the rows of namespaces that left the fleet file, whose tokens end", async () => {
     await using one = await scene("east");
     const before = await one.left();
@@ -148,5 +265,29 @@ describe("a cluster that left the fleet", () => {
     );
     assert.match(one.sweeps.join(), /west/);
     assert.doesNotMatch(one.sweeps.join(), /east/);
+  });
+
+  it("lease-table 18: is forgotten also when no other one is left", async () => {
+    await using one = await scene("east");
+    await one.leases.claimCluster("east", { now: NOW, until: NOW + 1 });
+    await releaseDeparted(one.deps, []);
+    assert.deepEqual([await one.rows("east"), await one.leases.clusters()], [[], []]);
+  });
+
+  it("lease-table 18: takes its references along, and keeps what it has in Vault as long as its Vault says", async () => {
+    await using one = await scene("east", "west");
+    for (const name of ["east", "west"]) {
+      await one.leases.claimCluster(name, { now: NOW, until: NOW + 1 });
+      await one.leases.putReference(aReference({ key: aReferenceKey("default", name) }));
+    }
+    const key = aKey("db", "west");
+    const row = await parked(one.leases, key, { issues: [anIssue()], waitsFor: "vault:https://v.test" });
+    const main = { name: "main", addresses: ["https://v.test"], identities: [], retentionMs: 7 * MINUTE_MS };
+    await releaseDeparted(one.deps, [aCluster({ vaults: [main] })]);
+    const count = async (name: string) => (await one.leases.referencesOf(name)).length;
+    assert.deepEqual([await count("east"), await count("west")], [1, 0]);
+    const retired = cleanupKey(key, row.declared.uid);
+    const kept = (await one.leases.read([retired], "strong")).get(retired);
+    assert.equal(kept?.state.retainUntil, NOW + 7 * MINUTE_MS);
   });
 });

@@ -6,7 +6,7 @@ import { SyncError } from "../../../lib/errors.ts";
 import type { VsoLease } from "../../../lib/ports/clusters.ts";
 import type { SeenResource } from "../../../lib/ports/resources.ts";
 import type { ClusterState } from "../../../lib/ports/store.ts";
-import { VAULT_STATIC_SECRET } from "../../../lib/resource-kinds.ts";
+import { type KindRef, VAULT_STATIC_SECRET } from "../../../lib/resource-kinds.ts";
 import { aCluster, aRow } from "../../builders.ts";
 
 const START = Date.UTC(2026, 0, 1);
@@ -21,6 +21,8 @@ function aScene(lease?: VsoLease) {
     leasesAsked: 0,
     fails: undefined as Error | undefined,
     gets: 0,
+    asked: [] as string[],
+    replaced: false,
     opened: [] as (string | undefined)[],
   };
   const deps = {
@@ -33,9 +35,10 @@ function aScene(lease?: VsoLease) {
       },
     },
     resources: {
-      get: async () => {
+      get: async (of: { cluster: string; namespace: string; name: string; kind: KindRef }) => {
         scene.gets++;
-        return scene.object;
+        scene.asked.push([of.cluster, of.kind.kind, of.namespace, of.name].join("/"));
+        return scene.object && (scene.replaced ? { ...scene.object, uid: "another" } : scene.object);
       },
     },
   } as unknown as Parameters<typeof vsoWatch>[0];
@@ -93,6 +96,35 @@ describe("another controller, as watch passes see it", () => {
     );
   });
 
+  it("kubernetes-rules 24: a namespace that is stopped stays so as long as writes go on, and is told each 20 s", async () => {
+    const { scene, watchPass } = aScene();
+    const { see, watch } = watchPass();
+    await see("shop");
+    scene.now += 20 * SECOND_MS;
+    await see("shop");
+    const [until = 0, opened] = [watch.latest().shop?.until, scene.opened.length];
+    assert.equal(opened, 1);
+    scene.now += 10 * SECOND_MS;
+    await see("shop");
+    assert.deepEqual([scene.opened.length, scene.gets], [1, 1], "it is proven: nobody is asked again");
+    assert.equal(watch.latest().shop?.until, until + 10 * SECOND_MS);
+    scene.now += 10 * SECOND_MS;
+    await see("shop");
+    assert.deepEqual([scene.opened.length, scene.stored.shop?.isProven], [2, true]);
+    await see("shop", "older", scene.now - 15 * SECOND_MS);
+    assert.equal(watch.latest().shop?.until, until + 20 * SECOND_MS, "an older write shortens nothing");
+  });
+
+  it("kubernetes-rules 24: the second write must be of the object that is there, which is asked for by name", async () => {
+    const { scene, watchPass } = aScene();
+    const { see } = watchPass();
+    await see("shop");
+    scene.now += 20 * SECOND_MS;
+    scene.replaced = true;
+    await see("shop");
+    assert.deepEqual([scene.asked, scene.opened], [["east/VaultStaticSecret/shop/db"], []]);
+  });
+
   it("kubernetes-rules 24: the same write seen again, or one that the object does not show any more, proves nothing", async () => {
     const { scene, watchPass } = aScene();
     const { see, watch } = watchPass();
@@ -128,6 +160,21 @@ describe("another controller, as watch passes see it", () => {
     scene.fails = undefined;
     await see("shop");
     assert.equal(scene.leasesAsked, 2);
+  });
+
+  it("a clock that was set back asks for the lease again", async () => {
+    const { scene, watchPass } = aScene();
+    const { see } = watchPass();
+    await see("shop");
+    scene.now -= MINUTE_MS;
+    await see("pay");
+    assert.equal(scene.leasesAsked, 2);
+    scene.now += 10 * SECOND_MS - 1;
+    await see("bank");
+    assert.equal(scene.leasesAsked, 2);
+    scene.now += 1;
+    await see("bank");
+    assert.equal(scene.leasesAsked, 3);
   });
 
   it("however much is written, the lease is asked for every 10 s, and so is each namespace; what is remembered has a bound", async () => {

@@ -18,9 +18,20 @@ const KINDS = [VAULT_AUTH, VAULT_STATIC_SECRET, VAULT_DYNAMIC_SECRET];
 /** What a cluster answers to lists of a kind, in turn, the last one again and again; a code is thrown. */
 type Lists = Readonly<Record<string, readonly ("served" | "not served" | ErrorCode)[]>>;
 
+interface Given {
+  readonly lists?: Lists;
+  readonly seconds?: number;
+  readonly cut?: string;
+  /** A list of this kind takes a second. */
+  readonly slow?: string;
+  /** The process stops when this kind is watched. */
+  readonly stop?: string;
+}
+
 /** Watches three kinds for a minute, or only lists them; watches end at once when `cut` names their kind. */
-async function scene({ lists = {}, seconds = 60, cut }: { lists?: Lists; seconds?: number; cut?: string }) {
+async function scene({ lists = {}, seconds = 60, cut, slow, stop }: Given) {
   let now = START;
+  const process = new AbortController();
   const done: string[] = [];
   const asleep = new Set<{ readonly until: number; readonly wake: () => void }>();
   const asked: Record<string, number> = {};
@@ -32,6 +43,7 @@ async function scene({ lists = {}, seconds = 60, cut }: { lists?: Lists; seconds
         const at = asked[kind] ?? 0;
         asked[kind] = at + 1;
         done.push(`list ${kind} at ${(now - START) / 1_000}`);
+        if (kind === slow) await sleep(1_000, process.signal);
         const answers = lists[kind] ?? ["served"];
         const answer = answers[Math.min(at, answers.length - 1)] ?? "served";
         if (answer === "served") return LISTED;
@@ -46,6 +58,7 @@ async function scene({ lists = {}, seconds = 60, cut }: { lists?: Lists; seconds
         signal: AbortSignal,
       ) {
         done.push(`watch ${kind} for ${since.seconds}`);
+        if (kind === stop) process.abort();
         if (kind !== cut) await sleep(since.seconds * 1_000, signal);
         done.push(`end ${kind} at ${(now - START) / 1_000}`);
         yield* [];
@@ -86,7 +99,7 @@ async function scene({ lists = {}, seconds = 60, cut }: { lists?: Lists; seconds
     },
   };
   let isOver = false;
-  const all = watchAll(deps, aCluster(), targets, input, options, new AbortController().signal).finally(() => {
+  const all = watchAll(deps, aCluster(), targets, input, options, process.signal).finally(() => {
     isOver = true;
   });
   const turn = () => new Promise((resolve) => setTimeout(resolve));
@@ -117,6 +130,22 @@ describe("the kinds of a cluster", () => {
     assert.equal(listed, 1);
   });
 
+  it("are listed when the references are known, which each sync would miss otherwise", async () => {
+    const { done } = await scene({ slow: "VaultAuth" });
+    assert.deepEqual(of(done, "list"), [
+      "list VaultAuth at 0",
+      "list VaultStaticSecret at 1",
+      "list VaultDynamicSecret at 1",
+    ]);
+  });
+
+  it("are left when the process stops", async () => {
+    const { elapsed } = await scene({ stop: "VaultDynamicSecret" });
+    assert.equal(elapsed, 0);
+    const unread = await scene({ stop: "VaultDynamicSecret", lists: { VaultStaticSecret: ["KUBE_DENIED"] } });
+    assert.deepEqual([unread.elapsed, of(unread.done, "list VaultStaticSecret").length], [0, 1]);
+  });
+
   it("are listed and no more without time", async () => {
     const { done, elapsed } = await scene({ seconds: 0 });
     assert.deepEqual([of(done, "list").length, of(done, "watch"), elapsed], [3, [], 0]);
@@ -141,6 +170,12 @@ describe("the kinds of a cluster", () => {
       [0, 5, 10].map((at) => `list VaultStaticSecret at ${at}`),
     );
     assert.deepEqual([progress.VaultStaticSecret?.error?.code, elapsed <= 15], ["KUBE_DENIED", true]);
+  });
+
+  it("end with the time when none of them can be read, and not with the next try", async () => {
+    const lists = Object.fromEntries(KINDS.map(({ kind }) => [kind, ["KUBE_DENIED"] as const]));
+    const { done, elapsed } = await scene({ seconds: 12, lists });
+    assert.deepEqual([elapsed, of(done, "list VaultAuth").length], [12, 3]);
   });
 
   it("are left together when the cluster is out of reach, or another pass has it", async () => {

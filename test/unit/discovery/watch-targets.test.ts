@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { DiscoveryDeps } from "../../../lib/discovery/deps.ts";
+import { type DiscoveryDeps, REFERENCE_KINDS } from "../../../lib/discovery/deps.ts";
 import { watchTargets } from "../../../lib/discovery/watch-targets.ts";
 import type { ClusterSettings } from "../../../lib/ports/fleet.ts";
 import { aCluster } from "../../builders.ts";
+import { aSeen } from "./a-seen.ts";
 
 const OPTIONS = { seconds: 60, againMs: 0, probeRevision: false, acceptMissing: false, sleep: async () => undefined };
 const UNUSED = {} as Parameters<typeof watchTargets>[2];
@@ -34,6 +35,42 @@ describe("what is watched of a cluster", () => {
     }
     assert.ok(named.has("VaultAuth/vso"), "the operator's defaults are references of all");
     assert.ok(!named.has("VaultStaticSecret/vso"));
+  });
+
+  it("is certain only after some time where there is some, and at once in one list", async () => {
+    for (const [seconds, dueAfter] of [
+      [60, 2_000],
+      [1, 2_000],
+      [0, 0],
+    ] as const) {
+      const times: number[] = [];
+      const store = {
+        putReference: async () => true,
+        declare: async (_declared: unknown, at: number) => void times.push(at),
+        tombstone: async (_key: unknown, _uid: unknown, at: number) => void times.push(at),
+      };
+      const deps = {
+        leases: store,
+        clock: () => 0,
+        queue: { send: async () => undefined },
+      } as unknown as DiscoveryDeps;
+      const parts = {
+        guard: { check: async () => undefined, isStranger: () => false },
+        budget: { hasRoom: async () => true, took: () => undefined },
+      } as unknown as typeof UNUSED;
+      const targets = watchTargets(deps, aCluster(), parts, { ...OPTIONS, seconds }, undefined);
+      const named = (name: string) => targets.find((target) => target.name === name)?.handler ?? assert.fail(name);
+      const { signal } = new AbortController();
+      await named("VaultAuth")
+        .list()
+        .page([aSeen({ name: "auth" })], signal);
+      await named("VaultStaticSecret").deleted(aSeen());
+      assert.deepEqual(times, [dueAfter, dueAfter === 0 ? 0 : 3_000], `${seconds} s`);
+      assert.deepEqual(
+        targets.filter(({ isReference }) => isReference).map(({ kind }) => kind),
+        [...REFERENCE_KINDS],
+      );
+    }
   });
 
   it("is no Secret with observe: apply, where keyferry may not list them", () => {

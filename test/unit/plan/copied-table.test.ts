@@ -52,6 +52,36 @@ describe("the copy of a lease table", () => {
     assert.deepEqual((await to.cluster("east"))?.state, state);
   });
 
+  it("has the hubs and what is known of them", async () => {
+    await using from = simulatedSqliteStore(undefined);
+    await using to = simulatedSqliteStore(undefined);
+    const hub = (await from.claimHub("hub", { now: NOW, until: NOW + 1 })) ?? assert.fail();
+    const state = { members: [], readAs: "sa" } as unknown as NonNullable<Parameters<typeof from.saveHub>[1]>;
+    await from.saveHub(hub, state, NOW);
+    await copyTable(from, to, NOW);
+    assert.deepEqual(
+      (await to.hubs()).map(({ name }) => name),
+      ["hub"],
+    );
+    assert.deepEqual((await to.hubState("hub"))?.state, (await from.hubState("hub"))?.state);
+    assert.notEqual((await to.hubState("hub"))?.state, undefined);
+  });
+
+  it("has what a table has that its copy has already", async () => {
+    await using from = simulatedSqliteStore(undefined);
+    await using to = simulatedSqliteStore(undefined);
+    const until = NOW + MINUTE_MS;
+    for (const store of [from, to]) {
+      await store.claimCluster("east", { now: NOW, until });
+      await store.claimHub("hub", { now: NOW, until });
+    }
+    await copyTable(from, to, NOW);
+    assert.deepEqual(
+      (await to.hubs()).map(({ name }) => name),
+      ["hub"],
+    );
+  });
+
   it("has a row that a worker has in hand as due", async () => {
     await using from = simulatedSqliteStore(undefined);
     await using to = simulatedSqliteStore(undefined);

@@ -290,7 +290,10 @@ describe("the claim on a row", () => {
     assert.deepEqual(await settled(5_000), [5_000]);
     assert.deepEqual(await settled(120_000), [120_000]);
     assert.deepEqual(await settled(120_001), []);
+    assert.deepEqual(await settled(0), [0]);
     assert.deepEqual(await settled(0, "VAULT_SEALED"), []);
+    assert.deepEqual(await settled(1_000, "VAULT_SEALED"), [1_000], "it has a time of its own");
+    assert.deepEqual(await settled(0, "SPEC_INVALID"), [0]);
     assert.deepEqual(await settled(5_000, "SPEC_INVALID"), [5_000]);
     const slot = { period: 60, phase: 1 };
     assert.deepEqual(await settled(0, undefined, { kind: "wheel", slot, dueAt: START + 1_000 }), [1_000]);

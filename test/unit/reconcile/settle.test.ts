@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
-import { EMPTY_STATE } from "../../../lib/ports/rows.ts";
+import { EMPTY_STATE, type WaitKey } from "../../../lib/ports/rows.ts";
 import { settleFailed, settleSynced } from "../../../lib/reconcile/settle.ts";
 import { nextSlot, periodFor, phaseOf } from "../../../lib/schedule/wheel.ts";
-import { aRow } from "../../builders.ts";
+import { anIssue, aRow } from "../../builders.ts";
 
 const NOW = Date.parse("2026-01-01T00:00:00Z");
 const timing = (dispatchedUntil?: number) => ({ now: NOW, random: () => 0.5, dispatchedUntil });
@@ -138,5 +138,91 @@ describe("settle: when next?", () => {
     assert.ok(first.schedule.kind === "due" && first.schedule.at <= NOW + 2_000);
     const next = settleFailed(first.state, error("SECRET_NOT_OURS"), timing(), context);
     assert.ok(next.schedule.kind === "due" && next.schedule.at > NOW + 2_000);
+  });
+
+  it("waits as long as Vault or the API server asks it to", () => {
+    const busy = new SyncError("VAULT_FAILED", "busy", { retryAfterMs: 40_000 });
+    const { schedule } = settleFailed(EMPTY_STATE, busy, timing());
+    assert.ok(schedule.kind === "due" && schedule.at >= NOW + 40_000);
+  });
+
+  it("takes the wheel's slot anew when its period or its phase changes", () => {
+    const next = nextSlot(slot, NOW);
+    for (const wheel of [
+      { ...slot, period: slot.period + 1 },
+      { ...slot, phase: slot.phase + 1 },
+    ]) {
+      const { state, schedule } = settleSynced({ ...row, wheel }, EMPTY_STATE, EACH_MINUTE, timing(next));
+      assert.deepEqual([state.bridgeUntil, schedule], [next, { kind: "wheel", slot, dueAt: next }]);
+    }
+  });
+
+  it("remembers a time that its kind asks for, and forgets it when the kind asks for none", () => {
+    const at = NOW + 5_000;
+    assert.equal(settleSynced(row, EMPTY_STATE, { at }, timing()).state.nextAt, at);
+    const asked = { ...EMPTY_STATE, nextAt: at };
+    for (const next of ["event", EACH_MINUTE] as const) {
+      assert.equal("nextAt" in settleSynced(row, asked, next, timing()).state, false);
+    }
+    assert.equal("nextAt" in settleFailed(asked, error("VAULT_FAILED"), timing()).state, false);
+  });
+
+  it("lease-table 28: runs for the end of a former credential, whatever the sync waits for", () => {
+    const state = { ...EMPTY_STATE, issues: [anIssue({ state: "ending", endAt: NOW + 100 })] };
+    const due = { kind: "due", at: NOW + 100 };
+    assert.deepEqual(settleSynced(row, state, "event", timing()).schedule, due);
+    assert.deepEqual(settleSynced(row, state, { at: NOW + 200 }, timing()).schedule, due);
+    assert.deepEqual(settleSynced(row, state, { at: NOW + 50 }, timing()).schedule, { kind: "due", at: NOW + 50 });
+    assert.deepEqual(settleSynced(row, state, EACH_MINUTE, timing()).schedule, {
+      kind: "wheel",
+      slot,
+      dueAt: NOW + 100,
+    });
+    for (const code of ["SPEC_INVALID", "VAULT_DENIED"] as const) {
+      assert.deepEqual(settleFailed(state, error(code), timing()).schedule, due, code);
+    }
+  });
+
+  it("tells when a failure is tried again, if it is", () => {
+    assert.equal(settleFailed(EMPTY_STATE, error("VAULT_FAILED"), timing()).state.error?.nextAt, NOW + 500);
+    const parked = settleFailed(EMPTY_STATE, error("SPEC_INVALID"), timing()).state;
+    assert.deepEqual(parked.error, { code: "SPEC_INVALID", message: "why", since: NOW });
+    assert.deepEqual([parked.settledAt, parked.attempts, parked.syncedAt], [NOW, 1, undefined]);
+  });
+
+  it("waits for its circuit only when the outage names one, and runs at once after a lost lease", () => {
+    const named = (code: ErrorCode, circuit?: string) =>
+      settleFailed(EMPTY_STATE, new SyncError(code, "why", { ...(circuit && { circuit }) }), timing()).schedule;
+    assert.deepEqual(named("VAULT_UNAVAILABLE", "vault:x"), { kind: "due", at: NOW });
+    assert.notDeepEqual(named("VAULT_UNAVAILABLE"), { kind: "due", at: NOW });
+    assert.notDeepEqual(named("VAULT_FAILED", "vault:x"), { kind: "due", at: NOW });
+    assert.deepEqual(named("LEASE_LOST"), { kind: "due", at: NOW });
+  });
+
+  it("a known failure is an attempt when it is another one than before", () => {
+    const known = { knownUntil: NOW + 250_000 };
+    const other = { ...EMPTY_STATE, attempts: 4, error: { code: "VAULT_FAILED" as const, message: "x", since: 1 } };
+    const { state } = settleFailed(other, error("VAULT_DENIED"), timing(), known);
+    assert.deepEqual([state.attempts, state.error?.since], [1, NOW]);
+  });
+
+  it("remembers which Vault denied it, through failures that say nothing of it, and no longer", () => {
+    const denied = settleFailed(EMPTY_STATE, error("VAULT_DENIED"), timing(), { denied: "main" }).state;
+    assert.deepEqual(denied.awaits, ["denied:main"]);
+    const outage = new SyncError("VAULT_UNAVAILABLE", "silent", { circuit: "vault:x" });
+    const silent = settleFailed(denied, outage, timing());
+    assert.deepEqual(silent.state.awaits, ["denied:main"]);
+    assert.equal(settleFailed(EMPTY_STATE, outage, timing()).state.awaits, undefined);
+    assert.equal(settleFailed(denied, error("SECRET_REFUSED"), timing()).state.awaits, undefined);
+    const other = settleFailed(denied, error("VAULT_DENIED"), timing(), { denied: "other" });
+    assert.deepEqual(other.state.awaits, ["denied:other"]);
+  });
+
+  it("lease-table 31: verifies once more soon after a path was first found taken", () => {
+    const taken = "push:main:kv/db" as WaitKey;
+    const first = settleFailed(EMPTY_STATE, error("PATH_TAKEN"), timing(), { taken });
+    assert.deepEqual([first.schedule, first.state.awaits], [{ kind: "due", at: NOW + 2_000 }, [taken]]);
+    const next = settleFailed(first.state, error("PATH_TAKEN"), timing(), { taken });
+    assert.ok(next.schedule.kind === "parked" || (next.schedule.kind === "due" && next.schedule.at > NOW + 2_000));
   });
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { SyncError } from "../../../lib/errors.ts";
+import type { ReadAgain } from "../../../lib/kinds/kind.ts";
 import type { VaultApi, VaultIdentity, VaultRead } from "../../../lib/ports/vault.ts";
 import { sourceReader } from "../../../lib/reconcile/source.ts";
 
@@ -37,6 +38,84 @@ function aReader() {
   const ca = { resolve: async (target: VaultIdentity["target"]) => target, refused: () => undefined };
   return { asked, reader: sourceReader({ vault: { read } as VaultApi, sleep: async () => undefined }, ca) };
 }
+
+/** A reader whose Vault answers in turn, and what was slept and asked. */
+function aLaggingReader(answers: readonly (number | SyncError | TypeError)[]) {
+  const done: string[] = [];
+  let at = 0;
+  const read: VaultApi["read"] = async () => {
+    const answer = answers[at++] ?? assert.fail("asked too often");
+    done.push("read");
+    if (typeof answer !== "number") throw answer;
+    return { response: null, fields: new Map(), version: { number: answer, createdTime: "" } };
+  };
+  const ca = { resolve: async () => TRUSTED, refused: () => undefined };
+  const sleep = async (ms: number) => void done.push(`sleep ${ms}`);
+  return { done, reader: sourceReader({ vault: { read } as VaultApi, sleep }, ca) };
+}
+
+/** An answer is old below this version. */
+const until = (version: number, pauses: readonly number[] = [200, 1_000]): ReadAgain => ({
+  pauses,
+  isOld: (answer) => answer instanceof SyncError || (answer.version?.number ?? 0) < version,
+});
+
+describe("lease-table 30: a read that must not be older than an event", () => {
+  const missing = new SyncError("VAULT_PATH_MISSING", "nothing yet");
+
+  it("is repeated after each pause, as long as its answer is older", async () => {
+    for (const [answers, done] of [
+      [[3], ["read"]],
+      [
+        [2, 3],
+        ["read", "sleep 200", "read"],
+      ],
+      [
+        [missing, 2, 3],
+        ["read", "sleep 200", "read", "sleep 1000", "read"],
+      ],
+      [
+        [1, 1, 2],
+        ["read", "sleep 200", "read", "sleep 1000", "read"],
+      ],
+    ] as const) {
+      const one = aLaggingReader(answers);
+      const { version } = await one.reader.read(READ, signal, until(3));
+      assert.deepEqual([one.done, version?.number], [done, answers.at(-1)]);
+    }
+  });
+
+  it("is not repeated without an event, after a stop, or after a bug", async () => {
+    const plain = aLaggingReader([1]);
+    await plain.reader.read(READ, signal);
+    assert.deepEqual(plain.done, ["read"]);
+    const stopped = aLaggingReader([1]);
+    await stopped.reader.read(READ, AbortSignal.abort(), until(3));
+    assert.deepEqual(stopped.done, ["read"]);
+    const broken = aLaggingReader([new TypeError("bug")]);
+    await assert.rejects(broken.reader.read(READ, signal, until(3)), TypeError);
+    const failing = aLaggingReader([missing, missing]);
+    await assert.rejects(failing.reader.read(READ, signal, until(3, [200])), missing);
+  });
+
+  it("is repeated once for all that share it, and apart for what is read elsewhere or later", async () => {
+    const shared = aLaggingReader([1, 2, 3]);
+    const answers = await Promise.all([1, 2].map(() => shared.reader.read(READ, signal, until(3))));
+    assert.deepEqual(
+      answers.map(({ version }) => version?.number),
+      [3, 3],
+    );
+    assert.equal(shared.done.filter((what) => what === "read").length, 3);
+    const apart = aLaggingReader([1, 1, 3, 3]);
+    const [first, second] = [READ, { ...READ, path: "other" }].map((read) => apart.reader.read(read, signal, until(3)));
+    assert.deepEqual([(await first)?.version?.number, (await second)?.version?.number], [3, 3]);
+    assert.equal(apart.done.filter((what) => what === "read").length, 4);
+    const other = aLaggingReader([1, 3, 3]);
+    await other.reader.read(READ, signal, until(3, [200]));
+    await other.reader.read(READ, signal, until(3, [1_000]));
+    assert.deepEqual(other.done, ["read", "sleep 200", "read", "sleep 1000", "read"]);
+  });
+});
 
 describe("a read", () => {
   it("is asked as it was, with the certificates of its Vault", async () => {

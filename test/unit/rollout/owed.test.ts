@@ -25,6 +25,8 @@ describe("what is told of restarts that a sync owes", () => {
     assert.equal(told(1, [{ ...failed, status: "True" }]), undefined, "that of one that succeeded");
     assert.equal(told(1, [{ ...failed, message: 7 }]), undefined);
     assert.equal(told(1, []), undefined);
+    const { seen: _seen, ...unseen } = owing(1);
+    assert.equal(owedRestarts({ state: unseen })?.message, undefined);
   });
 
   it("is since when it is owed, when it is tried, and how often it was", () => {
@@ -62,5 +64,7 @@ describe("the syncs that owe restarts", () => {
       names.map((name) => aKey(name)),
     );
     assert.deepEqual(reads, [500, 1]);
+    const none: Pick<LeaseStore, "read"> = { read: async (keys) => new Map(keys.map((key) => [key, aRow({ key })])) };
+    assert.deepEqual([...(await thatOweRestarts(none, rows))], []);
   });
 });

@@ -44,12 +44,16 @@ interface Given {
   readonly refusesType?: boolean;
   /** Data keys that others own. */
   readonly foreignKeys?: readonly string[];
+  /** The run has the row already. */
+  readonly isTaken?: boolean;
+  /** An apply changes what is there, whatever the row knows. */
+  readonly moves?: boolean;
   /** How often the lease is still there when it is demanded. */
   readonly demands?: number;
 }
 
 /** Converges once, before a cluster that holds at most one Secret; answers what was done, in order. */
-async function done({ row = aRow({ declared }), observe = "watch", restarts = false, ...world }: Given) {
+async function done({ row = aRow({ declared }), observe = "watch", restarts = false, moves = false, ...world }: Given) {
   const events: string[] = [];
   let { there, conflicts = false, typed, foreignKeys = [], refusesType = false, demands = 100 } = world;
   const written = (resourceVersion: string) => {
@@ -71,7 +75,7 @@ async function done({ row = aRow({ declared }), observe = "watch", restarts = fa
           throw new SyncError("KUBE_CONFLICT", "it changed");
         }
         if (typed !== undefined || refusesType) throw new SyncError("SECRET_TYPE_DIFFERS", "its type cannot change");
-        return written(precondition.resourceVersion ?? "8");
+        return written(moves ? "9" : (precondition.resourceVersion ?? "8"));
       },
       async takeOverFields() {
         events.push("take over");
@@ -92,7 +96,7 @@ async function done({ row = aRow({ declared }), observe = "watch", restarts = fa
     origin: { owner: OWNER, mustBeDeclared: async () => undefined },
   } as unknown as DestinationApis;
   const simulated = simulatedClaim(row);
-  let isTaken = false;
+  let { isTaken = false } = world;
   const claim: Claim = {
     ...simulated,
     get row() {
@@ -161,6 +165,28 @@ describe("a Secret of the cluster, brought to what is wanted", () => {
   it("lease-table 7: is asserted again without a claim where it may not be read", async () => {
     const { events, learned } = await done({ row: inStep(SAME), there: THERE, observe: "apply" });
     assert.deepEqual([events, learned.wrote], [["apply 7"], undefined]);
+  });
+
+  it("lease-table 7: is asserted again under the claim of a run that has one, and says so where that changed it", async () => {
+    const given = { row: inStep(SAME), there: THERE, observe: "apply", isTaken: true } as const;
+    const { events, learned } = await done(given);
+    assert.deepEqual([events, learned.wrote], [["apply 7"], undefined]);
+    assert.equal((await done({ ...given, moves: true })).learned.wrote, "observe: apply");
+  });
+
+  it("is written for a reason that is told, once it was changed by that", async () => {
+    const made = await done({ row: aRow({ declared }) });
+    assert.equal(made.learned.wrote, "created");
+    const same = await done({ row: inStep(OTHER), there: OURS });
+    assert.equal(same.learned.wrote, undefined);
+    const changed = await done({ row: inStep(OTHER), there: OURS, moves: true });
+    assert.equal(typeof changed.learned.wrote, "string");
+    const taken = await done({ there: THERE, row: aRow({ declared, verify: true }) });
+    assert.equal(taken.learned.wrote, "taken over");
+    const anew = await done({ row: aRow({ declared, verify: true }), there: OF_A_TYPE, refusesType: true });
+    assert.equal(anew.learned.wrote, "recreated, since its type changed");
+    const typed = await done({ row: aRow({ declared, verify: true }), there: OF_A_TYPE });
+    assert.equal(typed.learned.wrote, "its type changed");
   });
 
   it("lease-table 6: is observed again, and decided anew, when it is not as it was recorded", async () => {

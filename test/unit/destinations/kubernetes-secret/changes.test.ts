@@ -83,6 +83,11 @@ describe("what a write would change", () => {
     assert.deepEqual([changes.any, changes.type, changes.owner], [true, { before: "a/b", after: "Opaque" }, true]);
   });
 
+  it("of a Secret that is not ours, and not there, has the declared type", () => {
+    const changes = changesOf(KEY, undefined, aWork(dataOf({ a: "1" }), { create: false, type: "a/b" }));
+    assert.deepEqual(changes.type, { after: "a/b" });
+  });
+
   it("of a Secret that is not there is all of it", () => {
     const changes = changesOf(KEY, undefined, aWork(dataOf({ a: "1" }), { labels: { l: "1" } }));
     assert.deepEqual([changes.data.added, changes.labels.added, changes.digest.before], [["a"], ["l"], undefined]);

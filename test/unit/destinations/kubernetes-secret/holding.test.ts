@@ -200,7 +200,12 @@ describe("a Secret before new data for it is issued", () => {
 
     it("and does not mind the refusal of another type, but any other one", async () => {
       const destination = { type: "kubernetes.io/basic-auth" };
-      await admits({ destination, refusals: ["SECRET_TYPE_DIFFERS"] }, KEYS).done;
+      const recreated = admits({ destination, refusals: ["SECRET_TYPE_DIFFERS"] }, KEYS);
+      await recreated.done;
+      assert.deepEqual(recreated.requests, ["get", "rehearse"]);
+      const changed = admits({ refusals: ["SECRET_TYPE_DIFFERS"] }, KEYS);
+      await changed.done;
+      assert.deepEqual(changed.requests, ["get", "rehearse", "get", "rehearse"], "somebody changed its type");
       await assert.rejects(admits({ destination, refusals: ["SECRET_REFUSED"] }, KEYS).done, refusal("SECRET_REFUSED"));
     });
 
@@ -252,6 +257,34 @@ describe("a Secret before new data for it is issued", () => {
         await holding.admit(undefined, forever);
         assert.deepEqual(requests, ["get"]);
       }
+    });
+  });
+
+  describe("tells what another controller left in it", () => {
+    const left = async (changed: Partial<SeenSecret> | undefined, destination: Partial<WantedSecret> = {}) => {
+      const there = changed === undefined ? undefined : { ...THERE, ...changed };
+      return given({ there: [there], destination }).holding.left(forever);
+    };
+
+    it("with its label and type, where it is made for the declaration", async () => {
+      assert.equal(await left({}), DATA);
+      for (const other of [
+        undefined,
+        { deleting: true },
+        { data: new Map() },
+        { type: "kubernetes.io/tls" },
+        { labels: {} },
+        { labels: { [OWNER_UID_LABEL]: "another" } },
+      ]) {
+        assert.equal(await left(other), undefined, JSON.stringify(other));
+      }
+    });
+
+    it("whatever it is, where it is only filled", async () => {
+      const filled = { create: false };
+      assert.equal(await left({ type: "kubernetes.io/tls", labels: {} }, filled), DATA);
+      assert.equal(await left({ deleting: true }, filled), undefined);
+      assert.equal(await left({ data: new Map() }, filled), undefined);
     });
   });
 });

@@ -92,6 +92,26 @@ describe("a credential that is in use", () => {
     assert.deepEqual(await asks(inUse({ ...truncated, own: served })), WAS.asks);
   });
 
+  it("says what is planned for a credential that was taken over", async () => {
+    const planned = { ...WAS, replaceAt: START + 60_000, planned: "its token is not known" };
+    const [warning, ...others] = (await obtained(inUse({ own: planned }))).result.warnings;
+    assert.deepEqual(
+      [others, warning?.type, warning?.status, warning?.reason],
+      [[], "CredentialRenewed", "False", "TakenOver"],
+    );
+    assert.match(
+      warning?.message ?? "",
+      /another credential is issued at 2030-01-01T00:01:00\.000Z, because .* and its token is not known$/,
+    );
+    const { replaceAt: _at, ...endless } = planned;
+    assert.deepEqual((await obtained(inUse({ own: endless }))).result.warnings, []);
+  });
+
+  it("is foreseen with what the row has in Vault", async () => {
+    const seen = (await aRun(inUse()).foresee()) as Extract<Obtained, { kind: "data" }>;
+    assert.deepEqual([seen.issues, seen.own, seen.status], [[live()], WAS, { made: null, live: "live" }]);
+  });
+
   it("is no more asked for when that was too often, until a person changes something", async () => {
     const six = { ...WAS, asks: Array.from({ length: 6 }, () => START) };
     const often = aRun({ ...inUse({ own: six }), held: undefined });
@@ -104,6 +124,9 @@ describe("a credential that is in use", () => {
     await assert.rejects(parked.obtain(), { code: "ISSUES_TOO_FREQUENT" });
     const changed = await obtained({ own: six, state: { error, seen: seen("former") } });
     assert.deepEqual(changed.own.asks, [START]);
+    const other = { ...error, code: "VAULT_DENIED" } as const;
+    const fails = await obtained({ own: { ...WAS, asks: [] }, state: { error: other, seen: seen(hash) } });
+    assert.deepEqual(fails.own.asks, [START], "another failure is none of too many");
   });
 
   it("tells when its login may not renew", async () => {
@@ -123,6 +146,9 @@ describe("a credential that is in use", () => {
       one.result.warnings.map(({ type }) => type),
       ["CredentialRevocable"],
     );
+    assert.match(one.result.warnings[0]?.message ?? "", /allow auth\/token\/revoke-self/);
+    const shared = inUse({ state: { issues: [live({ endBy: "none", shared: true })] } });
+    assert.deepEqual((await obtained(shared)).result.warnings, [], "its token is not its own");
     const annotations = { "keyferry.dev/revoke-replaced": "soon" };
     for (const scene of [inUse({ annotations }), { annotations }]) {
       assert.deepEqual(
@@ -216,6 +242,19 @@ describe("a new credential", () => {
 describe("what a crash or a failed write left", () => {
   const got = (changed: Partial<Issue> = {}) => live({ serial: "got", state: "got", digest: DIGEST, ...changed });
 
+  it("is in use though nothing else was", async () => {
+    const one = await obtained({ held: HELD, own: WAS, state: { issues: [got()] } });
+    assert.deepEqual([one.text, one.result.issues?.map(({ state }) => state)], ["held", ["live"]]);
+  });
+
+  it("is ended, and asked for anew, though another one is in use: the log says why", async () => {
+    const sealedToken = `${aRun({}).claim.row.key} got hvs.former`;
+    const other = got({ sealedToken, digest: "other" });
+    const one = await obtained(inUse({ state: { issues: [live(), other] } }));
+    assert.equal(one.text, "new");
+    assert.ok(one.vault.said.includes("credential-asked-for: an earlier answer was not written"));
+  });
+
   it("is in use when the Secret has its data", async () => {
     const one = await obtained(inUse({ state: { digest: "former", issues: [live(), got()] } }));
     assert.deepEqual([one.text, asked(one)], ["held", []]);
@@ -298,13 +337,34 @@ describe("an answer without a lease", () => {
       const one = aRun({ ...shared({ resolved: { request } }), held: undefined });
       await assert.rejects(one.obtain(), { code: "VAULT_ANSWER_INVALID" });
       assert.deepEqual(asked(one), ["ask", "ask"]);
-      const { request: revocation } = one.vault.requests[1] as { readonly request: object };
+      const { request: revocation, repeatable } = one.vault.requests[1] as {
+        readonly request: object;
+        readonly repeatable: boolean;
+      };
+      assert.equal(repeatable, true, "a lease that is revoked twice is revoked");
       assert.deepEqual(revocation, {
         ...{ method: "POST", mount: "sys/leases", path: "revoke", body: { lease_id: "creds/1" } },
         ...(namespace && { namespace }),
       });
       assert.equal(issuedState(one.claim.row.state).isLeaseless, undefined);
     }
+  });
+
+  it("that has a lease now, which can't be revoked, is not used either", async () => {
+    let asked = 0;
+    const ask = () => {
+      if (asked++ === 0) return ISSUED;
+      throw new SyncError("VAULT_DENIED", "no");
+    };
+    const one = aRun({ ...shared({ answers: { ask } }), held: undefined });
+    await assert.rejects(one.obtain(), { code: "VAULT_ANSWER_INVALID" });
+    assert.ok(one.vault.said.includes("issue-not-ended: VAULT_DENIED"));
+    asked = 0;
+    const bug = () => {
+      if (asked++ === 0) return ISSUED;
+      throw new TypeError("bug");
+    };
+    await assert.rejects(aRun({ ...shared({ answers: { ask: bug } }), held: undefined }).obtain(), TypeError);
   });
 
   it("is asked for with a login of its own where another request, or VSO, may have left a lease", async () => {
@@ -334,11 +394,54 @@ describe("an answer without a lease", () => {
     );
   });
 
+  it("keeps what a predecessor has in Vault until that has ended", async () => {
+    const former = live({ serial: "former", state: "ending", endAt: START + 60_000 });
+    const one = await obtained({
+      answers,
+      held: undefined,
+      own: WAS,
+      state: { digest: DIGEST, issues: [former, live()] },
+    });
+    assert.deepEqual(
+      one.result.issues?.map(({ serial, state }) => `${serial} ${state}`),
+      ["former ending", "live ending"],
+    );
+    assert.equal(one.result.issues?.[0]?.endAt, START + 60_000, "what ends already is left alone");
+  });
+
+  it("has a certificate whose row knows of it before it is written", async () => {
+    const certificate = { serial: "17:0a", mount: "pki", seconds: 3_600 };
+    const one = await obtained({ answers, made: { certificate, made: { serial: "17:0a" } } });
+    assert.deepEqual(issuedState({ own: one.recorded.at(-1)?.own as Json }).made, { serial: "17:0a" });
+  });
+
   it("is told as tried while it is not written", async () => {
     const one = aRun({ answers, own: { ...WAS, request: "another", keys: ["old"] } });
     await one.obtain();
     const noted = issuedState(one.claim.row.state);
     assert.deepEqual([noted.tried, noted.request, noted.keys], [WAS.request, "another", ["password"]]);
+  });
+});
+
+describe("a new credential of a Vault that fleet.yaml knows", () => {
+  it("is asked for within the time that requests may take there", async () => {
+    const endsAt = async (vaults?: readonly object[]) => {
+      const one = aRun({
+        answers: {
+          issue: () => {
+            throw new SyncError("VAULT_UNAVAILABLE", "silent", { outcome: "unknown" } as never);
+          },
+        },
+      });
+      Object.assign(one.run, { settings: { ...one.run.settings, ...(vaults && { vaults }) } });
+      await assert.rejects(one.obtain());
+      const [asking] = one.recorded;
+      return (asking?.issues?.[0]?.endAt ?? 0) - START;
+    };
+    const main = { name: "main", addresses: ["https://vault.example"], identities: [] };
+    const usual = await endsAt();
+    assert.equal(usual, await endsAt([main]));
+    assert.equal((await endsAt([{ ...main, maxRequestDurationMs: 300_000 }])) - usual, 210_000);
   });
 });
 

@@ -1,10 +1,12 @@
 // The next one registers its parts by it.
 import "reflect-metadata";
-import { webcrypto } from "node:crypto";
+import { type KeyObject, webcrypto } from "node:crypto";
 import {
   BasicConstraintsExtension,
+  Extension,
   type JsonGeneralName,
   PemConverter,
+  PublicKey,
   SubjectAlternativeNameExtension,
   type X509Certificate,
   X509CertificateGenerator,
@@ -29,12 +31,16 @@ export interface Order {
   readonly caTtl?: number;
   readonly subject?: string;
   readonly names?: readonly JsonGeneralName[];
+  /** An extension that holds these bytes, in hexadecimal. */
+  readonly holds?: string;
   readonly format?: "pem" | "der" | "pem_bundle";
   /** `pkcs1`: an RSA key. */
   readonly keyFormat?: KeyFormat;
   readonly serial?: string;
   /** Issued by the root itself: no chain. */
   readonly byRoot?: boolean;
+  /** Of the issuing CA; empty: it has none. */
+  readonly caName?: string;
 }
 
 const YEAR_S = 365 * 24 * 3600;
@@ -56,8 +62,8 @@ interface Authority {
 async function authority(name: string, ttl: number, above?: Authority): Promise<Authority> {
   const keys = await newKeys();
   const cert = await X509CertificateGenerator.create({
-    subject: `CN=${name}`,
-    issuer: above?.cert.subject ?? `CN=${name}`,
+    subject: name === "" ? "" : `CN=${name}`,
+    issuer: above?.cert.subject ?? (name === "" ? "" : `CN=${name}`),
     notBefore: at(-YEAR_S),
     notAfter: at(ttl),
     publicKey: keys.publicKey,
@@ -71,11 +77,30 @@ async function authority(name: string, ttl: number, above?: Authority): Promise<
 const pemOf = (cert: X509Certificate) => cert.toString("pem").trim();
 const base64Of = (cert: X509Certificate) => Buffer.from(cert.rawData).toString("base64");
 
+/** An answer with a certificate for this public key, whose private key is to be put in. */
+export async function anAnswerFor(
+  key: KeyObject,
+): Promise<{ readonly answer: Pick<IssuedData, "response" | "fields">; readonly pem: string }> {
+  const ca = await authority("Root", YEAR_S);
+  const leaf = await X509CertificateGenerator.create({
+    ...{ serialNumber: "0c5eab00ff", subject: "CN=web.example.com", issuer: ca.cert.subject },
+    ...{ notBefore: at(0), notAfter: at(3600), signingKey: ca.keys.privateKey, signingAlgorithm: ALGORITHM },
+    publicKey: new PublicKey(key.export({ format: "der", type: "spki" })),
+  });
+  const pem = pemOf(leaf);
+  const fields = new Map([
+    ["certificate", pem],
+    ["serial_number", "0c:5e:ab:00:ff"],
+    ["issuing_ca", pemOf(ca.cert)],
+  ]);
+  return { answer: { response: {} as LosslessObject, fields }, pem };
+}
+
 /** An answer of Vault's with a real certificate. */
 export async function anAnswer(order: Order = {}): Promise<Pick<IssuedData, "response" | "fields">> {
   const { ttl = 3600, backdated = 30, caTtl = YEAR_S, format = "pem", byRoot = false } = order;
-  const root = await authority("Root", caTtl);
-  const ca = byRoot ? root : await authority("Inter", caTtl, root);
+  const root = await authority(byRoot ? (order.caName ?? "Root") : "Root", caTtl);
+  const ca = byRoot ? root : await authority(order.caName ?? "Inter", caTtl, root);
   const keys = await (order.keyFormat === "pkcs1" ? newRsaKeys() : newKeys());
   const leaf = await X509CertificateGenerator.create({
     serialNumber: order.serial ?? "0c5eab00ff",
@@ -86,7 +111,10 @@ export async function anAnswer(order: Order = {}): Promise<Pick<IssuedData, "res
     publicKey: keys.publicKey,
     signingKey: ca.keys.privateKey,
     signingAlgorithm: ALGORITHM,
-    extensions: order.names === undefined ? [] : [new SubjectAlternativeNameExtension([...order.names])],
+    extensions: [
+      ...(order.names === undefined ? [] : [new SubjectAlternativeNameExtension([...order.names])]),
+      ...(order.holds === undefined ? [] : [new Extension("1.2.3.4", false, Buffer.from(order.holds, "hex"))]),
+    ],
   });
   const { pem, base64 } = await keyOf(keys.privateKey, order.keyFormat ?? "pkcs8");
   const text = format === "der" ? base64Of : pemOf;

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { createPrivateKey, X509Certificate } from "node:crypto";
+import { createPrivateKey, generateKeyPairSync, X509Certificate } from "node:crypto";
 import { describe, it } from "node:test";
 import { HOUR_MS, MINUTE_MS } from "../../../../lib/clock.ts";
 import { SyncError } from "../../../../lib/errors.ts";
 import { certificateOf, mustBeUsable } from "../../../../lib/kinds/pki/certificate.ts";
-import { anAnswer, changed, NOW, type Order } from "./answers.ts";
+import { anAnswer, anAnswerFor, changed, NOW, type Order } from "./answers.ts";
 
 const PLACE = "pki/issue/web";
 const read = async (order?: Order) => certificateOf(await anAnswer(order), PLACE);
@@ -40,6 +40,33 @@ describe("the certificate of an answer", () => {
       });
     }
   }
+
+  it("is found with a key of RSA or Ed25519, in whatever encoding Vault chose", async () => {
+    for (const [type, options] of [
+      ["rsa", { modulusLength: 2048 }],
+      ["ed25519", {}],
+    ] as const) {
+      const { privateKey, publicKey } = generateKeyPairSync(type as "rsa", options as { modulusLength: number });
+      const { answer, pem } = await anAnswerFor(publicKey);
+      for (const kind of type === "rsa" ? (["pkcs8", "pkcs1"] as const) : (["pkcs8"] as const)) {
+        const der = privateKey.export({ format: "der", type: kind }).toString("base64");
+        const text = String(privateKey.export({ format: "pem", type: kind })).trim();
+        const wrapped = Buffer.from(pem.split("\n").slice(1, -1).join(""), "base64")
+          .toString("base64")
+          .replace(/(.{40})/g, "$1\n");
+        const issued = certificateOf(changed(answer, { private_key: der, certificate: wrapped }), PLACE);
+        assert.equal(issued.privateKeyPem.reveal().toString(), text, `${type} ${kind}`);
+        assert.equal(new X509Certificate(issued.pem).serialNumber, "0C5EAB00FF");
+        assert.ok(issued.pem.split("\n").every((line) => line.length <= 64));
+      }
+    }
+  });
+
+  it("has a serial number of whole bytes, whatever its case", async () => {
+    const answer = await anAnswer({ serial: "0abc" });
+    const issued = certificateOf(changed(answer, { serial_number: "0A:BC" }), PLACE);
+    assert.equal(issued.serial, "0a:bc");
+  });
 
   it("has no chain when a root issued it", async () => {
     const issued = await read({ byRoot: true });
@@ -94,6 +121,13 @@ describe("a certificate that arrives", () => {
     refuses(await check({ ttl: 3600 }, HOUR_MS - 9_000), /3591 s before its end/);
     refuses(await check({ ttl: 14 }), /4 s before its end \(a third of its lifetime, without spec\.expiryOffset\)/);
     refuses(await check({ ttl: -1 }), /valid for 0 s only/);
+  });
+
+  it("is refused when a CA without a name ends before it", async () => {
+    refuses(
+      await check({ ttl: 3600, caTtl: 3599, caName: "" }),
+      /but the CA "without a name" ends at 2026-01-01T00:59:59Z/,
+    );
   });
 
   it("is refused when a CA of its chain ends before it", async () => {

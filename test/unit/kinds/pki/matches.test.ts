@@ -94,6 +94,54 @@ describe("the names of a certificate", () => {
     assert.equal(leftOutOf({ altNames: ["www.example.com"] }, await ALL), undefined);
   });
 
+  it("are compared as addresses, of whatever form", async () => {
+    const x509 = await x509Of({
+      names: [
+        { type: "ip", value: "10.1.2.254" },
+        { type: "ip", value: "2001:db8::ff" },
+      ],
+    });
+    for (const same of ["::ffff:10.1.2.254", "::ffff:0a01:02fe", "0:0:0:0:0:FFFF:a01:2fe", "10.1.2.254"]) {
+      assert.deepEqual(differences({ ipSans: [same] }, x509), [], same);
+    }
+    for (const other of [
+      "::fffe:10.1.2.254",
+      "::ffff:10.1.2.253",
+      "::ffff:10.1.3.254",
+      "::10.1.2.254",
+      "2001:db8::fe",
+    ]) {
+      assert.deepEqual(differences({ ipSans: [other] }, x509), [`ipSans ${other}`], other);
+    }
+    assert.deepEqual(differences({ ipSans: ["2001:0db8::00ff"] }, x509), []);
+  });
+
+  it("are found as other names of whatever length", async () => {
+    const oid = "1.3.6.1.4.1.311.20.2.3";
+    for (const length of [1, 100, 109, 110, 111, 127, 128, 240, 255, 256, 1_000]) {
+      const value = "a".repeat(length);
+      const x509 = await x509Of({ names: [{ type: "upn", value }] });
+      assert.deepEqual(differences({ otherSans: [`${oid};UTF8:${value}`] }, x509), [], `of ${length} bytes`);
+      assert.equal(differences({ otherSans: [`${oid};UTF8:${value}x`] }, x509).length, 1);
+    }
+  });
+
+  it("are found as other names of whatever number", async () => {
+    const numbers = "a014060d557f8100ff7f81800081808000a0030c0162";
+    const wide = await x509Of({ holds: numbers });
+    assert.deepEqual(differences({ otherSans: ["2.5.127.128.16383.16384.2097152;UTF8:b"] }, wide), []);
+    const uid = "a012060a0992268993f22c640101a0040c02c3bc";
+    const pilot = await x509Of({ holds: uid });
+    assert.deepEqual(differences({ otherSans: ["0.9.2342.19200300.100.1.1;UTF8:ü"] }, pilot), []);
+    for (const other of [
+      "2.5.127.128.16383.16384.2097153",
+      "2.6.127.128.16383.16384.2097152",
+      "1.5.127.128.16383.16384.2097152",
+    ]) {
+      assert.equal(differences({ otherSans: [`${other};UTF8:b`] }, wide).length, 1, other);
+    }
+  });
+
   it("are compared in no time, whatever a declaration holds", async () => {
     const otherSans = [
       `1.2.${"9".repeat(200_000)};UTF8:a`,

@@ -80,6 +80,7 @@ describe("a request for a certificate", () => {
   it("knows TTLs in days", () => {
     assert.equal(ttlMs("30d"), 30 * 86_400_000);
     assert.equal(ttlMs("1.5h"), 5_400_000);
+    assert.deepEqual([ttlMs("0.001s"), ttlMs("0s"), ttlMs("xd")], [1, undefined, undefined]);
     assert.equal(ttlMs("0d"), undefined);
     assert.equal(ttlMs(undefined), undefined);
   });

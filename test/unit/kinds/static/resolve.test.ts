@@ -73,6 +73,16 @@ function fails(
 const ref = (kind: string, namespace: string, name: string) => referenceKey({ cluster: "east", kind, namespace, name });
 
 describe("resolving a VaultStaticSecret", () => {
+  it("refuses one that was too large to store, whatever is left of it", () => {
+    const key = syncKey({ cluster: "east", kind: "VaultStaticSecret", namespace: "shop", name: "app" });
+    const { outcome } = resolveStaticSecret({
+      declared: aDeclared({ key, uid: "u1", tooLarge: 400_000 }),
+      ...{ cluster: EAST, reference: world(DEFAULTS) },
+    });
+    assert.ok(outcome instanceof SyncError && outcome.code === "SPEC_INVALID");
+    assert.match(outcome.message, /400000 bytes, too many to store/);
+  });
+
   it("puts declaration, VaultAuth and VaultConnection together", () => {
     const { refs } = resolution(STATIC, DEFAULTS);
     assert.deepEqual(refs, [ref("VaultAuth", "vso", "default"), ref("VaultConnection", "vso", "default")]);

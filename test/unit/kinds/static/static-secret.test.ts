@@ -1,11 +1,16 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { digestKey } from "../../../../lib/digest.ts";
+import { SyncError } from "../../../../lib/errors.ts";
 import type { ResolvedStaticSecret } from "../../../../lib/kinds/static/resolve.ts";
 import { staticSecret } from "../../../../lib/kinds/static/static-secret.ts";
+import type { InstantState } from "../../../../lib/ports/instant-updates.ts";
+import { EMPTY_STATE } from "../../../../lib/ports/rows.ts";
 import type { Rendering } from "../../../../lib/ports/templates.ts";
 import type { SourceData } from "../../../../lib/ports/vault.ts";
 import { SecretValue } from "../../../../lib/secret-value.ts";
 import type { Transformation } from "../../../../lib/transform/transformation.ts";
+import type { Json } from "../../../../lib/util/json.ts";
 import { parseLossless } from "../../../../lib/util/lossless.ts";
 import { aDeclared, aRow } from "../../../builders.ts";
 
@@ -43,6 +48,145 @@ async function begun(transformation: Transformation) {
   if (obtained === "would-issue" || obtained.kind !== "data") throw new Error("no data");
   return { keys: [...obtained.data.keys()], asked };
 }
+
+const VERSION = { number: 3, createdTime: "2030-01-01T00:00:10Z" };
+const older = { number: 2, createdTime: "2030-01-01T00:00:00Z" };
+const NOW = Date.UTC(2030, 0, 1, 0, 1);
+
+/** A run of a row that has written version 3, when Vault answers with this one. */
+async function answered(given: {
+  readonly version?: typeof VERSION | undefined;
+  readonly own?: Json;
+  readonly isApplied?: boolean;
+  readonly refreshAfterMs?: number;
+  readonly expect?: { readonly version: number; readonly at: number };
+  readonly fails?: SyncError;
+  readonly instant?: InstantState | undefined;
+  readonly instantUpdates?: boolean;
+}) {
+  const declared = aDeclared({});
+  const { own = { version: VERSION }, isApplied = true } = given;
+  const state = { ...EMPTY_STATE, own, ...(isApplied ? { appliedHash: declared.hash } : {}) };
+  const row = aRow({ declared, state, ...(given.expect && { expect: given.expect }) });
+  const source: SourceData = {
+    ...{ response: {}, fields: new Map([["x", "1"]]) },
+    ...("version" in given ? given.version && { version: given.version } : { version: VERSION }),
+  };
+  const wanted: unknown[] = [];
+  const forgotten: unknown[] = [];
+  const instant = {
+    want: async (wish: unknown) => {
+      wanted.push(wish);
+      return given.instant;
+    },
+    forget: (key: unknown) => void forgotten.push(key),
+  };
+  const read = { mount: "kv", path: "db", engine: "kv-v2", version: 0, identity: { id: "i" }, namespace: "team" };
+  const resolved = {
+    ...{ read, transformation: PLAIN, decodesBase64: false, refreshAfterMs: given.refreshAfterMs },
+    ...{ instantUpdates: given.instantUpdates ?? false, asks: { place: { vault: "main" } } },
+  };
+  const run = {
+    ...{
+      row,
+      resolved,
+      clock: () => NOW,
+      digestKey: digestKey(Buffer.alloc(32)),
+      signal: new AbortController().signal,
+    },
+    read: async () => {
+      if (given.fails) throw given.fails;
+      return source;
+    },
+    ...{ claim: { row }, deps: { instant }, reached: async (identity: unknown) => identity },
+  };
+  const obtained = await staticSecret.obtain(run as unknown as Parameters<typeof staticSecret.obtain>[0]);
+  return { obtained, wanted, forgotten, row };
+}
+
+type Data = Extract<Awaited<ReturnType<typeof answered>>["obtained"], { readonly kind: "data" }>;
+const dataOf = async (given: Parameters<typeof answered>[0]) => (await answered(given)).obtained as Data;
+
+describe("lease-table 9: an answer that is older than what was written", () => {
+  const own = (olderSince: number) => ({ version: VERSION, olderSince });
+
+  it("is read again after 5 s, and believed after 30 s", async () => {
+    assert.deepEqual((await answered({ version: older })).obtained, {
+      ...{ kind: "later", at: NOW + 5_000, own: own(NOW) },
+      because: "Vault's answer is older than the written data: keyferry reads it again soon",
+    });
+    const waiting = await answered({ version: older, own: own(NOW - 29_999) });
+    assert.deepEqual([waiting.obtained.kind, waiting.obtained.own], ["later", own(NOW - 29_999)]);
+    assert.deepEqual((await dataOf({ version: older, own: own(NOW - 30_000) })).own, { version: older });
+  });
+
+  it("is none of the same time, of an unknown version, or for a declaration that was not written yet", async () => {
+    for (const given of [
+      { version: { number: 9, createdTime: VERSION.createdTime } },
+      { version: older, own: {} },
+      { version: undefined },
+      { version: older, isApplied: false },
+    ]) {
+      assert.equal((await answered(given)).obtained.kind, "data", JSON.stringify(given));
+    }
+  });
+});
+
+describe("a read of a static secret", () => {
+  it("remembers the version that it read, else the one before, else none", async () => {
+    assert.deepEqual((await dataOf({})).own, { version: VERSION });
+    assert.deepEqual((await dataOf({ version: undefined })).own, { version: VERSION });
+    assert.equal("own" in (await dataOf({ version: undefined, own: {} })), false);
+  });
+
+  it("comes again at its interval, or with the next event", async () => {
+    assert.deepEqual((await dataOf({ refreshAfterMs: 60_000 })).next, { everyMs: 60_000 });
+    assert.equal((await dataOf({})).next, "event");
+  });
+
+  it("lease-table 30: says which version it reached of one that an event told of", async () => {
+    assert.equal((await dataOf({ expect: { version: 2, at: NOW } })).reached, 3);
+    for (const given of [{}, { expect: { version: 0, at: NOW } }, { expect: { version: 2, at: NOW - 30_000 } }])
+      assert.equal("reached" in (await dataOf(given)), false, JSON.stringify(given));
+    await assert.rejects(answered({ expect: { version: 4, at: NOW } }), { code: "REPLICA_BEHIND" });
+  });
+
+  it("that fails on a node that lags is told as such", async () => {
+    const gone = new SyncError("VAULT_PATH_MISSING", "nothing");
+    await assert.rejects(answered({ fails: gone, expect: { version: 4, at: NOW } }), { code: "REPLICA_BEHIND" });
+    await assert.rejects(answered({ fails: gone }), { code: "VAULT_PATH_MISSING" });
+    const bug = new TypeError("bug") as unknown as SyncError;
+    await assert.rejects(answered({ fails: bug, expect: { version: 4, at: NOW } }), TypeError);
+  });
+
+  it("asks to be told of changes if its declaration wants that, and no more if it does not", async () => {
+    const given = { instantUpdates: true, instant: { kind: "starting" } as const };
+    const { wanted, forgotten, obtained, row } = await answered(given);
+    assert.deepEqual(wanted, [{ key: row.key, identity: { id: "i" }, vault: "main", namespace: "team" }]);
+    assert.deepEqual([forgotten, (obtained as Data).warnings], [[], []]);
+    const none = await answered({});
+    assert.deepEqual([none.wanted, none.forgotten], [[], [row.key]]);
+    const refused = { kind: "refused", reason: "NotAllowed", message: "no right" } as unknown as InstantState;
+    const warnings = async (more: object) =>
+      (await dataOf({ instantUpdates: true, ...more })).warnings.map(({ type, status, reason, message }) => [
+        type,
+        status,
+        reason,
+        message,
+      ]);
+    assert.deepEqual(await warnings({ instant: refused, refreshAfterMs: 30_000 }), [
+      [
+        "InstantUpdates",
+        "False",
+        "NotAllowed",
+        "spec.syncConfig.instantUpdates has no effect: no right. Meanwhile keyferry reads Vault every 30 s, by spec.refreshAfter or its default",
+      ],
+    ]);
+    const [[, , reason, message] = []] = await warnings({ instant: undefined });
+    assert.equal(reason, "NotInThisEngine");
+    assert.match(message ?? "", /reads Vault when the declaration changes/);
+  });
+});
 
 describe("the data of a static secret", () => {
   it("is Vault's fields, and the template engine is not asked, without templates and filters", async () => {

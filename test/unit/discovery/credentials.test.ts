@@ -1,0 +1,113 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { credentialTargets } from "../../../lib/discovery/credentials.ts";
+import type { DiscoveryDeps } from "../../../lib/discovery/deps.ts";
+import { rowBudget } from "../../../lib/discovery/row-budget.ts";
+import { referenceKey, type SyncKey, syncKey } from "../../../lib/keys.ts";
+import type { WorkMessage } from "../../../lib/ports/queue.ts";
+import { simulatedSqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
+import type { JsonObject } from "../../../lib/util/json.ts";
+import { aCluster, aDeclared, aKey, aReference } from "../../builders.ts";
+import { aSeen } from "./a-seen.ts";
+
+const START = Date.UTC(2030, 0, 1);
+const { signal } = new AbortController();
+const secret = (name: string, namespace = "shop") => referenceKey({ cluster: "east", kind: "Secret", namespace, name });
+const auth = (spec: JsonObject) => aReference({ spec });
+const PUSH = syncKey({ cluster: "east", kind: "Deployment", namespace: "shop", name: "app" });
+
+/** Syncs that refer to Secrets, and what is followed because of that. */
+async function aScene(
+  spec: JsonObject = { jwt: { secretRef: "token" } },
+  refs: Readonly<Record<string, readonly string[]>> = { [aKey()]: ["token"] },
+  observe: "watch" | "apply" = "watch",
+) {
+  const store = simulatedSqliteStore(undefined);
+  const sent: WorkMessage[] = [];
+  let now = START;
+  const deps = {
+    ...{ leases: store, clock: () => now },
+    queue: { send: async (messages: readonly WorkMessage[]) => void sent.push(...messages) },
+    ...{ log: { debug() {}, info() {}, warn() {}, error() {} }, metrics: { count: () => undefined } },
+  } as unknown as DiscoveryDeps;
+  await store.putReference(auth(spec));
+  for (const [key, names] of Object.entries(refs) as [SyncKey, readonly string[]][]) {
+    await store.declare(aDeclared({ key }), now);
+    const row = (await store.read([key], "strong")).get(key) ?? assert.fail();
+    const { lease } = (await store.claim(row, { now, until: now + 1 })) ?? assert.fail();
+    const state = { ...row.state, refs: [...names.map((name) => secret(name)), aReference().key] };
+    await store.settle(lease, { state, schedule: { kind: "parked" }, now });
+  }
+  now += 60_000;
+  const targets = await credentialTargets(deps, aCluster({ observe }), rowBudget(deps, "east", undefined));
+  const keysSent = () =>
+    sent.splice(0).flatMap((message): readonly string[] => (message.kind === "keys" ? message.keys : [message.kind]));
+  const known = async () =>
+    (await store.referencesOf("east")).map(({ key }) => key).filter((key) => key.includes("/Secret/"));
+  return {
+    store,
+    targets,
+    keysSent,
+    known,
+    handler: targets[0]?.handler,
+    [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
+  };
+}
+
+describe("the Secrets of logins and of CAs", () => {
+  it("are followed one by one, by their metadata, once for all syncs that refer to them", async () => {
+    const refs = { [aKey()]: ["token", "ca"], [aKey("other")]: ["ca"] };
+    await using one = await aScene({ jwt: { secretRef: "token" } }, refs);
+    assert.deepEqual(
+      one.targets.map(({ name, kind, isReference, options }) => [name, kind.kind, isReference, options]),
+      [
+        ...["ca", "token"].map((name) => [
+          `Secret:shop/${name}`,
+          "Secret",
+          false,
+          { metadataOnly: true, namespace: "shop", name },
+        ]),
+      ],
+    );
+  });
+
+  it("are none where no reference names any, where Secrets may not be watched, or of a push", async () => {
+    const count = async (...given: Parameters<typeof aScene>) => {
+      await using one = await aScene(...given);
+      return one.targets.length;
+    };
+    assert.equal(await count(), 1);
+    assert.equal(await count({ caCertSecretRef: "ca" }), 1);
+    assert.equal(await count({ kubernetes: { serviceAccount: "sa" } }), 0);
+    assert.equal(await count(undefined, undefined, "apply"), 0);
+    assert.equal(await count(undefined, { [PUSH]: ["token"] }), 0);
+    assert.equal(await count(undefined, { [aKey()]: [] }), 0);
+  });
+
+  it("wake what refers to them when they are new, changed or gone, and not when they are the same", async () => {
+    await using one = await aScene();
+    const handler = one.handler ?? assert.fail();
+    const list = async (...items: Parameters<ReturnType<typeof handler.list>["page"]>[0]) => {
+      const listing = handler.list();
+      await listing.page(items, signal);
+      return listing.end(signal);
+    };
+    await list();
+    assert.deepEqual([one.keysSent(), await one.known()], [[], []], "it was not there before either");
+    const woken = ["token-sweep", aKey()];
+    assert.equal(await list(aSeen({ name: "token" })), undefined);
+    assert.deepEqual([one.keysSent(), await one.known()], [woken, [secret("token")]]);
+    await list(aSeen({ name: "token" }));
+    await handler.changed(aSeen({ name: "token" }), signal);
+    assert.deepEqual([one.keysSent(), await one.known()], [[], [secret("token")]]);
+    await handler.changed(aSeen({ name: "token", resourceVersion: "101" }), signal);
+    assert.equal(one.keysSent()[0], "token-sweep");
+    await handler.deleted(aSeen({ name: "token" }));
+    assert.deepEqual([one.keysSent()[0], await one.known()], ["token-sweep", []]);
+    await list(aSeen({ name: "token" }));
+    one.keysSent();
+    await list();
+    assert.deepEqual([one.keysSent()[0], await one.known()], ["token-sweep", []], "a list without it");
+    assert.equal(await handler.notServed(), undefined);
+  });
+});
