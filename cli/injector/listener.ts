@@ -14,7 +14,7 @@ import { codeOf } from "../../lib/util/error-code.ts";
 import { parseAddress } from "../listen.ts";
 import { type ManagedKeys, managedKeys } from "./managed-keys.ts";
 import { type OwnCa, ownCa } from "./own-ca.ts";
-import { keepRegistered } from "./registrations.ts";
+import { keepRegistered, type RegistrationDeps } from "./registrations.ts";
 import { servedByFleet } from "./served.ts";
 
 /** The webhook of `keyferry run`: its listener, its certificate, and the registrations that keyferry manages. */
@@ -59,7 +59,7 @@ export async function startInjector(options: InjectorOptions): Promise<AsyncDisp
     ...(options.limits === undefined ? {} : { limits: options.limits }),
     tls: tls.tls,
     webhook: webhook({
-      served: servedByFleet(options.fleet, keys),
+      served: servedByFleet(options.fleet, keys, options.clock),
       elapsed: () => performance.now(),
       ...telling(options),
     }),
@@ -71,7 +71,7 @@ export async function startInjector(options: InjectorOptions): Promise<AsyncDisp
   });
   log.info("injector-started", { listening: `https://${hostname}:${server.port}` });
   const stop = new AbortController();
-  const looking = lookAfter({ ...options, hostname, server, keys, own, first: tls }, stop.signal);
+  const looking = lookAfter({ ...options, hostname, server, keys, own, first: tls, done: new Map() }, stop.signal);
   return {
     async [Symbol.asyncDispose]() {
       stop.abort();
@@ -94,6 +94,7 @@ interface Served extends InjectorOptions {
   readonly keys: ManagedKeys;
   readonly own: OwnCa;
   readonly first: ServedTls;
+  readonly done: RegistrationDeps["done"];
 }
 
 interface ServedTls {

@@ -10,10 +10,10 @@ import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { connect, type PeerCertificate } from "node:tls";
 import { type InjectorOptions, startInjector } from "../../cli/injector/listener.ts";
-import { managedKeys } from "../../cli/injector/managed-keys.ts";
+import { managedKeyOf, managedKeys } from "../../cli/injector/managed-keys.ts";
 import { ownCaBundle } from "../../cli/injector/own-ca.ts";
 import type { ConnectionLimits } from "../../lib/admission/connections.ts";
-import { HOUR_MS } from "../../lib/clock.ts";
+import { HOUR_MS, MINUTE_MS } from "../../lib/clock.ts";
 import { InputError } from "../../lib/errors.ts";
 import type { Fleet } from "../../lib/fleet/fleet.ts";
 import { keyHash, keyOf } from "../../lib/injector-keys.ts";
@@ -322,7 +322,7 @@ describe("the listener of the injector", () => {
     for (const one of many) await one[Symbol.asyncDispose]();
   });
 
-  it("replaces the keys that it manages, and lets the old one be valid until the new one is registered", async () => {
+  it("replaces the keys that it manages, and lets the old one be valid until ten minutes after the new one is registered", async () => {
     const keys = managedKeys(folder.path, randomBytes);
     const first = keys.wanted("one", now);
     assert.equal(keys.wanted("one", now), first);
@@ -330,19 +330,43 @@ describe("the listener of the injector", () => {
     now += 61 * DAY_MS;
     const second = keys.wanted("one", now);
     assert.notEqual(second, first);
-    assert.deepEqual(keys.of("one"), [second, first]);
+    assert.deepEqual(keys.of("one", now), [second, first]);
     assert.equal(keys.wanted("one", now + HOUR_MS), second, "it is not registered yet");
-    assert.deepEqual(keys.of("one"), [second, first]);
+    assert.deepEqual(keys.of("one", now + HOUR_MS), [second, first]);
     assert.equal(keys.wanted("one", now + 61 * DAY_MS), second, "the cluster still has the first");
-    assert.deepEqual(keys.of("one"), [second, first]);
+    assert.deepEqual(keys.of("one", now + 61 * DAY_MS), [second, first]);
     keys.registered("one", second, now);
     // Another process goes on with them.
     const again = managedKeys(folder.path, randomBytes);
-    assert.deepEqual(again.of("one"), [second, first]);
+    assert.deepEqual(again.of("one", now + 10 * MINUTE_MS - 1), [second, first]);
+    assert.deepEqual(again.of("one", now + 10 * MINUTE_MS), [second], "by itself, without another look");
+    assert.equal(managedKeyOf(folder.path, "one", now), second);
+    assert.ok((await readFile(join(folder.path, "injector-keys.json"), "utf8")).includes(first));
     again.wanted("one", now + HOUR_MS);
-    assert.deepEqual(again.of("one"), [second]);
-    assert.deepEqual(again.of("two"), []);
-    const stored = await readFile(join(folder.path, "injector-keys.json"), "utf8");
-    assert.ok(stored.includes(second));
+    assert.ok(!(await readFile(join(folder.path, "injector-keys.json"), "utf8")).includes(first));
+    assert.deepEqual(again.of("two", now), []);
+  });
+
+  it("lets a key end a week after its cluster is no longer managed, and says so before", () => {
+    const keys = managedKeys(folder.path, randomBytes);
+    const [one, two] = [keys.wanted("one", now), keys.wanted("two", now)];
+    assert.deepEqual(keys.manages(new Set(["one", "two"]), now), { ending: [], ended: [] });
+    const by = now + 7 * DAY_MS;
+    assert.deepEqual(keys.manages(new Set(["one"]), now), { ending: [{ cluster: "two", by }], ended: [] });
+    assert.deepEqual(keys.manages(new Set(["one"]), now + DAY_MS), { ending: [], ended: [] }, "it is said once");
+    assert.deepEqual(keys.of("two", by - 1), [two]);
+    assert.deepEqual(keys.of("two", by), []);
+    assert.equal(managedKeyOf(folder.path, "two", by), undefined);
+    assert.deepEqual(managedKeys(folder.path, randomBytes).manages(new Set(["one"]), by), {
+      ending: [],
+      ended: ["two"],
+    });
+    assert.deepEqual(keys.of("one", by), [one]);
+    // Managed again before the end, it is as before; after it, there is another one.
+    assert.equal(keys.wanted("two", by - DAY_MS), two);
+    assert.deepEqual(keys.of("two", by + DAY_MS), [two]);
+    const again = managedKeys(folder.path, randomBytes);
+    again.manages(new Set(["one"]), by);
+    assert.notEqual(again.wanted("two", by + 8 * DAY_MS), two);
   });
 });
