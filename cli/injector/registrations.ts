@@ -33,7 +33,8 @@ export async function keepRegistered(
   stop: AbortSignal,
 ): Promise<void> {
   const { log, metrics } = deps;
-  const managed = clusters.filter((cluster) => cluster.injector?.manage === true);
+  // With managedKeyFile, the webhook is the function, and its stack registers it.
+  const managed = clusters.filter(({ injector: one }) => one?.manage === true && one.managedKeyFile === undefined);
   endOthers(deps, new Set(managed.map(({ name }) => name)));
   await parallel(managed, async (cluster) => {
     const { name } = cluster;
