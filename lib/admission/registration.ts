@@ -12,6 +12,8 @@ export const NAMESPACE_LABEL = "keyferry.dev/inject";
 
 export const ANNOTATION = "vault.hashicorp.com/agent-inject";
 
+const STATUS = `${ANNOTATION}-status`;
+
 /** Longer than a cold start; a controller tries again by itself. */
 const TIMEOUT_SECONDS = 5;
 
@@ -74,6 +76,11 @@ const CONDITIONS = [
   {
     name: "has-the-annotation",
     expression: `has(object.metadata.annotations) && '${ANNOTATION}' in object.metadata.annotations`,
+  },
+  {
+    // By vault-k8s before keyferry, or by keyferry itself: a second call would change nothing.
+    name: "is-not-injected",
+    expression: `!(has(object.metadata.annotations) && '${STATUS}' in object.metadata.annotations && object.metadata.annotations['${STATUS}'] == 'injected')`,
   },
 ];
 

@@ -45,6 +45,10 @@ describe("the registration of the webhook", () => {
       matchConditions?.[0]?.expression ?? "",
       /'vault\.hashicorp\.com\/agent-inject' in object\.metadata\.annotations/,
     );
+    assert.match(
+      matchConditions?.[1]?.expression ?? "",
+      /^!\(.*\['vault\.hashicorp\.com\/agent-inject-status'\] == 'injected'\)$/,
+    );
     assert.deepEqual(namespaceSelector.matchExpressions[0]?.values, ["kube-system", "kube-public", "kube-node-lease"]);
     assert.deepEqual(
       [rest.name, rest.failurePolicy, rest.timeoutSeconds, rest.reinvocationPolicy, rest.sideEffects],
