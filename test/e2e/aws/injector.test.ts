@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { copyFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { DeleteBucketPolicyCommand, S3Client } from "@aws-sdk/client-s3";
 import { parse } from "yaml";
 import { keyHash, keyOf } from "../../../lib/injector-keys.ts";
 import { type Cluster, type Ministack, startCluster, startMinistack } from "../../harness/index.ts";
@@ -20,7 +21,7 @@ import {
 } from "../support/injector.ts";
 import { endAll } from "../support/start-place.ts";
 import { type Account, accountOf } from "./support/account.ts";
-import { STACK, serverless } from "./support/deployed.ts";
+import { STACK, serverless, widen } from "./support/deployed.ts";
 import { withInjector } from "./support/injector-settings.ts";
 import { startTlsFront, type TlsFront } from "./support/tls-front.ts";
 
@@ -52,6 +53,7 @@ describe("the injector as a function", { concurrency: 1 }, () => {
     const more = await withInjector(folder.path, fleetPath);
     const packaged = join(folder.path, "package");
     await serverless("package", packaged, {}, more);
+    await widen(packaged);
     await serverless("deploy", packaged, aws.env, more);
     const { InjectorUrl = "" } = await account.outputs(STACK);
     assert.match(InjectorUrl, /^https:\/\/[a-z0-9-]+\.lambda-url\.eu-central-1\.on\.aws\/$/);
@@ -116,6 +118,11 @@ describe("the injector as a function", { concurrency: 1 }, () => {
   it("is registered by the function that watches the clusters, once the key is pushed; without a CA", async () => {
     await unregister(cluster);
     await writeFleet({ url: front.url, manage: true }, { managedKeyFile: "one.key" });
+    const { FleetLocation = "" } = await account.outputs(STACK);
+    const [, Bucket = ""] = /^s3:\/\/([^/]+)\//.exec(FleetLocation) ?? [];
+    // It refuses what comes without TLS, which this AWS does not have.
+    const s3 = new S3Client({ ...aws.clientConfig, forcePathStyle: true });
+    await s3.send(new DeleteBucketPolicyCommand({ Bucket }));
     const pushed = await keyferry(["fleet", "push", "--fleet", fleetPath, "--stack", STACK], aws.env);
     assert.equal(pushed.code, 0, pushed.stderr);
     const found = await cluster.waitFor("the registration", async () => {
