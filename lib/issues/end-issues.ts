@@ -5,7 +5,7 @@ import type { Issue } from "../ports/rows.ts";
 import { type IssueTarget, isApart } from "../ports/vault-issues.ts";
 import type { SecretValue } from "../secret-value.ts";
 import type { IssueDeps } from "./deps.ts";
-import { endedLater, isOver, withIssues } from "./issue-times.ts";
+import { endedLater, isLongOver, isOver, withIssues } from "./issue-times.ts";
 
 type Deps = Pick<IssueDeps, "issues" | "seals" | "leases" | "clock" | "log" | "metrics">;
 
@@ -52,15 +52,18 @@ export async function endIssues(
 /** Undefined: it has ended, now or by itself. */
 async function endIssue(deps: Deps, key: SyncKey, issue: Issue, signal: AbortSignal): Promise<Issue | undefined> {
   const now = deps.clock();
-  if (isOver(issue, now)) return over(deps, key, issue, "expired");
+  if (isLongOver(issue, now)) return over(deps, key, issue, "expired");
+  const isByItself = isOver(issue, now);
   const opened = issue.endBy === "none" ? undefined : await openIssue(deps, key, issue);
-  if (opened === undefined) return endedLater({ ...issue, tries: issue.tries ?? 10 }, now);
+  if (opened === undefined)
+    return isByItself ? over(deps, key, issue, "expired") : endedLater({ ...issue, tries: issue.tries ?? 10 }, now);
   try {
-    return (await revoke(deps, key, issue, opened, signal))
-      ? over(deps, key, issue, "revoked")
-      : leftToItsEnd(deps, key, issue);
+    // Our clock may be wrong about its end: Vault's answer is not.
+    if (await revoke(deps, key, issue, opened, signal)) return over(deps, key, issue, "revoked");
+    return isByItself ? over(deps, key, issue, "expired") : leftToItsEnd(deps, key, issue);
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
+    if (isByItself) return over(deps, key, issue, "expired");
     deps.log.warn("issue-not-ended", { key, serial: issue.serial, code: error.code, message: error.message });
     deps.metrics.count("keyferry_issues_ended_total", { result: error.code });
     return endedLater(issue, deps.clock());

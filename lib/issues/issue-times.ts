@@ -18,6 +18,8 @@ const MAX_END_PAUSE_MS = 10 * MINUTE_MS;
 const FIRST_END_PAUSE_MS = 5 * SECOND_MS;
 /** Clocks of Vault and keyferry differ, and Vault ends leases a little late. */
 const GONE_MARGIN_MS = 30 * SECOND_MS;
+/** No clock is wrong by so much: what is over for longer is not asked about, so that a long outage has no storm after it. */
+const LONG_MS = 10 * MINUTE_MS;
 
 /** How soon, after its record, the request must start. */
 export const ASK_WITHIN_MS = 5 * SECOND_MS;
@@ -120,9 +122,14 @@ export function endedLater(issue: Issue, now: EpochMs): Issue {
   return { ...issue, tries, endAt: Math.max(now + SECOND_MS, Math.min(now + pause, last)) };
 }
 
-/** Whether nothing of it can be left in Vault. */
+/** Whether nothing of it can be left in Vault, if our clock is right. */
 export function isOver({ goneBy: over = Number.POSITIVE_INFINITY }: Issue, now: EpochMs): boolean {
   return now >= over;
+}
+
+/** Whether nothing of it can be left in Vault, also if our clock was set in the meantime. */
+export function isLongOver(issue: Issue, now: EpochMs): boolean {
+  return isOver(issue, now - LONG_MS);
 }
 
 /** When the row must look at its ending issues; undefined: it has none. */

@@ -97,10 +97,31 @@ describe("the end of an issue in Vault", () => {
     assert.deepEqual(shared.vault.asked, ["revokeLease hvs.one database/creds/app/x"], "others have that token");
   });
 
-  it("is asked of nobody when it has come by itself", async () => {
-    const { vault, left } = await end(ending({ goneBy: START }));
-    assert.deepEqual([left, vault.asked, vault.counts], [undefined, [], [`${ENDED} expired`]]);
-    assert.deepEqual(vault.said, ["issue-ended: expired"]);
+  it("is asked for once where it should have come by itself: our clock may have been set", async () => {
+    const asked = await end(ending({ goneBy: START }));
+    assert.deepEqual([asked.left, asked.vault.asked], [undefined, ["revokeToken hvs.one"]]);
+    assert.deepEqual(asked.vault.counts, [`${ENDED} revoked`]);
+    const away = () => Promise.reject(new SyncError("VAULT_UNAVAILABLE", "It does not answer."));
+    const denied: Partial<Answers> = { revokeToken: () => "denied", revokeLease: () => "denied" };
+    for (const answers of [{ revokeToken: away }, denied]) {
+      const { vault, left } = await end(ending({ goneBy: START }), answers);
+      assert.deepEqual([left, vault.said], [undefined, ["issue-ended: expired"]]);
+    }
+  });
+
+  it("is asked of nobody when it has come by itself, with nothing to ask with or for ten minutes", async () => {
+    const ofNobody = [
+      { endBy: "none", goneBy: START },
+      { target: "unknown", goneBy: START },
+      { goneBy: START - 600_000 },
+    ];
+    for (const issue of ofNobody as readonly Partial<Issue>[]) {
+      const { vault, left } = await end(ending(issue));
+      assert.deepEqual([left, vault.asked, vault.counts.at(-1)], [undefined, [], `${ENDED} expired`]);
+      assert.equal(vault.said.at(-1), "issue-ended: expired");
+    }
+    const { vault } = await end(ending({ goneBy: START - 599_999 }));
+    assert.deepEqual(vault.asked, ["revokeToken hvs.one"]);
   });
 
   it("comes by itself where the token may end nothing", async () => {
