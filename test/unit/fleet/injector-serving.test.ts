@@ -64,7 +64,10 @@ describe("how fleet.yaml serves the injector", () => {
     const says = /clusters\[0\]\.injector\.manage: needs managedKeyFile of a cluster with a function URL/;
     const keys = [`sha256:${"0".repeat(64)}`];
     fleetOf({ url, manage: true }, { keys, managedKeyFile: "one.key" });
-    assert.match(complaint({ url, manage: true }, { managedKeyFile: "one.key" }), /managedKeyFile: needs keys beside it/);
+    assert.match(
+      complaint({ url, manage: true }, { managedKeyFile: "one.key" }),
+      /managedKeyFile: needs keys beside it/,
+    );
     assert.match(complaint({ url, manage: true }), says);
     assert.match(complaint({ url }, { manage: true }), says);
     assert.match(complaint({ manage: true }, { url }), says);
