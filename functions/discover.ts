@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleepFor } from "node:timers/promises";
+import { functionRegistrar } from "../lib/admission/function-registrar.ts";
 import { sqsDeadLetters } from "../lib/aws/dead-letters.ts";
 import { sqsDiscoveryQueue } from "../lib/aws/discovery-queue.ts";
 import { discoveryRecord } from "../lib/aws/discovery-record.ts";
@@ -10,6 +11,7 @@ import type { Hub } from "../lib/fleet/hub-schema.ts";
 import { hubPass } from "../lib/hubs/pass.ts";
 import { partsOfPlace } from "../lib/hubs/places.ts";
 import { hubTeller } from "../lib/hubs/tell.ts";
+import { webhookConfigurations } from "../lib/kubernetes/webhook-configurations.ts";
 import { circuitOpener } from "../lib/outage/circuit.ts";
 import { baseOf } from "./wiring/base.ts";
 import { clustersOf } from "./wiring/clusters.ts";
@@ -36,6 +38,13 @@ const deps = {
 };
 const circuits = circuitOpener(deps);
 const acceptMissing = new Set(config.acceptMissing);
+const registrar = functionRegistrar({
+  registrations: webhookConfigurations(clusters.clients),
+  files: base.fleet.files,
+  clock,
+  log,
+  metrics,
+});
 const tellHub = hubTeller(log);
 
 /** Processes a batch of clusters: changes since the stored resourceVersion become rows and nudges. */
@@ -91,7 +100,11 @@ async function runPass(name: string, signal: AbortSignal): Promise<void> {
     acceptMissing: acceptMissing.has(name),
     sleep,
   };
-  await runWatchPass(deps, circuits, settings, options, signal);
+  const { injector } = base.fleet.live().current();
+  await Promise.all([
+    runWatchPass(deps, circuits, settings, options, signal),
+    registrar.keep(settings, injector?.url, signal),
+  ]);
 }
 
 /** Resolves early, without an error, when the signal aborts. */

@@ -16,6 +16,7 @@ import { tempFolder } from "../../test/harness/process/temp-folder.ts";
 import { type Figure, figure, percentile } from "../figures.ts";
 import { usageOf } from "../usage.ts";
 import { loaded } from "./functions.ts";
+import { worstReviewCost } from "./injector-worst.ts";
 
 const REVIEWS = 2_000;
 const AT_ONCE = 4;
@@ -27,7 +28,7 @@ const PATH = `/c/one/${KEY}/mutate?timeout=5s`;
 
 /** Reviews of pods as API servers send them: by HTTPS to `keyferry run`, and a cold start of the function. */
 export async function injectorCost(): Promise<readonly Figure[]> {
-  return [...(await listenerCost()), ...(await importCost()), ...(await coldStarts())];
+  return [...worstReviewCost(), ...(await listenerCost()), ...(await importCost()), ...(await coldStarts())];
 }
 
 /** Three kilobytes, as of a small workload. */

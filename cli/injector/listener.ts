@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
+import type { ConnectionLimits } from "../../lib/admission/connections.ts";
 import { type TlsFiles, type WebhookServer, webhookServer } from "../../lib/admission/server.ts";
 import { telling } from "../../lib/admission/telling.ts";
 import { webhook } from "../../lib/admission/webhook.ts";
@@ -13,7 +14,7 @@ import { codeOf } from "../../lib/util/error-code.ts";
 import { parseAddress } from "../listen.ts";
 import { type ManagedKeys, managedKeys } from "./managed-keys.ts";
 import { type OwnCa, ownCa } from "./own-ca.ts";
-import { keepRegistered } from "./registrations.ts";
+import { keepRegistered, type RegistrationDeps } from "./registrations.ts";
 import { servedByFleet } from "./served.ts";
 
 /** The webhook of `keyferry run`: its listener, its certificate, and the registrations that keyferry manages. */
@@ -32,6 +33,8 @@ export interface InjectorOptions {
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly log: Log;
   readonly metrics: Pick<Metrics, "count" | "observe">;
+  /** Enough for a large fleet when not given. */
+  readonly limits?: ConnectionLimits;
 }
 
 /** How often certificates and registrations are looked after. */
@@ -49,16 +52,18 @@ export async function startInjector(options: InjectorOptions): Promise<AsyncDisp
   const keys = managedKeys(options.dataDir, options.randomBytes);
   const own = ownCa(options.dataDir);
   const tls = await tlsAt(options, own, hostname);
-  const { log } = options;
+  const { log, metrics } = options;
   const server = await webhookServer({
     host: hostname,
     port,
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
     tls: tls.tls,
     webhook: webhook({
-      served: servedByFleet(options.fleet, keys),
+      served: servedByFleet(options.fleet, keys, options.clock),
       elapsed: () => performance.now(),
       ...telling(options),
     }),
+    onDropped: (whose) => metrics.count("keyferry_injector_connections_dropped_total", { whose }),
     onCrash: (error) => log.error("webhook-crashed", described(error)),
   }).catch((error: unknown) => {
     const why = codeOf(error) ?? "its certificate or its key can't be used";
@@ -66,7 +71,7 @@ export async function startInjector(options: InjectorOptions): Promise<AsyncDisp
   });
   log.info("injector-started", { listening: `https://${hostname}:${server.port}` });
   const stop = new AbortController();
-  const looking = lookAfter({ ...options, hostname, server, keys, own, first: tls }, stop.signal);
+  const looking = lookAfter({ ...options, hostname, server, keys, own, first: tls, done: new Map() }, stop.signal);
   return {
     async [Symbol.asyncDispose]() {
       stop.abort();
@@ -89,6 +94,7 @@ interface Served extends InjectorOptions {
   readonly keys: ManagedKeys;
   readonly own: OwnCa;
   readonly first: ServedTls;
+  readonly done: RegistrationDeps["done"];
 }
 
 interface ServedTls {

@@ -10,42 +10,61 @@ interface ManagedKey {
   readonly madeAt: EpochMs;
   /** Since when the cluster's API server has it. */
   readonly registeredAt?: EpochMs;
+  /** Since when keyferry no longer manages the registration. */
+  readonly unmanagedAt?: EpochMs;
 }
 
 type Stored = Readonly<Record<string, readonly ManagedKey[]>>;
 
-const REPLACE_MS = 60 * 24 * HOUR_MS;
+const DAY_MS = 24 * HOUR_MS;
+const REPLACE_MS = 60 * DAY_MS;
 /** API servers use a changed registration within seconds. */
 const OVERLAP_MS = 10 * MINUTE_MS;
+/** A registration that keyferry no longer manages has the key until a person removes it. */
+const UNMANAGED_MS = 7 * DAY_MS;
 
 export interface ManagedKeys {
-  /** The keys that are valid for a cluster, at most two. */
-  of(cluster: string): readonly string[];
+  /** The keys that are valid for a cluster now, at most two. */
+  of(cluster: string, now: EpochMs): readonly string[];
   /** The key to register now; makes one if there is none, or if the last one is old. */
   wanted(cluster: string, now: EpochMs): string;
-  /** Its API server has this key. An older one is not valid for much longer. */
+  /** Its API server has this key. An older one is valid for ten minutes more. */
   registered(cluster: string, key: string, now: EpochMs): void;
+  /**
+   * These are the clusters that are managed. Answers the other ones that have a key: `ending` since now, with the time of
+   * its end, and `ended`.
+   */
+  manages(clusters: ReadonlySet<string>, now: EpochMs): Unmanaged;
+}
+
+interface Unmanaged {
+  readonly ending: readonly { readonly cluster: string; readonly by: EpochMs }[];
+  readonly ended: readonly string[];
 }
 
 /** Keeps them in the data directory. Only the process with its lock does that. */
 export function managedKeys(dataDir: string, randomBytes: (bytes: number) => Buffer): ManagedKeys {
   const path = join(dataDir, "injector-keys.json");
   let stored: Stored = readOwn(path, areKeys) ?? {};
-  const put = (cluster: string, keys: readonly ManagedKey[]): void => {
-    stored = { ...stored, [cluster]: keys };
+  const putAll = (changed: Stored): void => {
+    stored = changed;
     writeOwn(path, stored);
   };
+  const put = (cluster: string, keys: readonly ManagedKey[]): void => putAll({ ...stored, [cluster]: keys });
   return {
-    of: (cluster) => (stored[cluster] ?? []).map(({ key }) => key),
+    of: (cluster, now) => valid(stored[cluster] ?? [], now).map(({ key }) => key),
     wanted(cluster, now) {
-      const [newest, ...older] = stored[cluster] ?? [];
-      const isOver = newest?.registeredAt !== undefined && now - newest.registeredAt >= OVERLAP_MS;
-      if (newest !== undefined && older.length > 0 && isOver) put(cluster, [newest]);
+      const all = stored[cluster] ?? [];
+      const left = valid(all, now).map(({ unmanagedAt: _, ...managed }) => managed);
+      const [newest] = left;
       // One that no API server has needs no successor, which would push out the one that it has.
       const isYoung = newest !== undefined && now - newest.madeAt < REPLACE_MS;
-      if (newest !== undefined && (isYoung || newest.registeredAt === undefined)) return newest.key;
-      const made: ManagedKey = { key: keyOf(randomBytes(KEY_BYTES)), madeAt: now };
-      put(cluster, newest === undefined ? [made] : [made, newest]);
+      const isKept = newest !== undefined && (isYoung || newest.registeredAt === undefined);
+      const made = { key: isKept ? newest.key : keyOf(randomBytes(KEY_BYTES)), madeAt: now };
+      const keys = isKept ? left : [made, ...left.slice(0, 1)];
+      if (!isKept || all.length !== left.length || all.some(({ unmanagedAt }) => unmanagedAt !== undefined)) {
+        put(cluster, keys);
+      }
       return made.key;
     },
     registered(cluster, key, now) {
@@ -57,12 +76,34 @@ export function managedKeys(dataDir: string, randomBytes: (bytes: number) => Buf
           keys.map((one) => (one.key === key ? { ...one, registeredAt: now } : one)),
         );
     },
+    manages(clusters, now) {
+      const others = Object.entries(stored).filter(([cluster]) => !clusters.has(cluster));
+      const ended = others.filter(([, keys]) => valid(keys, now).length === 0).map(([cluster]) => cluster);
+      const ending = others.filter(([, keys]) => keys.every(({ unmanagedAt }) => unmanagedAt === undefined));
+      if (ended.length + ending.length > 0) {
+        const marked = ending.map(
+          ([cluster, keys]) => [cluster, keys.map((one) => ({ ...one, unmanagedAt: now }))] as const,
+        );
+        const left = Object.entries({ ...stored, ...Object.fromEntries(marked) });
+        putAll(Object.fromEntries(left.filter(([cluster]) => !ended.includes(cluster))));
+      }
+      return { ended, ending: ending.map(([cluster]) => ({ cluster, by: now + UNMANAGED_MS })) };
+    },
   };
 }
 
+/** The newest, and the one before it, until its end. */
+function valid(keys: readonly ManagedKey[], now: EpochMs): readonly ManagedKey[] {
+  const registeredAt = keys[0]?.registeredAt;
+  const isReplaced = registeredAt !== undefined && now - registeredAt >= OVERLAP_MS;
+  return keys
+    .slice(0, isReplaced ? 1 : 2)
+    .filter(({ unmanagedAt }) => unmanagedAt === undefined || now - unmanagedAt < UNMANAGED_MS);
+}
+
 /** The newest key of a cluster, for commands beside a running engine. */
-export function managedKeyOf(dataDir: string, cluster: string): string | undefined {
-  return readOwn(join(dataDir, "injector-keys.json"), areKeys)?.[cluster]?.[0]?.key;
+export function managedKeyOf(dataDir: string, cluster: string, now: EpochMs): string | undefined {
+  return valid(readOwn(join(dataDir, "injector-keys.json"), areKeys)?.[cluster] ?? [], now)[0]?.key;
 }
 
 function areKeys(value: unknown): value is Stored {

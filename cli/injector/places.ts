@@ -43,9 +43,9 @@ export async function placeOf(options: PlaceOptions): Promise<ClientConfig> {
   return clientConfig({ url, cluster: cluster.name, key, ...(ca === undefined ? {} : { ca }) });
 }
 
-async function keyOf({ cluster, dataDir, keyFile, fileName }: PlaceOptions): Promise<string> {
+async function keyOf({ cluster, dataDir, keyFile, fileName, now }: PlaceOptions): Promise<string> {
   const { name, injector } = cluster;
-  const key = keyFile === undefined ? managedKeyOf(dataDir, name) : (await keyText(keyFile)).trim();
+  const key = keyFile === undefined ? managedKeyOf(dataDir, name, now) : (await keyText(keyFile)).trim();
   if (key === undefined) {
     throw new InputError("injector", [
       `the key of cluster ${name} is not known: make one with keyferry injector key ${name}, and name its file with --key-file`,

@@ -1,5 +1,6 @@
 import type { InjectorPackage } from "../../lib/admission/packaged.ts";
 import type { ServedCluster, ServedClusters } from "../../lib/admission/review.ts";
+import type { Clock } from "../../lib/clock.ts";
 import type { Fleet } from "../../lib/fleet/fleet.ts";
 import { keyHash, keyHashBytes } from "../../lib/injector-keys.ts";
 import { remembered, rememberedOf } from "../../lib/util/remembered.ts";
@@ -10,7 +11,7 @@ import { reviewerOf, settingsOf } from "./settings.ts";
 const MAX_HASHES = 10_000;
 
 /** The clusters of a fleet whose API servers may ask, with the keys that keyferry made for them. */
-export function servedByFleet(fleet: () => Fleet, keys: Pick<ManagedKeys, "of">): () => ServedClusters {
+export function servedByFleet(fleet: () => Fleet, keys: Pick<ManagedKeys, "of">, clock: Clock): () => ServedClusters {
   const clustersOf = rememberedOf((one: Fleet): ReadonlyMap<string, ServedCluster> => clustersIn(one));
   // Made once for each key: strangers must not see by the time whether a cluster has keys.
   const hashOf = remembered((key: string) => keyHashBytes(keyHash(key)), MAX_HASHES);
@@ -19,7 +20,7 @@ export function servedByFleet(fleet: () => Fleet, keys: Pick<ManagedKeys, "of">)
     return {
       get(name) {
         const found = clusters.get(name);
-        return found && { ...found, keys: [...found.keys, ...keys.of(name).map(hashOf)] };
+        return found && { ...found, keys: [...found.keys, ...keys.of(name, clock()).map(hashOf)] };
       },
     };
   };

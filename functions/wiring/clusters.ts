@@ -5,6 +5,7 @@ import { lazyVault } from "../../lib/connect/lazy-vault.ts";
 import type { FleetCluster } from "../../lib/fleet/fleet.ts";
 import { budgetsOfFleet, reachOfFleet, trustAnchors } from "../../lib/fleet/vaults.ts";
 import { fleetConnections } from "../../lib/hubs/connections.ts";
+import type { ClusterClients } from "../../lib/kubernetes/cluster-client.ts";
 import type { KubernetesApis } from "../../lib/kubernetes/kubernetes-apis.ts";
 import type { TrustAnchors } from "../../lib/ports/fleet-vault.ts";
 import type { BudgetOf } from "../../lib/vault-budget.ts";
@@ -17,6 +18,7 @@ export interface Clusters extends KubernetesApis {
   /** Reads the fleet again if it is too old, at the start of an invocation. */
   refresh(): Promise<void>;
   fleet(name: string): FleetCluster | undefined;
+  readonly clients: Pick<ClusterClients, "send">;
   /** Which Vaults a cluster's resources may name. */
   readonly reachOf: ReachOf;
   /** This process's share of what each Vault may get. */
@@ -42,6 +44,7 @@ export function clustersOf(base: Base): Clusters {
   const { clients, apis } = fleetConnections({ fleet: fleet.live, connect, log });
   return {
     ...apis,
+    clients,
     forget: clients.forget,
     fleet: (name) => fleet.known()?.find(name),
     reachOf: (cluster) => reachOf(cluster),

@@ -1,4 +1,4 @@
-import { ANNOTATION, CONFIGURATION, registeredConfig, WEBHOOK } from "./registration.ts";
+import { ANNOTATION, CONFIGURATION, keyIn, registeredConfig, WEBHOOK } from "./registration.ts";
 
 /** Judges what an API server said about the pods of `keyferry injector check`. */
 
@@ -105,6 +105,7 @@ export function registered(
   configurations: readonly unknown[],
 ): { readonly host: string; readonly key: string } | undefined {
   const ours = configurations.find((one) => (one as { metadata?: { name?: string } }).metadata?.name === CONFIGURATION);
-  const url = URL.parse(registeredConfig(ours)?.url ?? "");
-  return url === null ? undefined : { host: url.host, key: url.pathname.split("/")[3] ?? "" };
+  const config = registeredConfig(ours);
+  const host = URL.parse(config?.url ?? "")?.host;
+  return config === undefined || host === undefined ? undefined : { host, key: keyIn(config) };
 }

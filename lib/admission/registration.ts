@@ -12,6 +12,8 @@ export const NAMESPACE_LABEL = "keyferry.dev/inject";
 
 export const ANNOTATION = "vault.hashicorp.com/agent-inject";
 
+const STATUS = `${ANNOTATION}-status`;
+
 /** Longer than a cold start; a controller tries again by itself. */
 const TIMEOUT_SECONDS = 5;
 
@@ -40,12 +42,16 @@ export function clientConfig({ url, cluster, key, ca }: RegistrationOptions): Cl
 /** By annotation: other pods never leave the API server. By label: all pods of the labelled namespaces do. */
 export type Selection = "annotation" | "namespace-label";
 
-/** The whole object, as it is applied. */
-export function webhookConfiguration(config: ClientConfig, selection: Selection = "annotation"): object {
+/** The whole object, as it is applied: only to this version, if one is given. */
+export function webhookConfiguration(
+  config: ClientConfig,
+  selection: Selection = "annotation",
+  version: Version = {},
+): object {
   return {
     apiVersion: "admissionregistration.k8s.io/v1",
     kind: "MutatingWebhookConfiguration",
-    metadata: { name: CONFIGURATION, labels: { "app.kubernetes.io/managed-by": "keyferry" } },
+    metadata: { name: CONFIGURATION, ...version, labels: { "app.kubernetes.io/managed-by": "keyferry" } },
     webhooks: [
       {
         name: WEBHOOK,
@@ -71,6 +77,11 @@ const CONDITIONS = [
     name: "has-the-annotation",
     expression: `has(object.metadata.annotations) && '${ANNOTATION}' in object.metadata.annotations`,
   },
+  {
+    // By vault-k8s before keyferry, or by keyferry itself: a second call would change nothing.
+    name: "is-not-injected",
+    expression: `!(has(object.metadata.annotations) && '${STATUS}' in object.metadata.annotations && object.metadata.annotations['${STATUS}'] == 'injected')`,
+  },
 ];
 
 function selector(selection: Selection): readonly object[] {
@@ -83,8 +94,24 @@ function selector(selection: Selection): readonly object[] {
 }
 
 /** Changes where the webhook is, and leaves all else as it is: also what a person has changed, such as failurePolicy. */
-export function clientConfigPatch(config: ClientConfig): object {
-  return { webhooks: [{ name: WEBHOOK, clientConfig: { caBundle: null, ...config } }] };
+export function clientConfigPatch(config: ClientConfig, version: Version): object {
+  return { metadata: version, webhooks: [{ name: WEBHOOK, clientConfig: { caBundle: null, ...config } }] };
+}
+
+/** Which state of an object a change is meant for. */
+interface Version {
+  readonly resourceVersion?: string;
+}
+
+export function versionOf(object: unknown): Version {
+  const { metadata } = (object ?? {}) as { metadata?: { resourceVersion?: unknown } };
+  const resourceVersion = metadata?.resourceVersion;
+  return typeof resourceVersion === "string" ? { resourceVersion } : {};
+}
+
+/** The key in a registered URL; empty: it is of another form. */
+export function keyIn({ url }: ClientConfig): string {
+  return URL.parse(url)?.pathname.split("/")[3] ?? "";
 }
 
 /** The clientConfig of our webhook in a configuration of a cluster. */

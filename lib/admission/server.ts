@@ -3,6 +3,7 @@ import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import { createSecureContext } from "node:tls";
 import { MINUTE_MS, SECOND_MS } from "../clock.ts";
+import { type ConnectionLimits, type ConnectionOptions, type Connections, connections } from "./connections.ts";
 import { MAX_REVIEW_BYTES, NOT_FOUND, type ReviewAnswer, type Webhook } from "./webhook.ts";
 
 /** A certificate with its private key, both PEM. */
@@ -19,6 +20,9 @@ export interface WebhookServerOptions {
   readonly webhook: Webhook;
   /** A bug in a request. */
   readonly onCrash: (error: unknown) => void;
+  /** A connection was closed in favour of another one. */
+  readonly onDropped: ConnectionOptions["onDropped"];
+  readonly limits?: ConnectionLimits;
 }
 
 export interface WebhookServer extends AsyncDisposable {
@@ -34,8 +38,7 @@ const IDLE_MS = 2 * MINUTE_MS;
 const MAX_DROPPED_BYTES = 8 * MAX_REVIEW_BYTES;
 /** Of one cluster, at the same time: its requests must not take the memory of the process. */
 const MAX_PENDING_BYTES = 16 * MAX_REVIEW_BYTES;
-/** An API server has a few connections. */
-const MAX_CONNECTIONS = 2_000;
+const CONNECTIONS: ConnectionLimits = { strangers: 1_000, known: 2_000 };
 /** How often Node looks for requests that take too long; its default adds half a minute to each limit. */
 const CHECKING_MS = 2 * SECOND_MS;
 
@@ -43,7 +46,9 @@ const HEALTHY: ReviewAnswer = { ...NOT_FOUND, status: 200, body: "ok\n" };
 
 /** Serves the webhook by HTTPS, and `/healthz`. Rejects when the address can't be used. */
 export async function webhookServer(options: WebhookServerOptions): Promise<WebhookServer> {
-  const pending = new Map<string, number>();
+  const { webhook, limits = CONNECTIONS, onDropped } = options;
+  const open = connections({ limits, onDropped });
+  const serving: Serving = { webhook, open, pending: new Map() };
   const server = createServer(
     {
       ...options.tls,
@@ -55,13 +60,15 @@ export async function webhookServer(options: WebhookServerOptions): Promise<Webh
       handshakeTimeout: REQUEST_MS,
     },
     (request, response) => {
-      respond(options.webhook, request, response, pending).catch((error: unknown) => {
+      respond(serving, request, response).catch((error: unknown) => {
         options.onCrash(error);
         response.destroy();
       });
     },
   );
-  server.maxConnections = MAX_CONNECTIONS;
+  server.on("connection", open.opened);
+  // Of those that are dropped, some are still open when the next one comes.
+  server.maxConnections = 2 * (limits.strangers + limits.known);
   await listening(server, { host: options.host, port: options.port });
   return {
     port: (server.address() as AddressInfo).port,
@@ -81,17 +88,16 @@ export async function webhookServer(options: WebhookServerOptions): Promise<Webh
   };
 }
 
-/** Bytes of bodies that are not answered yet, by the path of the cluster. */
-type Pending = Map<string, number>;
+interface Serving {
+  readonly webhook: Webhook;
+  readonly open: Connections;
+  /** Bytes of bodies that are not answered yet, by the path of the cluster. */
+  readonly pending: Map<string, number>;
+}
 
-async function respond(
-  webhook: Webhook,
-  request: IncomingMessage,
-  response: ServerResponse,
-  pending: Pending,
-): Promise<void> {
+async function respond(serving: Serving, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const [path = ""] = (request.url ?? "").split("?");
-  const answer = await answerTo(webhook, path, request, pending);
+  const answer = await answerTo(serving, path, request, response);
   if (answer === undefined) return void response.destroy();
   // Nobody without a key keeps a connection, and what was not read of a request can't be skipped.
   const mayStay = request.complete && answer !== NOT_FOUND && answer !== HEALTHY;
@@ -105,16 +111,17 @@ async function respond(
 
 /** Undefined: the other side has gone. */
 async function answerTo(
-  webhook: Webhook,
+  { webhook, open, pending }: Serving,
   path: string,
   request: IncomingMessage,
-  pending: Pending,
+  response: ServerResponse,
 ): Promise<ReviewAnswer | undefined> {
   const { method = "" } = request;
   if (path === "/healthz" && (method === "GET" || method === "HEAD")) return HEALTHY;
   // Before the body: nobody without a key gets memory.
   const review = webhook.at(path);
   if (review === undefined) return NOT_FOUND;
+  response.once("close", open.used(request.socket, path));
   const contentType = request.headers["content-type"];
   if (method !== "POST") return review({ method, contentType, body: undefined });
   let taken = 0;

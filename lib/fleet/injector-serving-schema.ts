@@ -2,7 +2,7 @@ import { z } from "zod";
 import { KEY_HASH_PATTERN, MAX_KEYS } from "../injector-keys.ts";
 import type { Complaint } from "../util/complaints.ts";
 import { valueAt } from "../util/complaints.ts";
-import { problemCheck } from "./checks.ts";
+import { path, problemCheck } from "./checks.ts";
 
 /** How keyferry serves the admission webhook: a part of `injector` in fleet.yaml. */
 
@@ -28,7 +28,7 @@ const manage = z
   .boolean()
   .exactOptional()
   .describe(
-    "true: keyferry run registers the webhook in the cluster, and keeps its URL, key and CA up to date. Not set: apply what keyferry injector manifests prints.",
+    "true: keyferry registers the webhook in the cluster, and keeps its URL, key and CA up to date; with a function URL it needs managedKeyFile. Not set: apply what keyferry injector manifests prints.",
   );
 
 /** Not among the files that a push uploads: only keyferry run uses them. */
@@ -62,6 +62,9 @@ export const injectorServingOfCluster = {
     .max(MAX_KEYS)
     .exactOptional()
     .describe("Hashes of the keys in the path of the webhook: one, or two while a key is replaced."),
+  managedKeyFile: path(
+    "File with the key that the registration gets by manage on AWS, as keyferry injector key prints it; its hash is among keys.",
+  ).exactOptional(),
   manage,
 } as const;
 
@@ -79,6 +82,7 @@ export interface InjectorServing {
 export interface InjectorServingOfCluster {
   readonly url?: string;
   readonly keys?: readonly string[];
+  readonly managedKeyFile?: string;
   readonly manage?: boolean;
 }
 
@@ -92,6 +96,7 @@ export function injectorServingComplaints(input: unknown): readonly Complaint[] 
     ...without("certFile", "keyFile"),
     ...without("keyFile", "certFile"),
     ...managedOnAws(input),
+    ...keyFileWithoutKeys(input),
     ...sharedKeys(input),
   ];
 }
@@ -117,8 +122,10 @@ export function isFunctionUrl(url: string): boolean {
   return URL.parse(url)?.hostname.endsWith(".on.aws") === true;
 }
 
-/** keyferry run would register a key and a CA that the function does not have, and the cluster would refuse pods. */
+/** The function has no keys but those of fleet.yaml: with any other one, the cluster would refuse pods. */
 function managedOnAws(input: unknown): readonly Complaint[] {
+  const message =
+    "needs managedKeyFile of a cluster with a function URL: the function knows no keys but those of fleet.yaml, and so none of a hub's clusters";
   const clusters = valueAt(input, ["clusters"]);
   const own = (Array.isArray(clusters) ? clusters : []).map((_, at) => ["clusters", at, "injector"]);
   const hubs = valueAt(input, ["hubs"]);
@@ -126,8 +133,20 @@ function managedOnAws(input: unknown): readonly Complaint[] {
   return [...own, ...ofHubs].flatMap((path) => {
     const of = (field: string): unknown => valueAt(input, [...path, field]) ?? valueAt(input, ["injector", field]);
     const target = of("url");
-    return of("manage") === true && typeof target === "string" && isFunctionUrl(target)
-      ? [{ path: [...path, "manage"], message: "can't be true with a function URL: only keyferry run knows such keys" }]
+    const isWithout = of("manage") === true && valueAt(input, [...path, "managedKeyFile"]) === undefined;
+    return isWithout && typeof target === "string" && isFunctionUrl(target)
+      ? [{ path: [...path, "manage"], message }]
+      : [];
+  });
+}
+
+function keyFileWithoutKeys(input: unknown): readonly Complaint[] {
+  const clusters = valueAt(input, ["clusters"]);
+  return (Array.isArray(clusters) ? clusters : []).flatMap((_, at) => {
+    const path = ["clusters", at, "injector"];
+    const of = (field: string): unknown => valueAt(input, [...path, field]);
+    return of("managedKeyFile") !== undefined && of("keys") === undefined
+      ? [{ path: [...path, "managedKeyFile"], message: "needs keys beside it, with the hash of its key" }]
       : [];
   });
 }

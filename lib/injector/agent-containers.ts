@@ -6,6 +6,7 @@ import { imageOf } from "./images.ts";
 import type { Injection } from "./injection.ts";
 import { applyPatch, type Inapplicability } from "./json-patch.ts";
 import type { Notes } from "./notes.ts";
+import { MAX_CONFIG } from "./secrets.ts";
 import { shellWord } from "./shell.ts";
 import type { ValueOf } from "./value-types.ts";
 import { VOLUMES } from "./volumes.ts";
@@ -13,9 +14,6 @@ import { VOLUMES } from "./volumes.ts";
 /** The containers of the agent. */
 
 export const CONTAINERS = { init: "vault-agent-init", sidecar: "vault-agent" } as const satisfies Record<Role, string>;
-
-/** Linux starts no program with a longer variable in its environment, name and end included. */
-const MAX_VARIABLE = 128 * 1024 - "VAULT_CONFIG=".length - 1;
 
 const PATCHES = { init: "agent-init-json-patch", sidecar: "agent-json-patch" } as const;
 
@@ -29,10 +27,10 @@ export function agentContainers(injection: Injection, notes: Notes): Readonly<Pa
 
 function container(injection: Injection, role: Role, config: JsonObject | undefined, notes: Notes): JsonObject {
   const size = config === undefined ? 0 : Math.ceil(Buffer.byteLength(JSON.stringify(config)) / 3) * 4;
-  if (size > MAX_VARIABLE) {
+  if (size > MAX_CONFIG) {
     notes.refuse(
       "secrets",
-      `the agent's configuration takes ${size} bytes, but a variable holds ${MAX_VARIABLE}: use template files, or agent-configmap`,
+      `the agent's configuration takes ${size} bytes, but a variable holds ${MAX_CONFIG}: use template files, or agent-configmap`,
     );
   }
   const security = securityContext(injection);

@@ -12,20 +12,24 @@ import { shellWord } from "./shell.ts";
 export function wrappedCommand(
   { name, command }: PodContainer,
   path: string,
-  { secrets, shape }: Injection,
+  line: string,
   notes: Notes,
 ): readonly PodOperation[] {
+  if (command.length === 0) {
+    notes.refuse(`container ${name}`, `has no command, so ${OWN_PREFIX}agent-env-NAME cannot start it: set command`);
+  }
+  return [{ op: "replace", path: `${path}/command`, value: ["/bin/sh", "-c", line, "sh", ...command] }];
+}
+
+/** What the shell of such a container does; undefined: no secret is wanted as variables. */
+export function environmentLine({ secrets, shape }: Injection, notes: Notes): string | undefined {
   const files = secrets.filter(({ isEnvironment }) => isEnvironment).map(({ destination }) => destination);
-  if (files.length === 0) return [];
+  if (files.length === 0) return undefined;
   if (!shape.hasInit) {
     notes.refuse(
       `${OWN_PREFIX}agent-env-NAME`,
       "needs agent-pre-populate: the command starts after the files are there",
     );
   }
-  if (command.length === 0) {
-    notes.refuse(`container ${name}`, `has no command, so ${OWN_PREFIX}agent-env-NAME cannot start it: set command`);
-  }
-  const line = [...files.map((file) => `. ${shellWord(file)}`), 'exec "$@"'].join(" && ");
-  return [{ op: "replace", path: `${path}/command`, value: ["/bin/sh", "-c", line, "sh", ...command] }];
+  return [...files.map((file) => `. ${shellWord(file)}`), 'exec "$@"'].join(" && ");
 }

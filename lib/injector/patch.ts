@@ -2,14 +2,12 @@ import type { Json, JsonObject } from "../util/json.ts";
 import type { Role } from "./agent-config.ts";
 import { agentContainers, secretMounts } from "./agent-containers.ts";
 import { STATUS_ANNOTATION, VAULT_PREFIX } from "./annotations.ts";
-import { wrappedCommand } from "./environment.ts";
+import { environmentLine, wrappedCommand } from "./environment.ts";
 import type { Injection } from "./injection.ts";
 import type { Notes } from "./notes.ts";
+import { patchExcess } from "./patch-excess.ts";
 import type { PodContainer, PodOperation } from "./pod.ts";
 import { agentVolumes } from "./volumes.ts";
-
-/** More mounts than any real pod has; many paths and many containers would multiply to any number. */
-const MAX_MOUNTS = 10_000;
 
 /**
  * The patch of a pod, in this order: volumes, mounts of containers, the init container, mounts of other init
@@ -18,9 +16,10 @@ const MAX_MOUNTS = 10_000;
 export function podPatch(injection: Injection, notes: Notes): readonly PodOperation[] {
   const { pod, shape } = injection;
   const mounts = secretMounts(injection);
-  const others = shape.hasInit ? pod.initContainers.length : 0;
-  if ((shape.selected.length + others + 2) * mounts.length > MAX_MOUNTS) {
-    notes.refuse("pod", `needs more than ${MAX_MOUNTS} mounts: use fewer values of secret-volume-path`);
+  const line = environmentLine(injection, notes);
+  const excess = patchExcess(injection, mounts, line);
+  if (excess !== undefined) {
+    notes.refuse("pod", excess);
     return [];
   }
   const agents = agentContainers(injection, notes);
@@ -33,7 +32,9 @@ export function podPatch(injection: Injection, notes: Notes): readonly PodOperat
   return [
     ...additions("/spec/volumes", pod.hasVolumes, volumes),
     ...selected.flatMap(({ container, path }) => mountsOf(container, path, mounts, notes)),
-    ...selected.flatMap(({ container, path }) => wrappedCommand(container, path, injection, notes)),
+    ...(line === undefined
+      ? []
+      : selected.flatMap(({ container, path }) => wrappedCommand(container, path, line, notes))),
     ...initPatch(injection, agents, mounts, notes),
     ...(shape.shareProcessNamespace === undefined || shape.shareProcessNamespace === pod.shareProcessNamespace
       ? []

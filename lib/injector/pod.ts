@@ -59,7 +59,7 @@ export function fields(value: unknown, at: string): Fields {
 }
 
 /** More items than any real pod has; a review must take little time. */
-const MAX_ITEMS = 20_000;
+const MAX_ITEMS = 10_000;
 
 /** The items that may still be read. */
 interface Budget {
@@ -165,8 +165,15 @@ function volume(value: unknown, at: string, budget: Budget): PodVolume {
   return { name: text(own(found, "name"), `${at}.name`), ...(path === undefined ? {} : { tokenPath: path }) };
 }
 
+/** Of a pod. Kubernetes bounds their length alone. */
+const MAX_ANNOTATIONS = 5_000;
+
 function annotationsOf(metadata: Fields): ReadonlyMap<string, string> {
-  const entries = Object.entries(fields(own(metadata, "annotations"), "metadata.annotations"));
+  const found = fields(own(metadata, "annotations"), "metadata.annotations");
+  if (Object.keys(found).length > MAX_ANNOTATIONS) {
+    throw new Malformed(`metadata.annotations has more than ${MAX_ANNOTATIONS} annotations`);
+  }
+  const entries = Object.entries(found);
   return new Map(entries.map(([key, value]) => [key, text(value, "each of metadata.annotations")]));
 }
 

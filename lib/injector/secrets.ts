@@ -34,6 +34,10 @@ const DEPENDENT = [
 
 /** More do not fit into the agent's configuration. */
 const MAX_SECRETS = 1_000;
+/** Bytes of base64 that make up the longest variable with which Linux starts a program. */
+export const MAX_CONFIG = 128 * 1024 - "VAULT_CONFIG=".length - 1;
+/** Characters of all secrets that come into the configuration as they are. */
+const MAX_TEXT = Math.ceil((MAX_CONFIG * 3) / 4);
 
 export const DEFAULT_MOUNT = "/vault/secrets";
 
@@ -54,6 +58,14 @@ export function injectedSecrets(
     );
     return [];
   }
+  // Before anything is made of them: each secret repeats the path of its volume.
+  if (names.reduce((sum, name) => sum + lengthOf(name, values), 0) > MAX_TEXT) {
+    notes.refuse(
+      "secrets",
+      `their paths, files and templates take more than ${MAX_TEXT} characters, which is all that the agent's configuration holds: use template files`,
+    );
+    return [];
+  }
   const secrets = names.map((name) => secretOf(name, values, settings));
   warnOfUndeclared(new Set(names), values, notes);
   warnOfEqualFiles(secrets, values, notes);
@@ -65,8 +77,26 @@ export function injectedSecrets(
   return secrets;
 }
 
+/** Of what the configuration repeats of a secret. */
+function lengthOf(name: string, values: AnnotationValues): number {
+  const text = TEXTS.reduce((sum, kind) => sum + (values.ofSecret(kind, name)?.length ?? 0), name.length);
+  return text + mountPathOf(name, values).length;
+}
+
+const TEXTS = [
+  ...DECLARING,
+  "agent-inject-file",
+  "agent-inject-command",
+  "agent-template-left-delim",
+  "agent-template-right-delim",
+] as const;
+
+function mountPathOf(name: string, values: AnnotationValues): string {
+  return values.ofSecret("secret-volume-path", name) ?? values.get("secret-volume-path") ?? DEFAULT_MOUNT;
+}
+
 function secretOf(name: string, values: AnnotationValues, settings: InjectorSettings): InjectedSecret {
-  const mountPath = values.ofSecret("secret-volume-path", name) ?? values.get("secret-volume-path") ?? DEFAULT_MOUNT;
+  const mountPath = mountPathOf(name, values);
   const delimiters = {
     left: values.ofSecret("agent-template-left-delim", name) ?? "{{",
     right: values.ofSecret("agent-template-right-delim", name) ?? "}}",

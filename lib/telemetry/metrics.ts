@@ -33,6 +33,14 @@ const INJECTOR_METRICS: Readonly<Record<string, Definition>> = {
     help: "Requests to the injector's webhook by result: injected, ignored, refused, bad, crashed, unknown-key.",
     labels: ["cluster", "result"],
   },
+  keyferry_injector_registrations_total: {
+    help: "Checks of registrations that keyferry manages: created, updated, unchanged, taken-over, left, failed.",
+    labels: ["cluster", "result"],
+  },
+  keyferry_injector_connections_dropped_total: {
+    help: "Connections of the injector's listener that were closed in favour of others: stranger, cluster.",
+    labels: ["whose"],
+  },
   vault_agent_injector_injections_by_namespace_total: {
     help: "Injected pods, without dry runs.",
     labels: ["cluster", "namespace", "injection_type"],

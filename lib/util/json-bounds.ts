@@ -9,8 +9,10 @@ export interface JsonBounds {
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const COMMA = 0x2c;
-const OPENING: ReadonlySet<number> = new Set([0x5b, 0x7b]);
-const CLOSING: ReadonlySet<number> = new Set([0x5d, 0x7d]);
+const LIST = 0x5b;
+const LIST_END = 0x5d;
+const OBJECT = 0x7b;
+const OBJECT_END = 0x7d;
 
 /** Why this text must not be parsed; undefined when it may be. It need not be JSON. */
 export function jsonExcess(bytes: Uint8Array, bounds: JsonBounds): string | undefined {
@@ -20,10 +22,11 @@ export function jsonExcess(bytes: Uint8Array, bounds: JsonBounds): string | unde
     const byte = bytes[at] ?? 0;
     if (byte === QUOTE) at = endOfText(bytes, at + 1);
     else if (byte === COMMA) values++;
-    else if (OPENING.has(byte)) {
+    else if (byte === LIST || byte === OBJECT) {
       depth++;
       values++;
-    } else if (CLOSING.has(byte)) depth--;
+    } else if (byte === LIST_END || byte === OBJECT_END) depth--;
+    else continue;
     if (depth > bounds.depth) return `nests deeper than ${bounds.depth} levels`;
     if (values > bounds.values) return `has more than ${bounds.values} values`;
   }

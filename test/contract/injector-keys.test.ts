@@ -46,7 +46,11 @@ describe("a wrong key", () => {
   const session = new Session();
   let unknown = 0;
   const { at } = webhook({
-    served: servedByFleet(() => FLEET, { of: (name) => (name === "managed" ? [MANAGED] : []) }),
+    served: servedByFleet(
+      () => FLEET,
+      { of: (name) => (name === "managed" ? [MANAGED] : []) },
+      () => 0,
+    ),
     onFinished: () => assert.fail("nothing is reviewed"),
     onUnknownKey: () => void unknown++,
     elapsed: () => 0,

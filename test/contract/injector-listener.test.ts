@@ -4,14 +4,16 @@ import { once } from "node:events";
 import { chmod, readFile, writeFile } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
 import { request } from "node:https";
+import { connect as connectPlain } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { connect, type PeerCertificate } from "node:tls";
 import { type InjectorOptions, startInjector } from "../../cli/injector/listener.ts";
-import { managedKeys } from "../../cli/injector/managed-keys.ts";
+import { managedKeyOf, managedKeys } from "../../cli/injector/managed-keys.ts";
 import { ownCaBundle } from "../../cli/injector/own-ca.ts";
-import { HOUR_MS } from "../../lib/clock.ts";
+import type { ConnectionLimits } from "../../lib/admission/connections.ts";
+import { HOUR_MS, MINUTE_MS } from "../../lib/clock.ts";
 import { InputError } from "../../lib/errors.ts";
 import type { Fleet } from "../../lib/fleet/fleet.ts";
 import { keyHash, keyOf } from "../../lib/injector-keys.ts";
@@ -22,6 +24,12 @@ import { reservePort, type TempFolder, tempFolder, testCa, waitFor } from "../ha
 const DAY_MS = 24 * HOUR_MS;
 const KEY = keyOf(randomBytes(32));
 
+interface Opened extends AsyncDisposable {
+  isOpen(): boolean;
+  /** The status of the answer to an empty review. */
+  asks(cluster: string, key: string): Promise<number>;
+}
+
 describe("the listener of the injector", () => {
   let folder: TempFolder;
   let port: number;
@@ -31,6 +39,7 @@ describe("the listener of the injector", () => {
   /** Ends the pause of the loop that looks after certificates. */
   let wake: () => void;
   let looks: number;
+  let metrics: ReturnType<typeof prometheusMetrics>;
 
   beforeEach(async () => {
     folder = await tempFolder("injector");
@@ -40,6 +49,7 @@ describe("the listener of the injector", () => {
     now = Date.now() - 61 * DAY_MS;
     lines = [];
     looks = 0;
+    metrics = prometheusMetrics();
     fleet = fleetWith({});
   });
   afterEach(() => folder[Symbol.asyncDispose]());
@@ -49,8 +59,9 @@ describe("the listener of the injector", () => {
     return { clusters: [one as unknown as Fleet["clusters"][number]], vaults: [], hubs: [], injector };
   }
 
-  async function start(listen = `127.0.0.1:${port}`): Promise<AsyncDisposable> {
-    return (await startInjector(options(listen))) ?? assert.fail("it does not listen");
+  async function start(listen = `127.0.0.1:${port}`, limits?: ConnectionLimits): Promise<AsyncDisposable> {
+    const all = { ...options(listen), ...(limits === undefined ? {} : { limits }) };
+    return (await startInjector(all)) ?? assert.fail("it does not listen");
   }
 
   function options(listen: string): InjectorOptions {
@@ -71,7 +82,7 @@ describe("the listener of the injector", () => {
         if (!signal.aborted) await promise;
       },
       log: { debug: write, info: write, warn: write, error: write },
-      metrics: prometheusMetrics(),
+      metrics,
     };
   }
 
@@ -99,6 +110,55 @@ describe("the listener of the injector", () => {
     const { CN } = socket.getPeerCertificate().issuer;
     socket.destroy();
     return CN;
+  }
+
+  /** A connection from this address, over which nothing is sent yet. */
+  async function opened(from: string): Promise<Opened> {
+    const plain = connectPlain({ host: "127.0.0.1", port, localAddress: from });
+    plain.on("error", () => undefined);
+    const socket = connect({ socket: plain, rejectUnauthorized: false });
+    let isOpen = true;
+    let received = "";
+    socket.on("close", () => {
+      isOpen = false;
+    });
+    socket.on("error", () => undefined);
+    socket.on("data", (part) => {
+      received += part;
+    });
+    await Promise.race([once(socket, "secureConnect"), once(socket, "close")]);
+    return {
+      isOpen: () => isOpen,
+      async asks(cluster, key) {
+        received = "";
+        const body = "{}";
+        const head = [`POST /c/${cluster}/${key}/mutate HTTP/1.1`, "host: x", "content-type: application/json"];
+        socket.write([...head, `content-length: ${body.length}`, "", body].join("\r\n"));
+        await waitFor("an answer", async () => received.includes("\r\n\r\n"));
+        return Number(received.split(" ")[1]);
+      },
+      async [Symbol.asyncDispose]() {
+        socket.destroy();
+      },
+    };
+  }
+
+  async function allOpened(count: number, from: string): Promise<AsyncDisposable & { openOnes(): number }> {
+    const all = await Promise.all(Array.from({ length: count }, () => opened(from)));
+    return {
+      openOnes: () => all.filter((one) => one.isOpen()).length,
+      async [Symbol.asyncDispose]() {
+        for (const one of all) await one[Symbol.asyncDispose]();
+      },
+    };
+  }
+
+  async function droppedOnes(whose: string): Promise<number> {
+    const text = await metrics.registry.metrics();
+    const found = new RegExp(`^keyferry_injector_connections_dropped_total\\{whose="${whose}"\\} (\\d+)$`, "m").exec(
+      text,
+    );
+    return Number(found?.[1] ?? 0);
   }
 
   async function writeCertificate(name: string): Promise<string> {
@@ -230,7 +290,39 @@ describe("the listener of the injector", () => {
     assert.deepEqual(told, { cluster: "one", reasons: ["the cluster sends too much at the same time"] });
   });
 
-  it("replaces the keys that it manages, and lets the old one be valid until the new one is registered", async () => {
+  it("closes the connections of a stranger who opens too many, and nobody else's", async () => {
+    await using _listener = await start(undefined, { strangers: 4, known: 4 });
+    await using neighbour = await opened("127.0.0.3");
+    await using stranger = await allOpened(10, "127.0.0.2");
+    await waitFor("fewer connections of the stranger", async () => stranger.openOnes() <= 3);
+    assert.equal(neighbour.isOpen(), true);
+    await using server = await opened("127.0.0.1");
+    assert.equal(await server.asks("one", KEY), 400);
+    assert.equal(await droppedOnes("stranger"), 10 + 1 + 1 - 4);
+  });
+
+  it("closes the idle connections of a cluster that keeps too many, and those of no other cluster", async () => {
+    const other = keyOf(randomBytes(32));
+    const two = { name: "two", connect: {}, injector: { keys: [keyHash(other)] } };
+    fleet = { ...fleet, clusters: [...fleet.clusters, two as unknown as Fleet["clusters"][number]] };
+    await using _listener = await start(undefined, { strangers: 4, known: 4 });
+    // All have one address, as behind a load balancer.
+    await using neighbour = await opened("127.0.0.1");
+    assert.equal(await neighbour.asks("two", other), 400);
+    const many: Opened[] = [];
+    for (let count = 0; count < 10; count++) {
+      const next = await opened("127.0.0.1");
+      many.push(next);
+      assert.equal(await next.asks("one", KEY), 400);
+    }
+    await waitFor("fewer connections", async () => many.filter((one) => one.isOpen()).length === 3);
+    assert.equal(neighbour.isOpen(), true);
+    assert.equal(await neighbour.asks("two", other), 400);
+    assert.equal(await droppedOnes("cluster"), 7);
+    for (const one of many) await one[Symbol.asyncDispose]();
+  });
+
+  it("replaces the keys that it manages, and lets the old one be valid until ten minutes after the new one is registered", async () => {
     const keys = managedKeys(folder.path, randomBytes);
     const first = keys.wanted("one", now);
     assert.equal(keys.wanted("one", now), first);
@@ -238,19 +330,43 @@ describe("the listener of the injector", () => {
     now += 61 * DAY_MS;
     const second = keys.wanted("one", now);
     assert.notEqual(second, first);
-    assert.deepEqual(keys.of("one"), [second, first]);
+    assert.deepEqual(keys.of("one", now), [second, first]);
     assert.equal(keys.wanted("one", now + HOUR_MS), second, "it is not registered yet");
-    assert.deepEqual(keys.of("one"), [second, first]);
+    assert.deepEqual(keys.of("one", now + HOUR_MS), [second, first]);
     assert.equal(keys.wanted("one", now + 61 * DAY_MS), second, "the cluster still has the first");
-    assert.deepEqual(keys.of("one"), [second, first]);
+    assert.deepEqual(keys.of("one", now + 61 * DAY_MS), [second, first]);
     keys.registered("one", second, now);
     // Another process goes on with them.
     const again = managedKeys(folder.path, randomBytes);
-    assert.deepEqual(again.of("one"), [second, first]);
+    assert.deepEqual(again.of("one", now + 10 * MINUTE_MS - 1), [second, first]);
+    assert.deepEqual(again.of("one", now + 10 * MINUTE_MS), [second], "by itself, without another look");
+    assert.equal(managedKeyOf(folder.path, "one", now), second);
+    assert.ok((await readFile(join(folder.path, "injector-keys.json"), "utf8")).includes(first));
     again.wanted("one", now + HOUR_MS);
-    assert.deepEqual(again.of("one"), [second]);
-    assert.deepEqual(again.of("two"), []);
-    const stored = await readFile(join(folder.path, "injector-keys.json"), "utf8");
-    assert.ok(stored.includes(second));
+    assert.ok(!(await readFile(join(folder.path, "injector-keys.json"), "utf8")).includes(first));
+    assert.deepEqual(again.of("two", now), []);
+  });
+
+  it("lets a key end a week after its cluster is no longer managed, and says so before", () => {
+    const keys = managedKeys(folder.path, randomBytes);
+    const [one, two] = [keys.wanted("one", now), keys.wanted("two", now)];
+    assert.deepEqual(keys.manages(new Set(["one", "two"]), now), { ending: [], ended: [] });
+    const by = now + 7 * DAY_MS;
+    assert.deepEqual(keys.manages(new Set(["one"]), now), { ending: [{ cluster: "two", by }], ended: [] });
+    assert.deepEqual(keys.manages(new Set(["one"]), now + DAY_MS), { ending: [], ended: [] }, "it is said once");
+    assert.deepEqual(keys.of("two", by - 1), [two]);
+    assert.deepEqual(keys.of("two", by), []);
+    assert.equal(managedKeyOf(folder.path, "two", by), undefined);
+    assert.deepEqual(managedKeys(folder.path, randomBytes).manages(new Set(["one"]), by), {
+      ending: [],
+      ended: ["two"],
+    });
+    assert.deepEqual(keys.of("one", by), [one]);
+    // Managed again before the end, it is as before; after it, there is another one.
+    assert.equal(keys.wanted("two", by - DAY_MS), two);
+    assert.deepEqual(keys.of("two", by + DAY_MS), [two]);
+    const again = managedKeys(folder.path, randomBytes);
+    again.manages(new Set(["one"]), by);
+    assert.notEqual(again.wanted("two", by + 8 * DAY_MS), two);
   });
 });

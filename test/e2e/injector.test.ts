@@ -24,6 +24,7 @@ import { endAll } from "./support/start-place.ts";
 import { startWorld, type World } from "./support/world.ts";
 
 const STATUS = "vault.hashicorp.com/agent-inject-status";
+const KIND = { apiVersion: "admissionregistration.k8s.io/v1", kind: "MutatingWebhookConfiguration" };
 const BOTH = ["vault-agent-init", "vault-agent"];
 
 describe("pods with annotations of the Agent Injector", { concurrency: 1 }, () => {
@@ -135,6 +136,35 @@ describe("pods with annotations of the Agent Injector", { concurrency: 1 }, () =
     });
     assert.ok(excluded.status === 201 || excluded.message.includes("service account"), excluded.message);
     assert.deepEqual(await counted(), before);
+  });
+
+  it("are injected once by two injectors in a row: the second one is not asked, or leaves them as they are", async () => {
+    const [ours] = registration.webhooks as unknown as readonly [{ readonly matchConditions: readonly object[] }];
+    // As vault-k8s registers itself: under another name, and with no look at the status.
+    const vaultK8s = (name: string): object => ({
+      ...registration,
+      metadata: { name },
+      webhooks: [{ ...ours, name: "vault.hashicorp.com", matchConditions: ours.matchConditions.slice(0, 1) }],
+    });
+    const created = async (): Promise<readonly [readonly string[], number, number]> => {
+      const before = await counted();
+      const { pod, message } = await createPod(cluster, aPod({ generateName: "twice-", annotations: wanted }));
+      assert.equal(pod.metadata.annotations?.[STATUS], "injected", message);
+      const { injected = 0, ignored = 0 } = await counted();
+      return [agentsOf(pod), injected - (before.injected ?? 0), ignored - (before.ignored ?? 0)];
+    };
+    const refused = aPod({ name: "refused", annotations: { "vault.hashicorp.com/agent-inject": "no bool" } });
+    await cluster.apply(vaultK8s("vault-agent-injector-cfg"));
+    await cluster.waitFor("the one before keyferry to be asked", async () =>
+      (await createPod(cluster, refused, { dryRun: true })).message.includes('"vault.hashicorp.com" denied'),
+    );
+    assert.deepEqual(await created(), [BOTH, 1, 0], "keyferry is not asked");
+    await cluster.delete({ ...KIND, name: "vault-agent-injector-cfg" });
+    await untilAsked(cluster);
+    await cluster.apply(vaultK8s("vault-agent-injector-z"));
+    await cluster.waitFor("the one after keyferry to be asked", async () => (await created())[2] === 1);
+    assert.deepEqual(await created(), [BOTH, 1, 1], "it leaves the pod as it is");
+    await cluster.delete({ ...KIND, name: "vault-agent-injector-z" });
   });
 
   it("cost no call to a cluster or a Vault", async () => {

@@ -9,7 +9,7 @@ import {
   startVault,
   type Vault,
 } from "../../harness/index.ts";
-import type { Isolation } from "../../harness/pod/container-root.ts";
+import type { Isolation } from "../../harness/pod/isolation.ts";
 import { type RunningPod, runPod } from "../../harness/pod/pod-runner.ts";
 import type { RunnablePod } from "../../harness/pod/pod-shape.ts";
 import { makeReviewer } from "../../harness/vault/reviewer.ts";

@@ -1,17 +1,27 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { writeFile } from "node:fs/promises";
+import { copyFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { DeleteBucketPolicyCommand, S3Client } from "@aws-sdk/client-s3";
 import { parse } from "yaml";
 import { keyHash, keyOf } from "../../../lib/injector-keys.ts";
 import { type Cluster, type Ministack, startCluster, startMinistack } from "../../harness/index.ts";
 import { type TempFolder, tempFolder } from "../../harness/process/temp-folder.ts";
 import { keyferry } from "../support/engine.ts";
-import { agentsOf, annotations, aPod, createPod, type Registration, untilAsked } from "../support/injector.ts";
+import {
+  agentsOf,
+  annotations,
+  aPod,
+  createPod,
+  type Registration,
+  registrationOf,
+  unregister,
+  untilAsked,
+} from "../support/injector.ts";
 import { endAll } from "../support/start-place.ts";
 import { type Account, accountOf } from "./support/account.ts";
-import { STACK, serverless } from "./support/deployed.ts";
+import { STACK, serverless, widen } from "./support/deployed.ts";
 import { withInjector } from "./support/injector-settings.ts";
 import { startTlsFront, type TlsFront } from "./support/tls-front.ts";
 
@@ -38,10 +48,12 @@ describe("the injector as a function", { concurrency: 1 }, () => {
     fleetPath = join(folder.path, "fleet.yaml");
     keyPath = join(folder.path, "one.key");
     await writeFile(keyPath, key, { mode: 0o600 });
+    await copyFile(cluster.kubeconfigPath, join(folder.path, "one.kubeconfig"));
     await writeFleet({});
     const more = await withInjector(folder.path, fleetPath);
     const packaged = join(folder.path, "package");
     await serverless("package", packaged, {}, more);
+    await widen(packaged);
     await serverless("deploy", packaged, aws.env, more);
     const { InjectorUrl = "" } = await account.outputs(STACK);
     assert.match(InjectorUrl, /^https:\/\/[a-z0-9-]+\.lambda-url\.eu-central-1\.on\.aws\/$/);
@@ -49,11 +61,11 @@ describe("the injector as a function", { concurrency: 1 }, () => {
   });
   after(() => endAll(folder, aws, cluster, front));
 
-  const writeFleet = async (injector: object): Promise<void> => {
+  const writeFleet = async (injector: object, more: object = {}): Promise<void> => {
     const one = {
       name: "one",
-      connect: { kubeconfig: { path: cluster.kubeconfigPath } },
-      injector: { keys: [keyHash(key)], cpuLimit: "789m" },
+      connect: { kubeconfig: { path: "one.kubeconfig" } },
+      injector: { keys: [keyHash(key)], cpuLimit: "789m", ...more },
     };
     const fleet = { apiVersion: "keyferry.dev/v1alpha1", kind: "Fleet", clusters: [one], injector };
     await writeFile(fleetPath, JSON.stringify(fleet));
@@ -101,6 +113,29 @@ describe("the injector as a function", { concurrency: 1 }, () => {
     assert.doesNotMatch(all, new RegExp(key));
     assert.match(all, /keyferry_injector_reviews_total/);
     assert.match(all, /"Unit":"Milliseconds"/);
+  });
+
+  it("is registered by the function that watches the clusters, once the key is pushed; without a CA", async () => {
+    await unregister(cluster);
+    await writeFleet({ url: front.url, manage: true }, { managedKeyFile: "one.key" });
+    const { FleetLocation = "" } = await account.outputs(STACK);
+    const [, Bucket = ""] = /^s3:\/\/([^/]+)\//.exec(FleetLocation) ?? [];
+    // It refuses what comes without TLS, which this AWS does not have.
+    const s3 = new S3Client({ ...aws.clientConfig, forcePathStyle: true });
+    await s3.send(new DeleteBucketPolicyCommand({ Bucket }));
+    const pushed = await keyferry(["fleet", "push", "--fleet", fleetPath, "--stack", STACK], aws.env);
+    assert.equal(pushed.code, 0, pushed.stderr);
+    const found = await cluster.waitFor("the registration", async () => {
+      await account.invoke(`${STACK}-tick`);
+      return registrationOf(cluster);
+    });
+    const { url, caBundle } = found.webhooks[0].clientConfig as { url: string; caBundle?: string };
+    assert.deepEqual([url, caBundle], [`${front.url.replace(/\/$/, "")}/c/one/${key}/mutate`, undefined]);
+    const { line } = await cluster.waitFor("the log line", async () =>
+      (await account.logs(`${STACK}-discover`)).find(({ line: { event } }) => event === "injector-registered"),
+    );
+    assert.deepEqual([line.cluster, line.did], ["one", "created"]);
+    assert.doesNotMatch(JSON.stringify(await account.logs(`${STACK}-discover`)), new RegExp(key));
   });
 });
 

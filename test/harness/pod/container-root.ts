@@ -1,18 +1,13 @@
-import { execFile } from "node:child_process";
 import { chmod, copyFile, lstat, mkdir, readlink, symlink, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { promisify } from "node:util";
+import { type Isolation, isRoot } from "./isolation.ts";
 import type { RunnableContainer } from "./pod-shape.ts";
-
-/**
- * How a container's process sees its files. `namespace`: it has a mount namespace, in which the volumes are where the pod
- * wants them, below a read-only root of this machine's programs. `rewritten`: where no mount namespace is allowed, the paths
- * in the container's command, environment and configuration lead to the volumes' folders instead.
- */
-export type Isolation = "namespace" | "rewritten";
+import { quoted } from "./quoted.ts";
+import type { Sandbox } from "./sandbox.ts";
 
 export interface Place {
   readonly container: RunnableContainer;
+  readonly sandbox: Pick<Sandbox, "enter">;
   /** The folder of each volume. */
   readonly volumes: ReadonlyMap<string, string>;
   /** Programs of the image, beside those of this machine. */
@@ -20,46 +15,25 @@ export interface Place {
   readonly folder: string;
 }
 
-export interface Started {
-  readonly command: string;
-  readonly args: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
-}
+type Environment = Readonly<Record<string, string>>;
 
 const IMAGE_PATH = "/programs:/usr/local/bin:/usr/bin:/bin";
 const ROOT_FOLDERS = ["bin", "sbin", "lib", "lib64", "usr"];
 /** Copied, because a pod may mount something below /etc. */
 const ETC_FILES = ["passwd", "group", "hosts", "resolv.conf", "nsswitch.conf", "ld.so.cache"];
 
-export async function possibleIsolation(): Promise<Isolation> {
-  const isAllowed = await promisify(execFile)("unshare", [...flags(), "true"]).then(
-    () => true,
-    () => false,
-  );
-  return isAllowed ? "namespace" : "rewritten";
-}
-
-function isRoot(): boolean {
-  return process.getuid?.() === 0;
-}
-
-/** Only root may make a mount namespace without a user namespace. */
-function flags(): readonly string[] {
-  return isRoot() ? ["--mount"] : ["--map-root-user", "--mount"];
-}
-
-/** How to start this command as a process of the container. */
+/** The words that start this command as a process of the container. */
 export async function inContainer(
   isolation: Isolation,
   place: Place,
   command: readonly string[],
-  env: Readonly<Record<string, string>>,
-): Promise<Started> {
-  return isolation === "namespace" ? inNamespace(place, command, env) : rewritten(place, command, env);
+  env: Environment,
+): Promise<readonly string[]> {
+  return isolation === "rewritten" ? rewritten(place, command, env) : inNamespace(place, command, env);
 }
 
-async function inNamespace(place: Place, command: readonly string[], env: Started["env"]): Promise<Started> {
-  const { container, volumes, programs } = place;
+async function inNamespace(place: Place, command: readonly string[], env: Environment): Promise<readonly string[]> {
+  const { container, sandbox, volumes, programs } = place;
   const root = join(place.folder, "root");
   const mounts = container.volumeMounts ?? [];
   const lines = [
@@ -77,11 +51,9 @@ async function inNamespace(place: Place, command: readonly string[], env: Starte
   // In a user namespace there is one user only.
   const user = isRoot() && runAsUser !== undefined ? `--userspec=${runAsUser}:${runAsGroup ?? runAsUser} ` : "";
   lines.push(`mount -o remount,bind,ro ${quoted(root)} 2>/dev/null || true`, `exec chroot ${user}${quoted(root)} "$@"`);
-  return {
-    command: "unshare",
-    args: [...flags(), "/bin/sh", "-c", lines.join("\n"), "sh", ...command],
-    env: { ...env, PATH: IMAGE_PATH },
-  };
+  // The script needs this machine's PATH; the container's command gets its own environment.
+  const inner = inEnvironment("/usr/bin/env", { ...env, PATH: IMAGE_PATH }, command);
+  return [...sandbox.enter, "/bin/sh", "-c", lines.join("\n"), "sh", ...inner];
 }
 
 function bound(from: string, to: string, isReadOnly: boolean): string {
@@ -123,16 +95,23 @@ async function programMounts(root: string, programs: readonly string[]): Promise
   );
 }
 
-function rewritten({ container, volumes, programs }: Place, command: readonly string[], env: Started["env"]): Started {
+function inEnvironment(program: string, env: Environment, command: readonly string[]): readonly string[] {
+  return [program, "-i", ...Object.entries(env).map(([name, value]) => `${name}=${value}`), ...command];
+}
+
+function rewritten(
+  { container, volumes, programs }: Place,
+  command: readonly string[],
+  env: Environment,
+): readonly string[] {
   const paths = (container.volumeMounts ?? [])
     .map(({ name, mountPath }) => [mountPath, volumes.get(name) ?? ""] as const)
     .sort(([a], [b]) => b.length - a.length);
   const change = (text: string) => paths.reduce((changed, [from, to]) => changed.replaceAll(from, to), text);
   const config = env.VAULT_CONFIG === undefined ? {} : { VAULT_CONFIG: base64(change(fromBase64(env.VAULT_CONFIG))) };
-  const [program = "", ...args] = command.map(change);
   const path = [...programs.map(dirname), process.env.PATH].join(":");
   const changed = Object.fromEntries(Object.entries(env).map(([name, value]) => [name, change(value)]));
-  return { command: program, args, env: { ...changed, ...config, PATH: path } };
+  return inEnvironment("env", { ...changed, ...config, PATH: path }, command.map(change));
 }
 
 function base64(text: string): string {
@@ -141,8 +120,4 @@ function base64(text: string): string {
 
 function fromBase64(text: string): string {
   return Buffer.from(text, "base64").toString();
-}
-
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -33,7 +33,7 @@ export interface RunnableMount {
 
 export interface RunnableVolume {
   readonly name: string;
-  readonly emptyDir?: unknown;
+  readonly emptyDir?: { readonly medium?: string };
   readonly projected?: {
     readonly sources: readonly {
       readonly serviceAccountToken?: {

@@ -3,21 +3,39 @@ import { join } from "node:path";
 import type { Cluster } from "../cluster/cluster.ts";
 import type { RunnablePod, RunnableVolume } from "./pod-shape.ts";
 
-/** Makes the pod's volumes as folders, with what the kubelet would put into them. The folder of each, by its name. */
-export async function makeVolumes(
+export interface Volumes {
+  /** The folder of each, by its name. */
+  readonly volumes: ReadonlyMap<string, string>;
+  /** The folders of those that the kubelet keeps in memory. */
+  readonly inMemory: readonly string[];
+}
+
+/** Makes the folders of the pod's volumes. */
+export async function makeVolumes(pod: RunnablePod, folder: string): Promise<Volumes> {
+  const all = pod.spec.volumes ?? [];
+  const pathOf = ({ name }: RunnableVolume): string => join(folder, name);
+  for (const volume of all) {
+    await mkdir(pathOf(volume), { recursive: true });
+    // Like the kubelet: any user of the pod may write.
+    await chmod(pathOf(volume), 0o777);
+  }
+  return {
+    volumes: new Map(all.map((volume) => [volume.name, pathOf(volume)])),
+    inMemory: all.filter(isInMemory).map(pathOf),
+  };
+}
+
+function isInMemory({ emptyDir, projected, secret }: RunnableVolume): boolean {
+  return emptyDir?.medium === "Memory" || projected !== undefined || secret !== undefined;
+}
+
+/** Puts into the volumes what the kubelet would put there. */
+export async function fillVolumes(
   pod: RunnablePod,
   cluster: Cluster,
-  folder: string,
-): Promise<ReadonlyMap<string, string>> {
-  const made = (pod.spec.volumes ?? []).map(async (volume) => {
-    const path = join(folder, volume.name);
-    await mkdir(path, { recursive: true });
-    // Like the kubelet: any user of the pod may write.
-    await chmod(path, 0o777);
-    await fill(volume, path, pod, cluster);
-    return [volume.name, path] as const;
-  });
-  return new Map(await Promise.all(made));
+  pathOf: (volume: string) => string,
+): Promise<void> {
+  await Promise.all((pod.spec.volumes ?? []).map((volume) => fill(volume, pathOf(volume.name), pod, cluster)));
 }
 
 async function fill(volume: RunnableVolume, path: string, pod: RunnablePod, cluster: Cluster): Promise<void> {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type Registrations, register } from "../../../lib/admission/register.ts";
+import { type Ownership, type Registrations, register } from "../../../lib/admission/register.ts";
 import {
   CONFIGURATION,
   clientConfig,
@@ -45,6 +45,10 @@ describe("the registration of the webhook", () => {
       matchConditions?.[0]?.expression ?? "",
       /'vault\.hashicorp\.com\/agent-inject' in object\.metadata\.annotations/,
     );
+    assert.match(
+      matchConditions?.[1]?.expression ?? "",
+      /^!\(.*\['vault\.hashicorp\.com\/agent-inject-status'\] == 'injected'\)$/,
+    );
     assert.deepEqual(namespaceSelector.matchExpressions[0]?.values, ["kube-system", "kube-public", "kube-node-lease"]);
     assert.deepEqual(
       [rest.name, rest.failurePolicy, rest.timeoutSeconds, rest.reinvocationPolicy, rest.sideEffects],
@@ -84,15 +88,17 @@ function inMemory(found?: object): Registrations & { readonly did: unknown[] } {
   };
 }
 
+const NOBODY_ELSE: Ownership = { isOwn: () => true, mayTakeOver: () => assert.fail("it is ours") };
+
 describe("a registration that keyferry manages", () => {
   const registered = webhookConfiguration(CONFIG);
 
   it("is applied as a whole where there is none, and left alone where it is right", async () => {
     const none = inMemory();
-    assert.equal(await register(none, "east", CONFIG, SIGNAL), "created");
+    assert.equal(await register(none, "east", CONFIG, NOBODY_ELSE, SIGNAL), "created");
     assert.deepEqual(none.did, [["apply", CONFIGURATION, registered]]);
     const right = inMemory(registered);
-    assert.equal(await register(right, "east", CONFIG, SIGNAL), "unchanged");
+    assert.equal(await register(right, "east", CONFIG, NOBODY_ELSE, SIGNAL), "unchanged");
     assert.deepEqual(right.did, []);
   });
 
@@ -102,26 +108,55 @@ describe("a registration that keyferry manages", () => {
       clientConfig({ ...AT, ca: "PEM 2" }),
     ]) {
       const other = inMemory(registered);
-      assert.equal(await register(other, "east", next, SIGNAL), "updated");
+      assert.equal(await register(other, "east", next, NOBODY_ELSE, SIGNAL), "updated");
       assert.deepEqual(other.did, [
-        ["patch", CONFIGURATION, { webhooks: [{ name: WEBHOOK, clientConfig: { ...next } }] }],
+        ["patch", CONFIGURATION, { metadata: {}, webhooks: [{ name: WEBHOOK, clientConfig: { ...next } }] }],
       ]);
     }
     const trusted = inMemory(registered);
-    await register(trusted, "east", clientConfig(AT), SIGNAL);
+    await register(trusted, "east", clientConfig(AT), NOBODY_ELSE, SIGNAL);
     assert.deepEqual(trusted.did, [
       [
         "patch",
         CONFIGURATION,
-        { webhooks: [{ name: WEBHOOK, clientConfig: { ...clientConfig(AT), caBundle: null } }] },
+        { metadata: {}, webhooks: [{ name: WEBHOOK, clientConfig: { ...clientConfig(AT), caBundle: null } }] },
       ],
     ]);
   });
 
   it("is applied again where somebody has removed our webhook from it", async () => {
     const emptied = inMemory({ metadata: { name: CONFIGURATION }, webhooks: [{ name: "another" }] });
-    assert.equal(await register(emptied, "east", CONFIG, SIGNAL), "updated");
+    assert.equal(await register(emptied, "east", CONFIG, NOBODY_ELSE, SIGNAL), "updated");
     assert.deepEqual(emptied.did, [["apply", CONFIGURATION, registered]]);
+  });
+
+  it("of another keyferry is replaced only if it may be, and only as it was read", async () => {
+    const found = { ...registered, metadata: { name: CONFIGURATION, resourceVersion: "7" } };
+    const next = clientConfig({ ...AT, key: "n".repeat(43) });
+    for (const [may, did] of [
+      [false, "left"],
+      [true, "taken-over"],
+    ] as const) {
+      const others = inMemory(found);
+      const asked: unknown[] = [];
+      const ownership: Ownership = {
+        isOwn: (key) => key !== KEY,
+        mayTakeOver: async (config) => asked.push(config) > 0 && may,
+      };
+      assert.equal(await register(others, "east", next, ownership, SIGNAL), did);
+      assert.deepEqual(asked, [CONFIG]);
+      assert.deepEqual(
+        others.did.map((one) => (one as readonly unknown[])[2]),
+        may
+          ? [
+              {
+                metadata: { resourceVersion: "7" },
+                webhooks: [{ name: WEBHOOK, clientConfig: { ...next, caBundle: null } }],
+              },
+            ]
+          : [],
+      );
+    }
   });
 
   it("is found among other webhooks, whatever an API server sends", () => {

@@ -29,7 +29,11 @@ const POD = {
 describe("the clusters that keyferry run serves", () => {
   it("are those of the fleet at the time of a request, with its keys and settings", () => {
     let fleet = fleetOf({ keys: [keyHash("first")], vaultAddress: "https://vault.example.com" });
-    const served = servedByFleet(() => fleet, { of: () => [] });
+    const served = servedByFleet(
+      () => fleet,
+      { of: () => [] },
+      () => 0,
+    );
     const east = () => served().get("east") ?? assert.fail("it is not served");
     assert.deepEqual([isOneOf("first", east().keys), isOneOf("second", east().keys)], [true, false]);
     assert.equal(east().review(POD).result, "injected");
@@ -41,9 +45,23 @@ describe("the clusters that keyferry run serves", () => {
 
   it("have the keys that keyferry made for them as well, also without any in fleet.yaml", () => {
     const keys = { of: (name: string) => (name === "east" ? ["made", "before"] : []) };
-    const hashes = servedByFleet(() => fleetOf({ keys: [keyHash("a"), keyHash("b")] }), keys)().get("east")?.keys ?? [];
+    const hashes =
+      servedByFleet(
+        () => fleetOf({ keys: [keyHash("a"), keyHash("b")] }),
+        keys,
+        () => 0,
+      )().get("east")?.keys ?? [];
     for (const key of ["a", "b", "made", "before"]) assert.ok(isOneOf(key, hashes), key);
     assert.ok(!isOneOf("c", hashes));
-    assert.ok(isOneOf("made", servedByFleet(() => fleetOf({}), keys)().get("east")?.keys ?? []));
+    assert.ok(
+      isOneOf(
+        "made",
+        servedByFleet(
+          () => fleetOf({}),
+          keys,
+          () => 0,
+        )().get("east")?.keys ?? [],
+      ),
+    );
   });
 });

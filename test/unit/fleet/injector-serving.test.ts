@@ -59,9 +59,15 @@ describe("how fleet.yaml serves the injector", () => {
     assert.match(complaint({ listen: "8443" }), /injector\.listen: must be host:port/);
   });
 
-  it("has no registration by keyferry at a function URL, which knows only the keys of fleet.yaml", () => {
+  it("has a registration by keyferry at a function URL only with a key that fleet.yaml knows", () => {
     const url = "https://abc.lambda-url.eu-central-1.on.aws";
-    const says = /clusters\[0\]\.injector\.manage: can't be true with a function URL/;
+    const says = /clusters\[0\]\.injector\.manage: needs managedKeyFile of a cluster with a function URL/;
+    const keys = [`sha256:${"0".repeat(64)}`];
+    fleetOf({ url, manage: true }, { keys, managedKeyFile: "one.key" });
+    assert.match(
+      complaint({ url, manage: true }, { managedKeyFile: "one.key" }),
+      /managedKeyFile: needs keys beside it/,
+    );
     assert.match(complaint({ url, manage: true }), says);
     assert.match(complaint({ url }, { manage: true }), says);
     assert.match(complaint({ manage: true }, { url }), says);

@@ -179,7 +179,7 @@ async function fleetOf({ clusters, vault }: World, more: object = {}): Promise<s
 }
 
 /** AWS takes sqs:SendMessage for a batch as well; this AWS knows its own name for it. */
-async function widen(folder: string): Promise<void> {
+export async function widen(folder: string): Promise<void> {
   for (const file of ["cloudformation-template-update-stack.json", "serverless-state.json"]) {
     const path = join(folder, file);
     const text = await readFile(path, "utf8");

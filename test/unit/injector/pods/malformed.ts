@@ -57,8 +57,8 @@ const MALFORMED: readonly (readonly [Path, unknown, string])[] = [
   ],
   [
     ["spec", "containers"],
-    Array.from({ length: 20_001 }, (_, at) => ({ name: `c${at}` })),
-    "the pod has more than 20000 items in its lists",
+    Array.from({ length: 10_001 }, (_, at) => ({ name: `c${at}` })),
+    "the pod has more than 10000 items in its lists",
   ],
 ];
 

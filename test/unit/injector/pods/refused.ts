@@ -215,7 +215,7 @@ export const REFUSED_PODS: readonly RefusedCase[] = [
   },
   {
     title: "a configuration that no program starts with",
-    annotations: { "agent-inject-template-db": "x".repeat(100_000) },
+    annotations: { "agent-inject-template-db": "\u0001".repeat(20_000) },
     reasons: [/^secrets: the agent's configuration takes \d+ bytes/],
   },
   {
@@ -234,7 +234,7 @@ export const REFUSED_PODS: readonly RefusedCase[] = [
     given: (pod) => {
       pod.spec.containers.push(...Array.from({ length: 200 }, (_, at) => ({ name: `c${at}` })));
     },
-    reasons: [/^pod: needs more than 10000 mounts/],
+    reasons: [/^pod: needs more than 4000 mounts/],
   },
   {
     title: "more mounts than any pod has, of init containers",
@@ -247,7 +247,7 @@ export const REFUSED_PODS: readonly RefusedCase[] = [
     given: (pod) => {
       pod.spec.initContainers = Array.from({ length: 100 }, (_, at) => ({ name: `c${at}` }));
     },
-    reasons: [/^pod: needs more than 10000 mounts/],
+    reasons: [/^pod: needs more than 4000 mounts/],
   },
   {
     title: "annotations that are longer than Kubernetes allows",

@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { beforeEach, describe, it } from "node:test";
+import { functionRegistrar, type ManagedCluster } from "../../../lib/admission/function-registrar.ts";
+import { clientConfig, registeredConfig, webhookConfiguration } from "../../../lib/admission/registration.ts";
+import { keyHash, keyOf } from "../../../lib/injector-keys.ts";
+import type { LogFields } from "../../../lib/ports/telemetry.ts";
+
+const URL = "https://abc.lambda-url.eu-central-1.on.aws/";
+const [KEY, OLD_KEY, OTHER_KEY] = Array.from({ length: 3 }, () => keyOf(randomBytes(32))) as [string, string, string];
+const SIGNAL = new AbortController().signal;
+
+describe("the registration of the function", () => {
+  let found: object | undefined;
+  let calls: string[];
+  let told: (readonly [string, LogFields])[];
+  let counted: unknown[];
+  let now: number;
+  let file: string;
+
+  beforeEach(() => {
+    found = undefined;
+    [calls, told, counted] = [[], [], []];
+    now = 0;
+    file = `${KEY}\n`;
+  });
+
+  function registrar() {
+    const write = (event: string, fields: LogFields = {}): void => void told.push([event, fields]);
+    return functionRegistrar({
+      registrations: {
+        get: async () => found,
+        apply: async (_cluster, _name, object) => {
+          calls.push("apply");
+          found = object;
+        },
+        patch: async (_cluster, _name, patch) => {
+          calls.push("patch");
+          found = patch;
+        },
+      },
+      files: { text: async (path) => (path === "one.key" ? file : assert.fail(path)) },
+      clock: () => now,
+      log: { info: write, error: write },
+      metrics: { count: (_name, labels) => void counted.push(labels) },
+    });
+  }
+
+  const cluster = (more: object = {}): ManagedCluster => ({
+    name: "one",
+    injector: { manage: true, keys: [keyHash(KEY), keyHash(OLD_KEY)], managedKeyFile: "one.key", ...more },
+  });
+  const registered = (key: string) => webhookConfiguration(clientConfig({ url: URL, cluster: "one", key }));
+
+  it("has the key of the file, the URL of fleet.yaml and no CA, and is looked at every five minutes", async () => {
+    const { keep } = registrar();
+    await keep(cluster(), URL, SIGNAL);
+    assert.deepEqual(found, registered(KEY));
+    found = undefined;
+    now += 299_999;
+    await keep(cluster(), URL, SIGNAL);
+    assert.equal(found, undefined, "too early");
+    now += 1;
+    await keep(cluster({ url: "https://front.example.com" }), URL, SIGNAL);
+    assert.equal(registeredConfig(found)?.url, `https://front.example.com/c/one/${KEY}/mutate`);
+    assert.deepEqual(calls, ["apply", "apply"]);
+    assert.deepEqual(counted, [
+      { cluster: "one", result: "created" },
+      { cluster: "one", result: "created" },
+    ]);
+    assert.doesNotMatch(JSON.stringify(told), new RegExp(KEY));
+  });
+
+  it("gets the next key in place of one that fleet.yaml still has, and stays when it is right", async () => {
+    found = registered(OLD_KEY);
+    const { keep } = registrar();
+    await keep(cluster(), URL, SIGNAL);
+    assert.deepEqual(calls, ["patch"]);
+    assert.equal(registeredConfig(found)?.url, registeredConfig(registered(KEY))?.url);
+    found = registered(KEY);
+    now += 300_000;
+    await keep(cluster(), URL, SIGNAL);
+    assert.deepEqual(calls, ["patch"]);
+  });
+
+  it("is left to another keyferry, whose key fleet.yaml does not have", async () => {
+    found = registered(OTHER_KEY);
+    await registrar().keep(cluster(), URL, SIGNAL);
+    assert.deepEqual(calls, []);
+    assert.deepEqual(
+      told.map(([event, fields]) => [event, fields.cluster]),
+      [["injector-registration-left", "one"]],
+    );
+  });
+
+  it("is not made without what it needs, and the log says what", async () => {
+    const cases: readonly [ManagedCluster, string | undefined, string, RegExp][] = [
+      [cluster(), undefined, file, /needs injector\.url/],
+      [{ name: "one", injector: { manage: true } }, URL, file, /needs managedKeyFile on AWS.*none of a hub's clusters/],
+      [cluster(), URL, OTHER_KEY, /one\.key holds no key whose hash is among injector\.keys of cluster one/],
+      [cluster(), URL, "no key", /holds no key/],
+    ];
+    for (const [one, url, content, says] of cases) {
+      told = [];
+      file = content;
+      await registrar().keep(one, url, SIGNAL);
+      const [[event, { code, ...rest }] = assert.fail("nothing was told")] = told;
+      assert.deepEqual([event, code], ["injector-not-registered", "REFERENCE_INVALID"]);
+      assert.match(JSON.stringify(rest), says);
+      assert.doesNotMatch(JSON.stringify(rest), new RegExp(OTHER_KEY));
+    }
+    assert.deepEqual(calls, []);
+  });
+
+  it("is nobody's without manage", async () => {
+    await registrar().keep(cluster({ manage: false }), URL, SIGNAL);
+    await registrar().keep({ name: "one" }, URL, SIGNAL);
+    assert.deepEqual([calls, told, counted], [[], [], []]);
+  });
+});
