@@ -96,11 +96,15 @@ export async function anAnswerFor(
   return { answer: { response: {} as LosslessObject, fields }, pem };
 }
 
+async function authoritiesOf({ caName, caTtl = YEAR_S, byRoot = false }: Order) {
+  const root = await authority((byRoot ? caName : undefined) ?? "Root", caTtl);
+  return { root, ca: byRoot ? root : await authority(caName ?? "Inter", caTtl, root) };
+}
+
 /** An answer of Vault's with a real certificate. */
 export async function anAnswer(order: Order = {}): Promise<Pick<IssuedData, "response" | "fields">> {
-  const { ttl = 3600, backdated = 30, caTtl = YEAR_S, format = "pem", byRoot = false } = order;
-  const root = await authority(byRoot ? (order.caName ?? "Root") : "Root", caTtl);
-  const ca = byRoot ? root : await authority(order.caName ?? "Inter", caTtl, root);
+  const { ttl = 3600, backdated = 30, format = "pem", byRoot = false } = order;
+  const { root, ca } = await authoritiesOf(order);
   const keys = await (order.keyFormat === "pkcs1" ? newRsaKeys() : newKeys());
   const leaf = await X509CertificateGenerator.create({
     serialNumber: order.serial ?? "0c5eab00ff",
