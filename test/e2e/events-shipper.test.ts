@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { blocks, pages } from "../docs/pages.ts";
+import { obtainDebian } from "../harness/obtain/debian.ts";
 import { type ReservedPort, reservePort } from "../harness/process/ports.ts";
 import { type RunningEngine, startEngine } from "./support/engine.ts";
 import { declareAll, follows, serves, setInlets } from "./support/inlets.ts";
@@ -14,14 +15,12 @@ import { startWorld, type World } from "./support/world.ts";
 const NS = "team-a";
 const TOKEN = "the-token-of-a-log-shipper-long-enough";
 
-/** Debian's packages syslog-ng-core and syslog-ng-mod-http have it. */
-function isInstalled(): boolean {
-  try {
-    return execFileSync("syslog-ng", ["--version"], { encoding: "utf8", stdio: "pipe" }).startsWith("syslog-ng");
-  } catch {
-    return false;
-  }
-}
+/** The shipper, and its module that posts. */
+const SYSLOG_NG = {
+  name: "syslog-ng",
+  packages: ["syslog-ng-core", "syslog-ng-mod-http"],
+  member: "usr/sbin/syslog-ng",
+} as const;
 
 /** The documented file, with other places. */
 function documented(audit: string, url: string): string {
@@ -32,7 +31,8 @@ function documented(audit: string, url: string): string {
   return own;
 }
 
-const skip = isInstalled() ? false : "syslog-ng is not installed";
+const syslogNg = await obtainDebian(SYSLOG_NG);
+const skip = syslogNg === undefined && "there is no syslog-ng, and no apt-get to obtain it";
 
 describe("syslog-ng, with the documented file", { timeout: 600_000, skip }, () => {
   let world: World;
@@ -64,8 +64,11 @@ describe("syslog-ng, with the documented file", { timeout: 600_000, skip }, () =
   function startShipper(): AsyncDisposable {
     const file = (name: string) => join(world.folder, `shipper.${name}`);
     const paths = ["--cfgfile", file("conf"), "--persist-file", file("persist"), "--control", file("ctl")];
-    const env = { ...process.env, KEYFERRY_TOKEN: TOKEN };
-    const child = spawn("syslog-ng", ["--foreground", ...paths, "--pidfile", file("pid")], { stdio: "inherit", env });
+    const { path, env: libraries, folders } = syslogNg ?? assert.fail();
+    const env = { ...process.env, ...libraries, KEYFERRY_TOKEN: TOKEN };
+    const modules = folders.filter((folder) => /\/syslog-ng\/[\d.]+$/.test(folder));
+    if (modules.length > 0) paths.push("--module-path", modules.join(delimiter));
+    const child = spawn(path, ["--foreground", ...paths, "--pidfile", file("pid")], { stdio: "inherit", env });
     const exited = once(child, "exit");
     return {
       async [Symbol.asyncDispose]() {
