@@ -6,7 +6,7 @@ import { digestKey, digestOf } from "../../../../lib/digest.ts";
 import { type ErrorCode, SyncError } from "../../../../lib/errors.ts";
 import { EMPTY_STATE, type Pushed, type RowState } from "../../../../lib/ports/rows.ts";
 import type { KvFields, KvPatch, SeenPath, WriteResult } from "../../../../lib/ports/vault-writes.ts";
-import { SecretValue } from "../../../../lib/secret-value.ts";
+import { type SecretData, SecretValue } from "../../../../lib/secret-value.ts";
 import { aPushed, aRow } from "../../../builders.ts";
 
 const NOW = Date.UTC(2030, 0, 1);
@@ -26,6 +26,13 @@ interface Given {
   readonly result?: WriteResult;
   readonly engine?: "kv-v1" | "kv-v2";
   readonly isClaimed?: boolean;
+  readonly body?: SecretData;
+  /** Of binary fields, to stand in custom_metadata. */
+  readonly list?: string;
+  readonly isStill?: boolean;
+  readonly mayDescribe?: boolean;
+  /** The list is refused. */
+  readonly refuses?: ErrorCode;
 }
 
 /** One path during a run, and what is done with it. */
@@ -36,6 +43,11 @@ function aScene({
   result = { kind: "written", version: 5 },
   engine = "kv-v2",
   isClaimed = true,
+  body = new Map(),
+  list = "",
+  isStill = true,
+  mayDescribe = true,
+  refuses,
 }: Given = {}) {
   const done: string[] = [];
   const other = aPushed("other", { digest: "d" });
@@ -62,6 +74,18 @@ function aScene({
         done.push(`patch ${names(fields)} at ${cas}`);
         return result;
       },
+      async isStill() {
+        done.push("ask for the mount");
+        return isStill;
+      },
+      async mayDescribe() {
+        done.push("ask for the right");
+        return mayDescribe;
+      },
+      async describe(_who: unknown, _at: unknown, custom: Readonly<Record<string, string | null>>) {
+        done.push(`describe ${JSON.stringify(custom)}`);
+        if (refuses !== undefined) throw new SyncError(refuses, "no");
+      },
     },
     ...{ who: {}, key: KEY, clock: () => NOW, signal: new AbortController().signal },
     claim: {
@@ -77,7 +101,10 @@ function aScene({
     },
   } as unknown as Acting;
   const at = { mount: "kv", path: "db", engine } as const;
-  const work: ObjectWork = { name: "", at, fields: FIELDS, digest: WANTED, recorded: path, seen, isDone: false };
+  const work: ObjectWork = {
+    ...{ name: "", at, body, fields: FIELDS, list, digest: WANTED },
+    ...{ recorded: path, seen, isDone: false },
+  };
   return {
     done,
     mine,
