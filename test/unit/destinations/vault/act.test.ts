@@ -146,7 +146,7 @@ describe("a path of Vault that is written", () => {
   it("lease-table 31: is recorded before, at the version that was decided on, and after with the one that it became", async () => {
     const one = aScene({ recorded: { digest: "old", keys: ["a"], version: 4 } });
     const work = await one.decide({ kind: "put", cas: 4, because: "it differs" });
-    assert.deepEqual(one.done, ["require", "record writing", "put b,a at 4"]);
+    assert.deepEqual(one.done, ["require", "ask for the mount", "record writing", "put b,a at 4"]);
     const { burst, wroteAt, ...mine } = one.mine() ?? assert.fail();
     assert.deepEqual(mine, { ...aPushed("db"), digest: WANTED, keys: ["a", "b"], version: 5 });
     assert.deepEqual([burst, wroteAt, work.isDone, work.recorded], [{ since: NOW, count: 1 }, NOW, true, one.mine()]);
@@ -189,6 +189,25 @@ describe("a path of Vault that is written", () => {
     assert.equal(unread.done.at(-1), "patch b,a at 0");
   });
 
+  it("is on a mount that is still one of kv-v2, which a read of this run shows too", async () => {
+    const asks = async (given: Given, kind: "put" | "patch" = "put") => {
+      const one = aScene(given);
+      await one.decide({ kind, cas: 3, because: "it differs" });
+      return one.done.includes("ask for the mount");
+    };
+    const data = { kind: "data", version: 3, digest: "x", ownDigest: "y", stale: [] } as const;
+    for (const kind of ["unread", "denied", "absent"] as const)
+      assert.equal(await asks({ seen: { kind } }), true, kind);
+    assert.deepEqual(
+      [await asks({ seen: data }), await asks({ seen: { kind: "deleted", version: 3 } })],
+      [false, false],
+    );
+    assert.deepEqual([await asks({ engine: "kv-v1" }), await asks({}, "patch")], [false, false]);
+    const other = aScene({ isStill: false });
+    await assert.rejects(other.decide({ kind: "put", cas: 0, because: "it is new" }), { code: "VAULT_ANSWER_INVALID" });
+    assert.deepEqual(other.done, ["require", "ask for the mount"], "nothing is recorded or written");
+  });
+
   it("is one that the row has claimed: anything else is a bug", async () => {
     const one = aScene({ isClaimed: false });
     await assert.rejects(one.decide({ kind: "put", cas: 0, because: "it differs" }), /has not claimed/);
@@ -206,6 +225,78 @@ describe("a path of Vault that holds what is wanted", () => {
     );
     const claimed = aScene();
     assert.deepEqual([(await claimed.decide({ kind: "claim" })).isClaimed, claimed.done], [true, ["require"]]);
+  });
+});
+
+describe("a path of Vault that was written too often", () => {
+  it("is parked for its declaration, under the lease, and fails the run", async () => {
+    const burst = { since: NOW - 1, count: 20 };
+    const one = aScene({ recorded: { digest: "d", burst } });
+    await assert.rejects(one.decide({ kind: "park" }), { code: "NOT_CONVERGING" });
+    const { hash } = aRow().declared;
+    assert.deepEqual([one.done, one.mine()?.burst], [["require"], { ...burst, parked: hash }]);
+    assert.deepEqual(one.others(), aPushed("other", { digest: "d" }));
+  });
+});
+
+describe("binary fields of a path of Vault", () => {
+  const BINARY: SecretData = new Map([["b", SecretValue.of(Buffer.from([0xff, 0]))]]);
+  const LISTED: Given = { body: BINARY, list: "b", recorded: { binary: "listed" } };
+  const put = { kind: "put", cas: 0, because: "it is new" } as const;
+
+  it("keep their names where custom_metadata may list them, else they get a suffix", async () => {
+    const asked = async (mayDescribe: boolean) => {
+      const one = aScene({ body: BINARY, mayDescribe });
+      const { fields, list, recorded, digest: wanted, isAsked } = await one.decide({ kind: "ask" });
+      assert.deepEqual([one.done, one.mine(), isAsked], [["ask for the right"], aPushed("db"), true]);
+      assert.notEqual(wanted, WANTED);
+      return [[...fields.keys()], list, recorded.binary];
+    };
+    assert.deepEqual(await asked(true), [["b"], "b", "listed"]);
+    assert.deepEqual(await asked(false), [["b.b64"], "", "suffixed"]);
+  });
+
+  it("are listed after the fields, and a crash in between leaves a record of that", async () => {
+    const one = aScene({ ...LISTED, seen: { kind: "absent" } });
+    const work = await one.decide(put);
+    const describes = 'describe {"keyferry.base64":"b"}';
+    assert.deepEqual(one.done.slice(-4), ["record writing", "put b,a at 0", "require", describes]);
+    const { list, listing } = one.mine() ?? assert.fail();
+    assert.deepEqual([list, listing, work.isDone], ["b", undefined, true]);
+    const crashed = aScene({ ...LISTED, seen: { kind: "absent" }, refuses: "VAULT_FAILED" });
+    await assert.rejects(crashed.decide(put), { code: "VAULT_FAILED" });
+    assert.deepEqual([crashed.mine()?.listing, crashed.mine()?.list], [true, undefined]);
+  });
+
+  it("are listed alone where the fields are as they should be", async () => {
+    const one = aScene({ ...LISTED, recorded: { binary: "listed", listing: true } });
+    await one.decide({ kind: "list" });
+    assert.deepEqual(one.done, ["require", 'describe {"keyferry.base64":"b"}']);
+    assert.deepEqual(one.mine(), aPushed("db", { binary: "listed", list: "b" }));
+    const there = aScene({ ...LISTED, recorded: { binary: "listed", list: "b" } });
+    assert.deepEqual([(await there.decide({ kind: "list" })).isDone, there.done], [false, []]);
+  });
+
+  it("are not listed any more when there are none", async () => {
+    const one = aScene({ recorded: { binary: "listed", list: "b" } });
+    await one.decide({ kind: "list" });
+    assert.deepEqual(one.done, ["require", 'describe {"keyferry.base64":null}']);
+    assert.deepEqual(one.mine(), aPushed("db", { binary: "listed" }));
+    const refused = aScene({ recorded: { binary: "listed", list: "b" }, refuses: "VAULT_DENIED" });
+    await assert.rejects(refused.decide({ kind: "list" }), { code: "VAULT_DENIED" });
+  });
+
+  it("get a suffix, with a new look at the path, where Vault refuses the list", async () => {
+    for (const refuses of ["VAULT_DENIED", "VAULT_ANSWER_INVALID"] as const) {
+      const one = aScene({ ...LISTED, seen: { kind: "absent" }, refuses });
+      const work = await one.decide(put);
+      assert.deepEqual(
+        [[...work.fields.keys()], work.list, work.seen.kind, work.isDone],
+        [["b.b64"], "", "unread", false],
+      );
+      const { binary, listing, version } = one.mine() ?? assert.fail();
+      assert.deepEqual([binary, listing, version], ["suffixed", true, 5], "the list may stand there all the same");
+    }
   });
 });
 
