@@ -205,7 +205,7 @@ describe("lease-table 31: the paths of a push", () => {
       await one.settled({ pushed: many(former, "old") }, { kind: "due", at: START });
       await one.run();
       const { code } = (await one.row()).state.error ?? {};
-      assert.equal(code === "NOT_CONVERGING", isRefused, `${wanted} beside ${former}`);
+      assert.equal(code === "DESTINATION_UNSETTLED", isRefused, `${wanted} beside ${former}`);
     }
   });
 

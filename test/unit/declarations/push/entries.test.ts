@@ -139,9 +139,7 @@ describe("the declaration of an annotated object", () => {
   it("is looked at every 30 s at most, and each year at least", () => {
     const every = (text: string) => {
       const found = of({ "vault-sync.io/reconcile": text });
-      return "complaints" in found
-        ? "refused"
-        : [found.reconcileMs, ...found.warnings.map(({ annotation }) => annotation)];
+      return "complaints" in found ? "refused" : [found.reconcileMs, ...found.warnings.map(({ field }) => field)];
     };
     assert.deepEqual(["off", "30s", "29.999s", "8760h"].map(every), [
       [undefined],
@@ -164,7 +162,7 @@ describe("the declaration of an annotated object", () => {
     const found = of(all);
     assert.ok("objects" in found);
     assert.deepEqual(
-      [found.path, found.preserve, found.synced, found.warnings.map(({ annotation }) => annotation)],
+      [found.path, found.preserve, found.synced, found.warnings.map(({ field }) => field)],
       ["kv/a", true, true, ["rotation-check"]],
     );
     const plain = of({});

@@ -1,91 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type Acting, act, isSamePath, withoutPath, withPath } from "../../../../lib/destinations/vault/act.ts";
-import type { ObjectWork, SeenObject } from "../../../../lib/destinations/vault/state.ts";
-import { digestKey, digestOf } from "../../../../lib/digest.ts";
-import { type ErrorCode, SyncError } from "../../../../lib/errors.ts";
-import { EMPTY_STATE, type Pushed, type RowState } from "../../../../lib/ports/rows.ts";
-import type { KvFields, KvPatch, SeenPath, WriteResult } from "../../../../lib/ports/vault-writes.ts";
-import { SecretValue } from "../../../../lib/secret-value.ts";
+import { isSamePath, withoutPath, withPath } from "../../../../lib/destinations/vault/act.ts";
+import type { SeenPath } from "../../../../lib/ports/vault-writes.ts";
 import { aPushed, aRow } from "../../../builders.ts";
-
-const NOW = Date.UTC(2030, 0, 1);
-const KEY = digestKey(Buffer.alloc(32, 1));
-const dataOf = (fields: Readonly<Record<string, string>>) =>
-  new Map(Object.entries(fields).map(([name, text]) => [name, SecretValue.of(text)]));
-const digest = (fields: Readonly<Record<string, string>>) => digestOf(KEY, dataOf(fields));
-const FIELDS: KvFields = new Map(
-  [...dataOf({ b: "2", a: "1" })].map(([name, value]) => [name, { value, base64: false }]),
-);
-const WANTED = digest({ a: "1", b: "2" });
-
-interface Given {
-  readonly recorded?: Partial<Pushed>;
-  readonly seen?: SeenObject;
-  readonly found?: SeenPath | ErrorCode;
-  readonly result?: WriteResult;
-  readonly engine?: "kv-v1" | "kv-v2";
-  readonly isClaimed?: boolean;
-}
-
-/** One path during a run, and what is done with it. */
-function aScene({
-  recorded = {},
-  seen = { kind: "unread" },
-  found = { kind: "absent" },
-  result = { kind: "written", version: 5 },
-  engine = "kv-v2",
-  isClaimed = true,
-}: Given = {}) {
-  const done: string[] = [];
-  const other = aPushed("other", { digest: "d" });
-  const path = aPushed("db", { engine, ...recorded });
-  let state: RowState = { ...EMPTY_STATE, pushed: isClaimed ? [other, path] : [other] };
-  const mine = () => state.pushed?.find((one) => one.path === "db");
-  const learn = (learned: Partial<RowState>) => {
-    state = { ...state, ...learned };
-  };
-  const names = (fields: KvFields | KvPatch) =>
-    [...fields].map(([name, field]) => (field === null ? `-${name}` : name)).join();
-  const acting = {
-    writes: {
-      async read() {
-        done.push("read");
-        if (typeof found === "string") throw new SyncError(found, "no");
-        return found;
-      },
-      async put(_who: unknown, _at: unknown, fields: KvFields, cas: number) {
-        done.push(`put ${names(fields)} at ${cas}`);
-        return result;
-      },
-      async patch(_who: unknown, _at: unknown, fields: KvPatch, cas: number) {
-        done.push(`patch ${names(fields)} at ${cas}`);
-        return result;
-      },
-    },
-    ...{ who: {}, key: KEY, clock: () => NOW, signal: new AbortController().signal },
-    claim: {
-      get row() {
-        return aRow({ state });
-      },
-      require: async () => void done.push("require"),
-      async record(learned: Partial<RowState>) {
-        learn(learned);
-        done.push(`record ${mine()?.writing === undefined ? "nothing" : "writing"}`);
-      },
-      note: learn,
-    },
-  } as unknown as Acting;
-  const at = { mount: "kv", path: "db", engine } as const;
-  const work: ObjectWork = { name: "", at, fields: FIELDS, digest: WANTED, recorded: path, seen, isDone: false };
-  return {
-    done,
-    mine,
-    work,
-    others: () => state.pushed?.[0],
-    decide: (decision: Parameters<typeof act>[2]) => act(acting, work, decision),
-  };
-}
+import { aScene, dataOf, digest, type Given, NOW, WANTED } from "./a-scene.ts";
 
 describe("a path of Vault that is read", () => {
   const read = async (given: Given) => (await aScene(given).decide({ kind: "read" })).seen;
@@ -119,7 +37,7 @@ describe("a path of Vault that is written", () => {
   it("lease-table 31: is recorded before, at the version that was decided on, and after with the one that it became", async () => {
     const one = aScene({ recorded: { digest: "old", keys: ["a"], version: 4 } });
     const work = await one.decide({ kind: "put", cas: 4, because: "it differs" });
-    assert.deepEqual(one.done, ["require", "record writing", "put b,a at 4"]);
+    assert.deepEqual(one.done, ["require", "ask for the mount", "record writing", "put b,a at 4"]);
     const { burst, wroteAt, ...mine } = one.mine() ?? assert.fail();
     assert.deepEqual(mine, { ...aPushed("db"), digest: WANTED, keys: ["a", "b"], version: 5 });
     assert.deepEqual([burst, wroteAt, work.isDone, work.recorded], [{ since: NOW, count: 1 }, NOW, true, one.mine()]);
@@ -162,6 +80,25 @@ describe("a path of Vault that is written", () => {
     assert.equal(unread.done.at(-1), "patch b,a at 0");
   });
 
+  it("is on a mount that is still one of kv-v2, which a read of this run shows too", async () => {
+    const asks = async (given: Given, kind: "put" | "patch" = "put") => {
+      const one = aScene(given);
+      await one.decide({ kind, cas: 3, because: "it differs" });
+      return one.done.includes("ask for the mount");
+    };
+    const data = { kind: "data", version: 3, digest: "x", ownDigest: "y", stale: [] } as const;
+    for (const kind of ["unread", "denied", "absent"] as const)
+      assert.equal(await asks({ seen: { kind } }), true, kind);
+    assert.deepEqual(
+      [await asks({ seen: data }), await asks({ seen: { kind: "deleted", version: 3 } })],
+      [false, false],
+    );
+    assert.deepEqual([await asks({ engine: "kv-v1" }), await asks({}, "patch")], [false, false]);
+    const other = aScene({ isStill: false });
+    await assert.rejects(other.decide({ kind: "put", cas: 0, because: "it is new" }), { code: "VAULT_ANSWER_INVALID" });
+    assert.deepEqual(other.done, ["require", "ask for the mount"], "nothing is recorded or written");
+  });
+
   it("is one that the row has claimed: anything else is a bug", async () => {
     const one = aScene({ isClaimed: false });
     await assert.rejects(one.decide({ kind: "put", cas: 0, because: "it differs" }), /has not claimed/);
@@ -179,6 +116,17 @@ describe("a path of Vault that holds what is wanted", () => {
     );
     const claimed = aScene();
     assert.deepEqual([(await claimed.decide({ kind: "claim" })).isClaimed, claimed.done], [true, ["require"]]);
+  });
+});
+
+describe("a path of Vault that was written too often", () => {
+  it("is parked for its declaration, under the lease, and fails the run", async () => {
+    const burst = { since: NOW - 1, count: 20 };
+    const one = aScene({ recorded: { digest: "d", burst } });
+    await assert.rejects(one.decide({ kind: "park" }), { code: "NOT_CONVERGING" });
+    const { hash } = aRow().declared;
+    assert.deepEqual([one.done, one.mine()?.burst], [["require"], { ...burst, parked: hash }]);
+    assert.deepEqual(one.others(), aPushed("other", { digest: "d" }));
   });
 });
 

@@ -4,6 +4,7 @@ import { decide } from "../../../../lib/destinations/vault/decide.ts";
 import type { ObjectWork, PushRules, SeenObject } from "../../../../lib/destinations/vault/state.ts";
 import { SyncError } from "../../../../lib/errors.ts";
 import type { Pushed } from "../../../../lib/ports/rows.ts";
+import { SecretValue } from "../../../../lib/secret-value.ts";
 import { aPushed } from "../../../builders.ts";
 
 const NEW = "k:new";
@@ -87,9 +88,46 @@ describe("what is done with a path of Vault", () => {
   };
   for (const [what, [actual, expected]] of Object.entries(cases)) it(what, () => assert.equal(actual, expected));
 
+  it("with fail, a path that was merged with before keeps the keys of others", () => {
+    assert.equal(decided({ ...HAS, merged: true }, data(EYE, 4)), "patch 4");
+    assert.equal(decided({ ...HAD, merged: true }, UNREAD), "read", "what others have changed there counts");
+    assert.equal(decided({ ...HAS, merged: true }, data(EYE, 4), { conflict: "adopt" }), "put 4");
+  });
+
   it("with merge, keys that are not ours any more are a difference", () => {
     const seen: SeenObject = { kind: "data", version: 3, digest: EYE, ownDigest: NEW, stale: ["old"] };
     assert.equal(decided(HAS, seen, { conflict: "merge", look: true }), "patch 3");
     assert.equal(decided(HAS, { ...seen, stale: [] }, { conflict: "merge", look: true }), "nothing");
   });
+});
+
+describe("what is done about binary values", () => {
+  const BINARY = { body: new Map([["b", SecretValue.of(Buffer.from([0xff, 0]))]]) };
+  const OLD_KV = { mount: "old", path: "db", engine: "kv-v1" } as const;
+  const LISTED = { ...HAS, binary: "listed", list: "b" } as const;
+  const B = { ...BINARY, list: "b" };
+  const seen = (list?: string): SeenObject =>
+    ({ ...data(NEW, 3), ...(list === undefined ? {} : { list }) }) as SeenObject;
+  const cases: Readonly<Record<string, readonly [actual: string, expected: string]>> = {
+    "whether they may be listed is asked before anything else": [decided({}, UNREAD, {}, BINARY), "ask"],
+    "once in a run": [decided({}, UNREAD, {}, { ...BINARY, isAsked: true }), "read"],
+    "and not again after it was refused": [decided({ ...HAD, binary: "suffixed" }, UNREAD, {}, BINARY), "put 3"],
+    "unless the declaration is new": [decided({ ...HAD, binary: "suffixed" }, UNREAD, { isNew: true }, BINARY), "ask"],
+    "nor after it was allowed": [decided({ ...HAD, binary: "listed" }, UNREAD, { isNew: true }, BINARY), "put 3"],
+    "nor where nothing is binary": [decided(HAD, UNREAD, { isNew: true }), "put 3"],
+    "nor of kv-v1, which has no lists": [decided({ engine: "kv-v1" }, UNREAD, {}, { ...BINARY, at: OLD_KV }), "read"],
+    "what is in step is not asked about": [decided(HAS, UNREAD, {}, BINARY), "nothing"],
+    "the list is as recorded": [decided(LISTED, UNREAD, {}, B), "nothing"],
+    "the list was never written": [decided({ ...HAS, binary: "listed" }, UNREAD, {}, B), "list"],
+    "a crash came before the list": [decided({ ...LISTED, listing: true }, UNREAD, {}, B), "list"],
+    "another value is binary": [decided({ ...LISTED, list: "a" }, UNREAD, {}, B), "list"],
+    "none is binary any more": [decided(LISTED, UNREAD), "list"],
+    "someone changed the list": [decided(LISTED, seen("x"), { look: true }, B), "list"],
+    "someone removed the list": [decided(LISTED, seen(), { look: true }, B), "list"],
+    "the list stands there": [decided(LISTED, seen("b"), { look: true }, B), "nothing"],
+    "someone else's list stays": [decided(HAS, seen("x"), { look: true }), "nothing"],
+    "unreadable: the list is as recorded": [decided(LISTED, { kind: "denied" }, { look: true }, B), "nothing"],
+    "unreadable: the list was never written": [decided({ ...LISTED, list: "a" }, { kind: "denied" }, {}, B), "list"],
+  };
+  for (const [what, [actual, expected]] of Object.entries(cases)) it(what, () => assert.equal(actual, expected));
 });

@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { countedWrite, mustBeRare, writableAt } from "../../../../lib/destinations/vault/frequency.ts";
-import { SyncError } from "../../../../lib/errors.ts";
+import {
+  countedWrite,
+  isTooFrequent,
+  notConverging,
+  parkedPath,
+  writableAt,
+} from "../../../../lib/destinations/vault/frequency.ts";
 import { aPushed } from "../../../builders.ts";
 
 const NOW = Date.UTC(2030, 0, 1);
@@ -32,17 +37,28 @@ describe("how often a path is written", () => {
     assert.deepEqual(burst(WINDOW), { since: NOW, count: 1 });
   });
 
-  it("is twenty times in ten minutes at most: then it waits for the end of them", () => {
-    const rare = (since: number, count: number) => mustBeRare(aPushed("db", { burst: { since, count } }), "kv/db", NOW);
-    mustBeRare(aPushed("db"), "kv/db", NOW);
-    rare(NOW - WINDOW + 1, 19);
-    rare(NOW - WINDOW, 20);
-    assert.throws(
-      () => rare(NOW - WINDOW + 1, 20),
-      (error: SyncError) => {
-        assert.match(error.message, /^kv\/db was written 20 times in ten minutes/);
-        return error instanceof SyncError && error.code === "NOT_CONVERGING" && error.retryAfterMs === 1;
-      },
-    );
+  it("is counted anew after it was parked: only another declaration gets that far", () => {
+    const parked = aPushed("db", { burst: { since: NOW - 1, count: 20, parked: "former" } });
+    assert.deepEqual(countedWrite(parked, NOW).burst, { since: NOW, count: 1 });
+  });
+
+  it("is twenty times in ten minutes at most", () => {
+    const isOver = (ms: number, count: number) =>
+      isTooFrequent(aPushed("db", { burst: { since: NOW - ms, count } }), "h", NOW);
+    assert.equal(isTooFrequent(aPushed("db"), "h", NOW), false);
+    assert.deepEqual([isOver(WINDOW - 1, 19), isOver(WINDOW - 1, 20), isOver(WINDOW, 20)], [false, true, false]);
+  });
+
+  it("is never again after that by the same declaration, however much time passes", () => {
+    const parked = parkedPath(aPushed("db", { version: 3, burst: { since: NOW - WINDOW, count: 20 } }), "h");
+    assert.deepEqual(parked, aPushed("db", { version: 3, burst: { since: NOW - WINDOW, count: 20, parked: "h" } }));
+    assert.deepEqual([isTooFrequent(parked, "h", 100 * NOW), isTooFrequent(parked, "next", NOW)], [true, false]);
+    assert.deepEqual(parkedPath(aPushed("db"), "h"), aPushed("db"), "a path that was never written");
+  });
+
+  it("ends in an error that names the path and the remedy", () => {
+    const { code, message } = notConverging("kv/db");
+    assert.equal(code, "NOT_CONVERGING");
+    assert.match(message, /^kv\/db was written 20 times in ten minutes, .*keyferry\.dev\/refresh$/);
   });
 });

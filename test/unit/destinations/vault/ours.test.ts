@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { fieldsOf, joinBodies, splitBodies, storedFields } from "../../../../lib/destinations/vault/bodies.ts";
+import { contentOf, joinBodies, splitBodies, storedFields } from "../../../../lib/destinations/vault/bodies.ts";
 import { ownKeys, standingFields, standingWrite } from "../../../../lib/destinations/vault/ours.ts";
 import { kvPathOf, pushedAt } from "../../../../lib/destinations/vault/remove.ts";
 import { digestKey, digestOf } from "../../../../lib/digest.ts";
@@ -76,20 +76,42 @@ describe("the bodies of a push", () => {
     assert.deepEqual(splitBodies(joined), bodies);
   });
 
-  it("become fields, of which those that are not text are stored as base64", () => {
-    const bytes = Buffer.from([0xff, 0]);
-    const fields = fieldsOf(
-      new Map([
-        ["a", SecretValue.of("text")],
-        ["b", SecretValue.of(bytes)],
-      ]),
-      "db",
-    );
-    const stored = [...storedFields(fields)].map(([name, value]) => [name, value.reveal().toString()]);
-    assert.deepEqual(stored, [
+  const binary = Buffer.from([0xff, 0]);
+  const BODY: SecretData = new Map([
+    ["a", SecretValue.of("text")],
+    ["b", SecretValue.of(binary)],
+  ]);
+  const content = (recorded: Partial<Pushed>, body = BODY) => {
+    const { fields, list } = contentOf(body, "kv/db", aPushed("db", recorded));
+    return { fields: [...storedFields(fields)].map(([name, value]) => [name, value.reveal().toString()]), list };
+  };
+  const base64 = binary.toString("base64");
+
+  it("become fields, of which those that are not text are stored as base64, with a suffix", () => {
+    const suffixed = [
       ["a", "text"],
-      ["b.b64", bytes.toString("base64")],
-    ]);
+      ["b.b64", base64],
+    ];
+    assert.deepEqual(content({}), { fields: suffixed, list: "" });
+    assert.deepEqual(content({ binary: "suffixed" }), { fields: suffixed, list: "" });
+    assert.deepEqual(
+      content({ binary: "listed", engine: "kv-v1" }),
+      { fields: suffixed, list: "" },
+      "no custom_metadata",
+    );
+  });
+
+  it("keep the names of binary fields where the path lists these", () => {
+    assert.deepEqual(content({ binary: "listed" }), {
+      fields: [
+        ["a", "text"],
+        ["b", base64],
+      ],
+      list: "b",
+    });
+    assert.deepEqual(content({ binary: "listed" }, dataOf({ a: "text" })), { fields: [["a", "text"]], list: "" });
+    const unlistable = content({ binary: "listed" }, new Map([["x,y", SecretValue.of(binary)]]));
+    assert.deepEqual(unlistable, { fields: [["x,y.b64", base64]], list: "" }, "a name that no list can hold");
   });
 });
 

@@ -130,8 +130,8 @@ describe("a push", () => {
 
   it("tells annotations that are of no use", async () => {
     const warnings = [
-      { annotation: "reconcile", message: "too short" },
-      { annotation: "rotation-check", message: "of no effect" },
+      { field: "reconcile", message: "too short" },
+      { field: "rotation-check", message: "of no effect" },
     ];
     assert.deepEqual(((await obtained({ warnings })) as Data).warnings, [
       { type: "ReconcileInterval", status: "False", reason: "TooShort", message: "too short" },

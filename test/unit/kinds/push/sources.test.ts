@@ -25,18 +25,27 @@ interface Given {
   readonly secrets: Readonly<Record<string, SeenSecret>>;
   readonly objects: readonly { readonly below?: string; readonly entries: readonly object[] }[];
   readonly synced?: boolean;
+  /** Where its path is declared. */
+  readonly field?: "vault-sync.io/path" | "spec.destination.path";
   readonly located?: readonly Pushed[];
   readonly isRead?: (place: Place) => boolean;
 }
 
 /** What a declaration takes, by object and key, and what was asked. */
-async function taken({ secrets, objects, synced = false, located, isRead = () => false }: Given) {
+async function taken({
+  secrets,
+  objects,
+  synced = false,
+  field = "vault-sync.io/path",
+  located,
+  isRead = () => false,
+}: Given) {
   const asked: string[] = [];
   const read: string[] = [];
   const run = {
     row: aRow({ declared: aDeclared({ key: KEY }) }),
     resolved: {
-      declaration: { objects, synced },
+      declaration: { objects, synced, field },
       ...(located && { located: located.map((pushed) => ({ name: "", at: {}, pushed })) }),
     },
     source: async (name: string) => {
@@ -169,6 +178,7 @@ describe("a Secret that was copied into the cluster", () => {
       await refused({}),
       /^Secret shop\/a, shop\/b was copied into the cluster by another program, .* or set keyferry\.dev\/push-synced: "true"$/,
     );
+    assert.match(await refused({ field: "spec.destination.path" }), / or set spec\.pushSynced: true$/);
     assert.equal(await refused({ synced: true }), "taken");
   });
 
