@@ -27,7 +27,9 @@ export function lineReader(own?: Pick<OwnCalls, "has">): (text: string) => LineM
     if (typeof line === "string") return line === "bad" ? BAD : NONE;
     const effects = effectsOf(line);
     if (effects.length === 0) return NONE;
-    if (own?.has({ requestId: line.id, leaseId: revokedLease(line), mark: line.mark })) return NONE;
+    // Readers of the audit log know our marks: only a revocation is taken for ours by one.
+    const mark = hidesWhat(line) ? line.mark : undefined;
+    if (own?.has({ requestId: line.id, leaseId: revokedLease(line), mark })) return NONE;
     return { kind: "effects", effects, ...timeOf(line), ...hiddenIdOf(line) };
   };
 }

@@ -63,7 +63,9 @@ export function lookUps({ clock, sweep, kept, most = MOST_WAITING }: LookUpsOpti
     },
     async resume() {
       const found = (await kept?.lookUps(most)) ?? [];
-      for (const { id, message } of found) if (message !== undefined) waiting.set(message, id);
+      // Inlets may have started before, and noted some.
+      const known = new Set(waiting.values());
+      for (const { id, message } of found) if (message !== undefined && !known.has(id)) waiting.set(message, id);
       await forget(found.filter(({ message }) => message === undefined).map(({ id }) => id));
     },
     async runDue(work) {

@@ -90,6 +90,16 @@ describe("look-ups that wait in one process", () => {
     assert.deepEqual([(await due()).length, swept, await store.lookUps(100)], [12, [], []]);
   });
 
+  it("that were noted before the last process's are gone on with are carried out once", async () => {
+    await using store = openSqliteStore({ path: ":memory:" });
+    await aScene({ kept: store }).looks.note([aScene().message("former")]);
+    const { looks, message, due } = aScene({ kept: store });
+    await looks.note([message("new")]);
+    await looks.resume();
+    const vaults = (await due()).map(({ vault }) => vault);
+    assert.deepEqual([vaults, await store.lookUps(100)], [["new", "former"], []]);
+  });
+
   it("are gone on with by the next process, unless they are parts of a sweep, which begins anew", async () => {
     await using store = openSqliteStore({ path: ":memory:" });
     const first = aScene({ kept: store });
