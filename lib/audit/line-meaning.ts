@@ -27,10 +27,19 @@ export function lineReader(own?: Pick<OwnCalls, "has">): (text: string) => LineM
     if (typeof line === "string") return line === "bad" ? BAD : NONE;
     const effects = effectsOf(line);
     if (effects.length === 0) return NONE;
-    if (own?.has({ requestId: line.id, leaseId: revokedLease(line), mark: line.mark })) return NONE;
-    const id = hidesWhat(line) ? { id: line.mark ?? line.id } : {};
-    return { kind: "effects", effects, ...timeOf(line), ...id };
+    // Readers of the audit log know our marks: only a revocation is taken for ours by one.
+    const mark = hidesWhat(line) ? line.mark : undefined;
+    if (own?.has({ requestId: line.id, leaseId: revokedLease(line), mark })) return NONE;
+    return { kind: "effects", effects, ...timeOf(line), ...hiddenIdOf(line) };
   };
+}
+
+/** Vault's ids of requests are UUIDs. Longer ones are of no call of ours, and of no key in a table. */
+const LONGEST_ID = 100;
+
+function hiddenIdOf(line: AuditLine): { readonly id?: string } {
+  const id = line.mark ?? line.id;
+  return hidesWhat(line) && id !== "" && id.length <= LONGEST_ID ? { id } : {};
 }
 
 export function timeOf({ time }: Pick<AuditLine, "time">): { readonly at?: EpochMs } {

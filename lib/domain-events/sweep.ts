@@ -53,6 +53,8 @@ function tellOfDropped({ log, metrics }: SweepDeps, events: number, because: str
 
 /** Sends what is left of the events of clusters' circuits. */
 export async function sweepCircuits(deps: SweepDeps, out: Outbox, signal: AbortSignal): Promise<void> {
+  /** Some may be left when they can't be cleared: the next sweep sends these again. */
+  const seen = new Set<string>();
   for (let page = 0; page < MOST_PAGES && !signal.aborted; page++) {
     const now = deps.clock();
     const found = await deps.leases.circuitEvents(ROWS_OF_PAGE);
@@ -62,8 +64,12 @@ export async function sweepCircuits(deps: SweepDeps, out: Outbox, signal: AbortS
       await deps.leases.clearCircuitEvents(old);
     }
     const isDue = ({ id, at }: DomainEvent): boolean =>
-      !out.isWaiting(id) && now - at <= CIRCUIT_EVENT_KEPT_MS && (deps.isAlone === true || at < now - SWEPT_AFTER_MS);
+      !seen.has(id) &&
+      !out.isWaiting(id) &&
+      now - at <= CIRCUIT_EVENT_KEPT_MS &&
+      (deps.isAlone === true || at < now - SWEPT_AFTER_MS);
     const due = found.filter(isDue).map((event): Unsent => ({ event }));
+    for (const { event } of due) seen.add(event.id);
     const failed = await out.deliver(due, signal);
     if (found.length < ROWS_OF_PAGE || failed > 0 || due.length + old.length === 0) return;
   }

@@ -36,18 +36,22 @@ export function lookUps({ clock, sweep, kept, most = MOST_WAITING }: LookUpsOpti
     if (stored.length > 0) await kept?.forgetLookUps(stored);
   };
   const giveUpOldest = async (): Promise<void> => {
-    const ids: (number | undefined)[] = [];
-    const vaults = new Set<string>();
+    const given = new Map<LookUpMessage, number | undefined>();
     for (const [message, id] of waiting) {
       if (waiting.size < most / 2) break;
       if (message.look.kind === "sweep") continue;
       waiting.delete(message);
-      ids.push(id);
-      vaults.add(message.vault);
+      given.set(message, id);
     }
-    // First: a crash in between leaves the look-ups.
-    for (const vault of vaults) await sweep(vault);
-    await forget(ids);
+    try {
+      // First: a crash in between leaves the look-ups.
+      for (const vault of new Set([...given.keys()].map((message) => message.vault))) await sweep(vault);
+    } catch (error) {
+      // No sweep looks at their rows instead.
+      for (const [message, id] of given) waiting.set(message, id);
+      throw error;
+    }
+    await forget([...given.values()]);
   };
   return {
     async note(messages) {
@@ -59,7 +63,9 @@ export function lookUps({ clock, sweep, kept, most = MOST_WAITING }: LookUpsOpti
     },
     async resume() {
       const found = (await kept?.lookUps(most)) ?? [];
-      for (const { id, message } of found) if (message !== undefined) waiting.set(message, id);
+      // Inlets may have started before, and noted some.
+      const known = new Set(waiting.values());
+      for (const { id, message } of found) if (message !== undefined && !known.has(id)) waiting.set(message, id);
       await forget(found.filter(({ message }) => message === undefined).map(({ id }) => id));
     },
     async runDue(work) {

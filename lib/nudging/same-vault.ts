@@ -56,6 +56,7 @@ export async function warnOfOneVault(
       log.warn("vault-named-twice", { vaults: names, remedy });
     }
   } catch (error) {
+    if (signal.aborted) return;
     log.error("vault-names-check-crashed", described(error));
   }
 }

@@ -88,7 +88,8 @@ export async function revokeToken(holder: Holder, signal: AbortSignal): Promise<
 
 /**
  * With the lease in the path, so that the audit log names it. A policy may allow only the lease in the body, and an id
- * may be no path: then a member of the body marks the line as our own, because Vault ignores it and shows its name. Vault answers 2xx for a lease that is gone.
+ * may be no path: then a member of the body marks the line as our own, because Vault ignores it and shows its name.
+ * Vault answers 2xx for a lease that is gone.
  */
 export async function revokeLease(
   holder: Holder,
@@ -102,12 +103,14 @@ export async function revokeLease(
     if ((await ended(holder, question, signal)) === "ended") return "ended";
   }
   const body = { lease_id: leaseId };
-  if ((await ended(holder, ofLease(holder, REVOKE_LEASE, { ...body, [await mark()]: true }), signal)) === "ended") {
-    return "ended";
-  }
-  // A policy may list the parameters that it allows.
+  const marked = ofLease(holder, REVOKE_LEASE, { ...body, [await mark()]: true });
+  if ((await ended(holder, marked, signal, isOfBody)) === "ended") return "ended";
+  // A policy may list the parameters that it allows, and a gateway in front of Vault too.
   return ended(holder, ofLease(holder, REVOKE_LEASE, body), signal);
 }
+
+/** A refusal that may be of the body: the same request with another one may be carried out. */
+const isOfBody = (status: number): boolean => status >= 400 && status < 500 && status !== 429;
 
 function isPath(leaseId: string): boolean {
   return checkVaultPath(leaseId).length === 0 && !/^\/|\/$/.test(leaseId);
@@ -193,10 +196,16 @@ function renewal({ target }: IssueTarget, question: VaultQuestion, ...[seconds, 
   return { kind: "renewed", seconds: secondsOf(seconds), renewable: renewable === true } as const;
 }
 
-async function ended(holder: Holder, question: VaultQuestion, signal: AbortSignal): Promise<EndAnswer> {
+async function ended(
+  holder: Holder,
+  question: VaultQuestion,
+  signal: AbortSignal,
+  isDenial: (status: number) => boolean = () => false,
+): Promise<EndAnswer> {
   const { client, way, token } = holder;
   const answer = await client.ask(way.target, question, signal);
   if (answer.status >= 200 && answer.status < 300) return "ended";
+  if (answer.status !== 403 && isDenial(answer.status)) return "denied";
   if (answer.status !== 403) throw answerError(askedOf(way.target, question), answer);
   if (isInvalidToken(answer)) return "ended";
   // OpenBao says of a dead token only this; and of a live one, if policies deny even a look at itself, more.

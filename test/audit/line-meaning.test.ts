@@ -69,6 +69,13 @@ for (const flavor of FLAVORS) {
         assert.deepEqual([plain.id, withMark.id], [request(kind).id, mark]);
         assert.deepEqual([lineReader(own)(marked), lineReader(own)(response(kind)).kind], [NONE, "effects"]);
       }
+      const write = response("kv-v2: write").replace('"data":{', `"data":{"${mark}":true,`);
+      assert.ok(write.includes(mark) && lineReader(own)(write).kind === "effects", "a mark is of revocations alone");
+      const { id: itsId } = request("leases: revoke by the body");
+      for (const id of ["", "x".repeat(101)]) {
+        const other = lineReader()(response("leases: revoke by the body").replaceAll(itsId, id));
+        assert.ok(other.kind === "effects" && other.id === undefined, "no key of a table");
+      }
       const byPath = lineReader()(response("leases: revoke by the path"));
       assert.ok(byPath.kind === "effects" && byPath.id === undefined);
     });

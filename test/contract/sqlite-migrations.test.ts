@@ -211,6 +211,34 @@ describe("a state of schema 1", () => {
   });
 });
 
+describe("a state of schema 3", () => {
+  /** What docs/commands.md says to run. */
+  const wayBack = (): string => {
+    const text = readFileSync(new URL("../../docs/commands.md", import.meta.url), "utf8");
+    return /state\.sqlite "(BEGIN;[^"]+COMMIT)"/.exec(text)?.[1] ?? assert.fail("no way back");
+  };
+
+  it("is what the documented way back makes of a newer one, and is brought up to date again with all its rows", async () => {
+    using place = firstState();
+    await openSqliteStore({ path: place.path })[Symbol.asyncDispose]();
+    const newer = shapeOf(place.path);
+    const database = new DatabaseSync(place.path);
+    database.exec(wayBack());
+    database.close();
+    assert.equal(versionOf(place.path), 3);
+    const inOlder = asked(place.path, (older) => older.prepare("SELECT name FROM sqlite_master").all());
+    const added = ["look_up", "taken_post", "taken_post_until", "circuit_event"];
+    assert.ok(inOlder.every(({ name }) => !added.includes(`${name}`)));
+    await using store = openSqliteStore({ path: place.path });
+    assert.deepEqual([shapeOf(place.path), versionOf(place.path)], [newer, 4]);
+    assert.equal((await rowOf(store, "synced")).state.appliedHash, "h");
+    assert.deepEqual(
+      (await store.circuits()).map(({ id }) => id),
+      [VAULT],
+    );
+  });
+});
+
 describe("a state of another version", () => {
   it("is refused when it is newer, and stays as it is", () => {
     using place = firstState("PRAGMA user_version = 99;");

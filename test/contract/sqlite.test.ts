@@ -313,3 +313,23 @@ describe("look-ups in the state", () => {
     assert.deepEqual(await store.lookUps(100), [{ id, message: denied }]);
   });
 });
+
+describe("events of outages in the state", () => {
+  it("that can't be read are reported and forgotten, so that they hide no others", async () => {
+    using place = aDir();
+    const damaged: string[] = [];
+    await using store = openSqliteStore({ path: place.path, onDamage: (key) => damaged.push(key) });
+    const database = new DatabaseSync(place.path);
+    for (const [at, event] of ["{", "{}", '{"id":1}'].entries())
+      database.prepare("INSERT INTO circuit_event (id, at, event) VALUES (?, ?, ?)").run(`broken-${at}`, at, event);
+    database.close();
+    const circuit = { id: "cluster:east", code: "KUBE_UNREACHABLE", message: "", since: 9, attempts: 1 } as const;
+    const event = { id: "cluster:east@9/ClusterUnreachable", kind: "ClusterUnreachable", at: 9, detail: {} };
+    assert.equal(await store.openCircuit({ ...circuit, fence: 1, probeAt: 9 }, event), true);
+    assert.deepEqual([await store.circuitEvents(3), await store.circuitEvents(3)], [[], [event]]);
+    assert.deepEqual(
+      damaged,
+      [0, 1, 2].map((at) => `circuit event broken-${at}`),
+    );
+  });
+});

@@ -26,8 +26,15 @@ const MISSING: Meaning = {
 const DENIED: Meaning = {
   code: "STORE_DENIED",
   say: (table, operation) =>
-    `DynamoDB refuses ${operation} on table ${table}: allow dynamodb:${operation} on it and its indexes, and the use of its key`,
+    `DynamoDB refuses ${operation} on table ${table}: allow ${actionsOf(operation)} on it and its indexes, and the use of its key`,
 };
+
+/** IAM has no action for a transaction, only for what is in it. */
+function actionsOf(operation: string): string {
+  const actions = operation === "TransactWriteItems" ? ["PutItem", "DeleteItem"] : [operation];
+  return actions.map((action) => `dynamodb:${action}`).join(" and ");
+}
+
 const NO_CREDENTIALS: Meaning = {
   code: "STORE_DENIED",
   say: (table) => `The AWS credentials for table ${table} are missing, wrong or expired: check the role or the profile`,

@@ -57,14 +57,17 @@ export function circuitStore(connection: Connection): CircuitStore {
       connection.change("keepOpen", () => keep({ id, fence, code, message, attempts, probeAt }) === 1),
     closeCircuit: ({ id, fence }, event) =>
       connection.change("closeCircuit", () => isDone(close({ id, fence }), event)),
-    circuitEvents: (limit) =>
-      connection.read("circuitEvents", () =>
-        events({ limit }).flatMap(({ id, event }) => {
-          const found = soundEvent(parsed(event));
-          if (found === undefined) connection.damaged(`circuit event ${id}`);
-          return found ?? [];
-        }),
-      ),
+    circuitEvents: async (limit) => {
+      const found = await connection.read("circuitEvents", () =>
+        events({ limit }).map(({ id, event }) => ({ id, event: soundEvent(parsed(event)) })),
+      );
+      const broken = found.filter(({ event }) => event === undefined);
+      for (const { id } of broken) connection.damaged(`circuit event ${id}`);
+      // Nobody can send these, and they would take the place of others for ever.
+      if (broken.length > 0)
+        await connection.change("clearCircuitEvents", () => void broken.map(({ id }) => clear({ id })));
+      return found.flatMap(({ event }) => event ?? []);
+    },
     clearCircuitEvents: (sent) =>
       connection.change("clearCircuitEvents", () => void sent.map(({ id }) => clear({ id }))),
   };

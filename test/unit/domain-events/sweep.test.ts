@@ -175,6 +175,17 @@ describe("the sweep of domain events", () => {
   });
 });
 
+describe("events of circuits that can't be cleared", () => {
+  it("are sent once by a sweep, and again by the next one", async () => {
+    const { events, sink, store } = opened({ ofCircuits: Array.from({ length: 250 }, (_, n) => event(`e${n}`)) });
+    Object.assign(store, { clearCircuitEvents: async () => assert.fail("the table is away") });
+    await events.sweep(SOON());
+    assert.equal(sink.events.length, 100);
+    await events.sweep(SOON());
+    assert.equal(sink.events.length, 200);
+  });
+});
+
 describe("an outage of a cluster", () => {
   for (const isAway of [false, true])
     it(`has its events stored with the circuit, and cleared once they are sent${isAway ? " by a later sweep" : ""}`, async () => {

@@ -6,16 +6,23 @@ import { openSqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
 
 function aScene({ most, kept }: { readonly most?: number; readonly kept?: KeptLookUps } = {}) {
   let now = 1_000;
+  let isAway = false;
   const swept: string[] = [];
   const looks = lookUps({
     clock: () => now,
-    sweep: async (vault) => void swept.push(vault),
+    sweep: async (vault) => {
+      if (isAway) throw new Error("the table is away");
+      swept.push(vault);
+    },
     ...(most !== undefined && { most }),
     ...(kept && { kept }),
   });
   return {
     looks,
     swept,
+    goAway: (away: boolean) => {
+      isAway = away;
+    },
     pass: (ms: number) => {
       now += ms;
     },
@@ -70,6 +77,27 @@ describe("look-ups that wait in one process", () => {
     const left = (await due()).length;
     assert.ok(left > 0 && left <= 10, `${left}`);
     assert.deepEqual([stored, await store.lookUps(100)], [left, []]);
+  });
+
+  it("stay as long as no sweep can be asked for", async () => {
+    await using store = openSqliteStore({ path: ":memory:" });
+    const { looks, message, due, goAway, swept } = aScene({ most: 10, kept: store });
+    goAway(true);
+    const all = Array.from({ length: 12 }, () => message("a"));
+    await assert.rejects(looks.note(all), /the table is away/);
+    assert.equal((await store.lookUps(100)).length, 12);
+    goAway(false);
+    assert.deepEqual([(await due()).length, swept, await store.lookUps(100)], [12, [], []]);
+  });
+
+  it("that were noted before the last process's are gone on with are carried out once", async () => {
+    await using store = openSqliteStore({ path: ":memory:" });
+    await aScene({ kept: store }).looks.note([aScene().message("former")]);
+    const { looks, message, due } = aScene({ kept: store });
+    await looks.note([message("new")]);
+    await looks.resume();
+    const vaults = (await due()).map(({ vault }) => vault);
+    assert.deepEqual([vaults, await store.lookUps(100)], [["new", "former"], []]);
   });
 
   it("are gone on with by the next process, unless they are parts of a sweep, which begins anew", async () => {

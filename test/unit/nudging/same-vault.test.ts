@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { nameFindings } from "../../../lib/doctor/vault/names.ts";
 import { vaultEvents } from "../../../lib/embedded/vault-events.ts";
 import { SyncError } from "../../../lib/errors.ts";
+import { warnOfOneVault } from "../../../lib/nudging/same-vault.ts";
 import type { ReconcileDeps } from "../../../lib/ports/deps.ts";
 import type { FleetVault } from "../../../lib/ports/fleet-vault.ts";
 import type { VaultTarget } from "../../../lib/ports/vault.ts";
@@ -50,5 +51,15 @@ describe("names of fleet.yaml that lead to one Vault", () => {
     vaults = VAULTS.slice(1);
     await events.checkNames(forever);
     assert.equal(told.length, 1);
+  });
+
+  it("are told of no failure that a stop causes, and of any other one", async () => {
+    const told: string[] = [];
+    const log = { error: (event: string) => void told.push(event) } as unknown as ReconcileDeps["log"];
+    const vault = { clusterId: async () => assert.fail("ended") } as unknown as ReconcileDeps["vault"];
+    await warnOfOneVault({ vault, log }, ca, VAULTS, AbortSignal.abort());
+    assert.deepEqual(told, []);
+    await warnOfOneVault({ vault, log }, ca, VAULTS, forever);
+    assert.deepEqual(told, ["vault-names-check-crashed"]);
   });
 });

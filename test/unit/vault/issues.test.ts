@@ -344,6 +344,15 @@ describe("a revocation", () => {
       "ended",
       [IN_PATH, IN_BODY, IN_BODY],
     ],
+    ...[400, 422].map(
+      (status) =>
+        [
+          `whose mark a gateway refuses by ${status}`,
+          [[403, DENIED], [status, { errors: ["unknown member"] }], [204]],
+          "ended",
+          [IN_PATH, IN_BODY, IN_BODY],
+        ] as const,
+    ),
     ["that a policy denies", [[403, DENIED]], "denied", [IN_PATH, IN_BODY, IN_BODY]],
     ["of a token that Vault calls invalid", [[403, INVALID]], "ended", [IN_PATH]],
     ["of a token that is gone", [[403, UNEXPLAINED]], "ended", [IN_PATH, LOOK_AT_TOKEN]],
@@ -379,6 +388,18 @@ describe("a revocation", () => {
       const own = anEnd([204]);
       assert.equal(await own.issues.revokeLease(WAY, SERVICE, id, forever), "ended");
       assert.deepEqual([own.asked.length, own.asked[0]?.path], [1, path]);
+    }
+  });
+
+  it("of a lease that Vault refuses without the mark too fails, and so does one that is throttled", async () => {
+    for (const [status, code, requests] of [
+      [400, "VAULT_ANSWER_INVALID", 3],
+      [429, "VAULT_THROTTLED", 2],
+      [500, "VAULT_FAILED", 2],
+    ] as const) {
+      const own = anEnd([403, DENIED], [status, { errors: ["no"] }]);
+      await failure(own.issues.revokeLease(WAY, SERVICE, LEASE.id, forever), code);
+      assert.equal(own.asked.length, requests);
     }
   });
 

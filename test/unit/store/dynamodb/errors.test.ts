@@ -53,6 +53,12 @@ describe("what DynamoDB's errors mean", () => {
       "MissingAuthenticationTokenException",
     ],
   };
+  it("a refused transaction names the actions of IAM, which has none for a transaction", () => {
+    const { message } = Object(dynamoError(named("AccessDeniedException"), "leases", "TransactWriteItems"));
+    assert.match(message, /allow dynamodb:PutItem and dynamodb:DeleteItem on it/);
+    assert.doesNotMatch(message, /dynamodb:Transact/);
+  });
+
   for (const [code, all] of Object.entries(names)) {
     it(`${code} is what ${all.length} of its names mean`, () => {
       for (const name of all) assert.equal(Object(dynamoError(named(name), "leases", "PutItem")).code, code, name);
