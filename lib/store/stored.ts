@@ -230,11 +230,12 @@ export function soundHubState(value: unknown): HubState | undefined {
   return sound(value, HUB) as HubState | undefined;
 }
 
-/** Whether this is a valid refresh slot, which recurs but not permanently. */
+/** The event, unless it is damaged. */
 export function soundEvent(value: unknown): DomainEvent | undefined {
   return isEvent(value) ? (value as DomainEvent) : undefined;
 }
 
+/** Whether this is a valid refresh slot, which recurs but not permanently. */
 export function isRefreshSlot(period: unknown, phase: unknown): boolean {
   return isCount(period) && isCount(phase) && phase < period;
 }
