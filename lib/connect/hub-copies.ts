@@ -27,7 +27,7 @@ export interface HubCopies {
   find(cluster: string, way: HubWay): Promise<HubCopy | undefined>;
   /** The API server refused the copy that was found last: this process does not use it again. */
   refuse(cluster: string): void;
-  /** Removes those of clusters that no hub has any more. Not while a hub is unread. */
+  /** Removes those that ended; and, unless a hub is unread, those of clusters that no hub has any more. */
   sweep(fleet: SweptFleet): Promise<void>;
 }
 
@@ -42,6 +42,8 @@ export function isHubCopy({ id }: Pick<StoredToken, "id">): boolean {
 const GOOD_MS = 24 * HOUR_MS;
 /** A copy that says the same is written again when it is this old. */
 const RENEWED_MS = 12 * HOUR_MS;
+/** In characters. The CA and the certificates of an object can have any size, but items of a store can't. */
+const MAX_SEALED = 256 * 1024;
 
 /** The hub did not answer, or not in time. What it refuses, or says that it does not have, is no reason for a copy. */
 const AWAY: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -72,7 +74,7 @@ interface Kept {
 
 export function hubCopies(options: TokenCacheOptions, { clock, log }: { clock: Clock; log: Log }): HubCopies {
   const { store } = options;
-  const box = sealing(options);
+  const box = sealedCopies(options);
   const kept = new Map<string, Kept>();
   /** Serials of copies. */
   const used = new Map<string, string>();
@@ -86,12 +88,6 @@ export function hubCopies(options: TokenCacheOptions, { clock, log }: { clock: C
       return undefined;
     }
   };
-  const stored = async (id: string): Promise<{ readonly token: StoredToken; readonly text?: string } | undefined> => {
-    const token = await store.token("fleet", id);
-    if (token === undefined) return undefined;
-    const text = await box.open(token);
-    return { token, ...(text === undefined ? {} : { text }) };
-  };
   const isYoung = ({ at }: Pick<Kept, "at">): boolean => clock() - at < RENEWED_MS;
 
   return {
@@ -103,45 +99,44 @@ export function hubCopies(options: TokenCacheOptions, { clock, log }: { clock: C
       const last = kept.get(cluster);
       if (last?.hash === hash && isYoung(last)) return;
       await softly(async () => {
-        const id = `${ID}${cluster}`;
         const now = clock();
-        const before = await stored(id);
+        const before = await box.read(cluster);
         const at = (before?.token.endsAt ?? 0) - GOOD_MS;
         if (before?.text === text && isYoung({ at })) {
           kept.set(cluster, { hash, at });
           return;
         }
-        const { text: sealed, serial } = await box.seal(text, id);
-        const circuit = circuitOfCluster(cluster);
-        const token = { id, scope: "fleet", circuit, serial, sealed, endsAt: now + GOOD_MS } as const;
+        const written = await box.write(cluster, text, now + GOOD_MS, before?.token);
         // Another process that was first has read the hub as well.
-        if (await store.putToken(token, before?.token.serial)) kept.set(cluster, { hash, at: now });
+        if (written !== "taken") kept.set(cluster, { hash, at: now });
+        if (written === "too-large") log.warn("hub-copy-too-large", { cluster, hub: way.hub, object: way.object });
       });
     },
     find: (cluster, way) =>
       softly(async () => {
-        const { token, text } = (await stored(`${ID}${cluster}`)) ?? {};
-        if (token === undefined || text === undefined || clock() >= token.endsAt) return undefined;
-        if (refused.get(cluster) === token.serial) return undefined;
+        const found = await box.read(cluster);
+        if (found === undefined) return undefined;
+        const { token, text } = found;
+        if (clock() >= token.endsAt) return void (await store.removeToken(token));
+        if (text === undefined || refused.get(cluster) === token.serial) return undefined;
         // Not validated: nobody else has the key.
-        const { hub, object, uid, copy } = JSON.parse(text) as Plain;
-        const isSame = hub === way.hub && object === way.object && uid === way.uid;
-        if (!isSame || leadsTo(copy.access) !== way.leadsTo) return undefined;
+        const plain = JSON.parse(text) as Plain;
+        if (!isOf(plain, way)) return undefined;
         used.set(cluster, token.serial);
-        log.warn("hub-copy-used", { cluster, hub, until: new Date(token.endsAt).toISOString() });
-        return copy;
+        log.warn("hub-copy-used", { cluster, hub: way.hub, until: new Date(token.endsAt).toISOString() });
+        return plain.copy;
       }),
     refuse(cluster) {
       const serial = used.get(cluster);
       if (serial !== undefined) refused.set(cluster, serial);
     },
     async sweep({ clusters, unread = [] }) {
-      if (unread.length > 0) return;
       const ids = new Set(clusters.filter(({ connect }) => connect.hub).map(({ name }) => `${ID}${name}`));
       await softly(async () => {
         const copies = (await store.tokens("fleet")).filter(isHubCopy);
         for (const copy of copies) {
-          if (ids.has(copy.id) && clock() < copy.endsAt) continue;
+          const stays = unread.length > 0 || ids.has(copy.id);
+          if (stays && clock() < copy.endsAt) continue;
           await store.removeToken(copy);
           for (const known of [kept, used, refused]) known.delete(copy.id.slice(ID.length));
         }
@@ -150,12 +145,39 @@ export function hubCopies(options: TokenCacheOptions, { clock, log }: { clock: C
   };
 }
 
-/** Each copy is bound to its installation and cluster. */
-function sealing(options: TokenCacheOptions) {
+/** Whether it is what this object said of this way to this API server. */
+function isOf({ hub, object, uid, copy }: Plain, way: HubWay): boolean {
+  return hub === way.hub && object === way.object && uid === way.uid && leadsTo(copy.access) === way.leadsTo;
+}
+
+/** Each copy is bound to its installation, cluster and end: who writes the table alone can't change them. */
+function sealedCopies(options: TokenCacheOptions) {
+  const { store, installation } = options;
   const ready = lazySealer(options);
-  const contextOf = (id: string): string => JSON.stringify(["hub-copy", options.installation, id]);
+  const contextOf = ({ id, endsAt }: Pick<StoredToken, "id" | "endsAt">): string =>
+    JSON.stringify(["hub-copy", installation, id, endsAt]);
   return {
-    seal: async (text: string, id: string) => (await ready()).seal(Buffer.from(text), contextOf(id)),
-    open: async ({ sealed, id }: StoredToken) => (await ready()).open(sealed, contextOf(id))?.toString("utf8"),
+    /** Without a text: it can't be opened. */
+    async read(cluster: string): Promise<{ readonly token: StoredToken; readonly text?: string } | undefined> {
+      const token = await store.token("fleet", `${ID}${cluster}`);
+      if (token === undefined) return undefined;
+      const text = (await ready()).open(token.sealed, contextOf(token))?.toString("utf8");
+      return { token, ...(text === undefined ? {} : { text }) };
+    },
+    async write(
+      cluster: string,
+      text: string,
+      endsAt: EpochMs,
+      before: StoredToken | undefined,
+    ): Promise<"kept" | "taken" | "too-large"> {
+      const at = { id: `${ID}${cluster}`, scope: "fleet", circuit: circuitOfCluster(cluster), endsAt } as const;
+      const { text: sealed, serial } = (await ready()).seal(Buffer.from(text), contextOf(at));
+      if (sealed.length <= MAX_SEALED) {
+        return (await store.putToken({ ...at, serial, sealed }, before?.serial)) ? "kept" : "taken";
+      }
+      // What was said before counts no more.
+      if (before !== undefined) await store.removeToken(before);
+      return "too-large";
+    },
   };
 }

@@ -25,8 +25,8 @@ const CLUSTER_SECRETS = "argocd.argoproj.io/secret-type=cluster";
 
 /** More objects are no fleet. */
 const MAX_OBJECTS = 2_000;
-/** For a connection, which reads one or two objects. */
-const CONNECT_MS = 8_000;
+/** For each object that a connection reads: half of what a request waits, so that a copy still serves that one. */
+const CONNECT_MS = 4_000;
 
 export interface ReaderDeps {
   readonly clusters: Pick<ClusterApi, "list">;

@@ -62,6 +62,8 @@ export function sessions({ resolve, clock, log, timeoutMs, mustBe }: SessionOpti
       await mustBe(cluster, connection, identity);
     } catch (error) {
       connection.close();
+      // The first request over a connection: a 401 to it counts as any other.
+      if (error instanceof SyncError && error.code === "KUBE_LOGIN_REFUSED") refusedNow.add(cluster);
       throw error;
     }
   };

@@ -84,17 +84,19 @@ const MOUNT_KNOWN_MS = MINUTE_MS;
 const MAX_MOUNTS = 1_000;
 
 function mountCheck(clock: Clock, mountOf: VaultWrites["mountOf"]): VaultWrites["isStill"] {
-  const known = new Map<string, { readonly engine: KvMount["engine"]; readonly until: EpochMs }>();
-  return async (who, { mount, engine }, signal) => {
+  const known = new Map<string, { readonly found: KvMount; readonly until: EpochMs }>();
+  const isSame = (found: KvMount, { mount, engine }: KvMount): boolean =>
+    found.mount === mount && found.engine === engine;
+  return async (who, at, signal) => {
     const { target, namespace = "" } = who.identity;
-    const id = JSON.stringify([target.address, namespace, mount]);
-    const found = known.get(id);
-    if (found !== undefined && found.until > clock()) return found.engine === engine;
+    const id = JSON.stringify([target.address, namespace, at.mount]);
+    const last = known.get(id);
+    if (last !== undefined && last.until > clock()) return isSame(last.found, at);
     // A path below it: the mount's own path may be forbidden.
-    const now = await mountOf(who, `${mount}/data`, signal);
+    const found = await mountOf(who, `${at.mount}/data`, signal);
     if (known.size >= MAX_MOUNTS) known.clear();
-    known.set(id, { engine: now.engine, until: clock() + MOUNT_KNOWN_MS });
-    return now.mount === mount && now.engine === engine;
+    known.set(id, { found, until: clock() + MOUNT_KNOWN_MS });
+    return isSame(found, at);
   };
 }
 

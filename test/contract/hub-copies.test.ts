@@ -38,9 +38,9 @@ describe("what a hub last said", () => {
     files += 1;
     store = openSqliteStore({ path: join(folder.path, `${files}.sqlite`) });
     const tokens = store.tokens();
-    const process = (key = KEY): HubCopies =>
+    const process = (key = KEY, installation = "one"): HubCopies =>
       hubCopies(
-        { store: tokens, keys: async () => [key], installation: "one", randomBytes },
+        { store: tokens, keys: async () => [key], installation, randomBytes },
         { clock: () => now, log: quiet },
       );
     return { tokens, process, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
@@ -133,6 +133,54 @@ describe("what a hub last said", () => {
     await ask(fails("KUBE_FAILED"), world.process());
     now += 1;
     await assert.rejects(ask(fails("KUBE_FAILED"), world.process()), { code: "KUBE_FAILED" });
+  });
+
+  it("can't be made to last longer, nor be given to another cluster or installation, by who writes the table", async () => {
+    await using world = await shared();
+    await ask(says(access()), world.process());
+    const [kept] = await world.tokens.tokens("fleet");
+    assert.ok(kept);
+    const refuses = (cluster: string, copies: HubCopies) =>
+      assert.rejects(
+        hub(WAY, { hubs: fails("KUBE_FAILED"), copies, clock: () => now } as ConnectDeps, asked(cluster)),
+        {
+          code: "KUBE_FAILED",
+        },
+      );
+    const asked = (cluster: string) => ({ cluster, isRefused: false });
+    await world.tokens.putToken({ ...kept, id: "hub-copy/two" }, undefined);
+    await refuses("two", world.process());
+    await refuses("one", world.process(KEY, "two"));
+    assert.equal(await world.tokens.putToken({ ...kept, endsAt: kept.endsAt + HOUR_MS }, kept.serial), true);
+    await refuses("one", world.process());
+    // It is no reason to keep none.
+    const next = await ask(says(access()), world.process());
+    assert.deepEqual(await ask(fails("KUBE_FAILED"), world.process()), next);
+  });
+
+  it("is not kept when it is too large for an item of a table", async () => {
+    await using world = await shared();
+    const large = access("t".repeat(256 * 1024));
+    const process = world.process();
+    await ask(says(access()), process);
+    const found = await ask(says(large), process);
+    assert.ok("text" in found.kubeConfig && found.kubeConfig.text.includes("tttt"));
+    assert.deepEqual(await world.tokens.tokens("fleet"), []);
+  });
+
+  it("is removed at its end by who asks for it, and by each sweep", async () => {
+    await using world = await shared();
+    await ask(says(access()), world.process());
+    const count = async () => (await world.tokens.tokens("fleet")).length;
+    now += 24 * HOUR_MS;
+    await assert.rejects(ask(fails("KUBE_FAILED"), world.process()), { code: "KUBE_FAILED" });
+    assert.equal(await count(), 0);
+    await ask(says(access()), world.process());
+    await world.process().sweep({ clusters: [], unread: ["main"] });
+    assert.equal(await count(), 1);
+    now += 24 * HOUR_MS;
+    await world.process().sweep({ clusters: [], unread: ["main"] });
+    assert.equal(await count(), 0);
   });
 
   it("goes with its cluster, but not while a hub is unread", async () => {

@@ -72,6 +72,12 @@ export function vaultWritesContract(
       assert.equal(await end.writes.isStill(who, mount, forever), false);
     });
 
+    it("a mount that is gone, below which another one answers, is gone each time that it is asked for", async () => {
+      const inner = { mount: "old/inner", engine: "kv-v1" } as const;
+      assert.equal(await end.writes.isStill(who, inner, forever), false);
+      assert.equal(await end.writes.isStill(who, inner, forever), false);
+    });
+
     it("cas: 0 writes only where there is nothing, and a later version only in its place", async () => {
       const at = fresh();
       assert.deepEqual(await end.writes.read(who, at, forever), { kind: "absent" });
