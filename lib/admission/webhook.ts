@@ -13,7 +13,7 @@ const JSON_BOUNDS = { depth: 100, values: 40_000 };
 export interface ReviewRequest {
   readonly method: string;
   readonly contentType: string | undefined;
-  /** Undefined: longer than `MAX_REVIEW_BYTES`. `crowded`: there is no memory for more of this cluster's requests. */
+  /** Undefined: longer than `MAX_REVIEW_BYTES`. `crowded`: no memory or no time is left for this cluster's requests. */
   readonly body: Uint8Array | "crowded" | undefined;
 }
 
@@ -46,6 +46,13 @@ export interface WebhookOptions {
   readonly elapsed: () => number;
 }
 
+const PATH = /^\/c\/([a-z0-9-]{1,63})\/([^/]{1,64})\/mutate$/;
+
+/** The cluster that a path names, whatever its key is. */
+export function clusterIn(path: string): string {
+  return PATH.exec(path)?.[1] ?? "";
+}
+
 export interface Webhook {
   /** What answers requests to this path; undefined: answer `NOT_FOUND`, whatever else the request has. */
   at(path: string): ((request: ReviewRequest) => ReviewAnswer) | undefined;
@@ -63,7 +70,7 @@ const FAILED: ReviewAnswer = plain(500, "keyferry failed: its log tells where\n"
 export function webhook(options: WebhookOptions): Webhook {
   return {
     at(path) {
-      const [, name = "", key = ""] = /^\/c\/([a-z0-9-]{1,63})\/([^/]{1,64})\/mutate$/.exec(path) ?? [];
+      const [, name = "", key = ""] = PATH.exec(path) ?? [];
       if (name === "") return undefined;
       const cluster = options.served().get(name);
       // Also a text that is no key, and one for a cluster that does not exist, is compared: no time tells which it was.
