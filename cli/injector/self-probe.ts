@@ -23,6 +23,8 @@ export function whoIsAt(url: string, ca: string | undefined, signal: AbortSignal
   asked.on("error", (error) =>
     resolve(/CERT|SIGNATURE|ISSUER|_TLS_|_SSL_/.test(codeOf(error) ?? "") ? "another" : "unknown"),
   );
+  // Whatever came, or nothing: an answer that is no HTTP answer, such as an upgrade, ends without an error.
+  asked.on("close", () => resolve("unknown"));
   asked.end();
   return promise;
 }

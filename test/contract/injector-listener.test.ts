@@ -345,6 +345,9 @@ describe("the listener of the injector", () => {
     again.wanted("one", now + HOUR_MS);
     assert.ok(!(await readFile(join(folder.path, "injector-keys.json"), "utf8")).includes(first));
     assert.deepEqual(again.of("two", now), []);
+    assert.deepEqual(again.of("constructor", now), []);
+    assert.equal(managedKeyOf(folder.path, "constructor", now), undefined);
+    assert.equal(again.wanted("constructor", now), managedKeyOf(folder.path, "constructor", now));
   });
 
   it("lets a key end a week after its cluster is no longer managed, and says so before", () => {
