@@ -48,8 +48,9 @@ export function managedKeys(dataDir: string, randomBytes: (bytes: number) => Buf
   let stored: Stored = readOwn(path, areKeys) ?? {};
   const keysOf = (cluster: string): readonly ManagedKey[] => storedOf(stored, cluster);
   const putAll = (changed: Stored): void => {
+    // First the file: a key that it does not have must not come into a registration, which outlives this process.
+    writeOwn(path, changed);
     stored = changed;
-    writeOwn(path, stored);
   };
   const put = (cluster: string, keys: readonly ManagedKey[]): void => putAll({ ...stored, [cluster]: keys });
   return {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { chmod, readFile, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
 import { request } from "node:https";
 import { connect as connectPlain } from "node:net";
@@ -348,6 +348,16 @@ describe("the listener of the injector", () => {
     assert.deepEqual(again.of("constructor", now), []);
     assert.equal(managedKeyOf(folder.path, "constructor", now), undefined);
     assert.equal(again.wanted("constructor", now), managedKeyOf(folder.path, "constructor", now));
+  });
+
+  it("has no key that its file does not have: a registration would outlive it", async () => {
+    const dataDir = join(folder.path, "later");
+    const keys = managedKeys(dataDir, randomBytes);
+    assert.throws(() => keys.wanted("one", now), /ENOENT/);
+    assert.deepEqual(keys.of("one", now), []);
+    await mkdir(dataDir);
+    const key = keys.wanted("one", now);
+    assert.equal(managedKeyOf(dataDir, "one", now), key);
   });
 
   it("lets a key end a week after its cluster is no longer managed, and says so before", () => {
