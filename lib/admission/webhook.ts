@@ -26,7 +26,7 @@ export interface ReviewAnswer {
 /** The end of one request, for log and metrics. */
 export interface FinishedReview {
   readonly cluster: string;
-  readonly result: ReviewOutcome["result"] | "crashed";
+  readonly result: ReviewOutcome["result"] | "crowded" | "crashed";
   readonly ms: number;
   /** Missing: it did not come to a review, or the review crashed. */
   readonly outcome?: ReviewOutcome;
@@ -94,7 +94,7 @@ function answer(
     onFinished({ cluster, ms: elapsed() - startedAt, ...finished });
   const read = inputOf(request);
   if ("refusal" in read) {
-    finish({ result: "bad", reason: read.refusal.body.trim() });
+    finish({ result: request.body === "crowded" ? "crowded" : "bad", reason: read.refusal.body.trim() });
     return read.refusal;
   }
   const { input } = read;
@@ -115,10 +115,10 @@ function inputOf({
   contentType,
   body,
 }: ReviewRequest): { readonly input: unknown } | { readonly refusal: ReviewAnswer } {
+  if (body === "crowded") return { refusal: plain(503, "the cluster has no memory or time left here: try again\n") };
   if (method !== "POST") return { refusal: { ...plain(405, "POST an AdmissionReview\n"), headers: { allow: "POST" } } };
   if (!isJson(contentType)) return { refusal: plain(415, "the content type must be application/json, in UTF-8\n") };
   if (body === undefined) return { refusal: plain(413, "an AdmissionReview has at most 3 MiB\n") };
-  if (body === "crowded") return { refusal: plain(503, "the cluster sends too much at the same time\n") };
   const excess = jsonExcess(body, JSON_BOUNDS);
   if (excess !== undefined) return { refusal: plain(400, `the AdmissionReview ${excess}\n`) };
   try {

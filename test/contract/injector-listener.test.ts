@@ -286,8 +286,8 @@ describe("the listener of the injector", () => {
       sent.destroy();
     }
     await waitFor("memory", async () => (await send(true).answered) === 400);
-    const told = lines.find(([event]) => event === "review-malformed")?.[1];
-    assert.deepEqual(told, { cluster: "one", reasons: ["the cluster sends too much at the same time"] });
+    const told = lines.find(([event]) => event === "review-crowded")?.[1];
+    assert.deepEqual(told, { cluster: "one", reasons: ["the cluster has no memory or time left here: try again"] });
   });
 
   it("closes the connections of a stranger who opens too many, and nobody else's", async () => {
