@@ -8,6 +8,7 @@ import { toldOfWatchPasses } from "../lib/aws/told.ts";
 import { SECOND_MS } from "../lib/clock.ts";
 import { runWatchPass } from "../lib/discovery/watch-pass.ts";
 import type { Hub } from "../lib/fleet/hub-schema.ts";
+import { isFunctionUrl } from "../lib/fleet/injector-serving-schema.ts";
 import { hubPass } from "../lib/hubs/pass.ts";
 import { partsOfPlace } from "../lib/hubs/places.ts";
 import { hubTeller } from "../lib/hubs/tell.ts";
@@ -101,9 +102,11 @@ async function runPass(name: string, signal: AbortSignal): Promise<void> {
     sleep,
   };
   const { injector } = base.fleet.live().current();
+  const url = settings.injector?.url ?? injector?.url;
+  const caFile = url !== undefined && isFunctionUrl(url) ? undefined : injector?.caFile;
   await Promise.all([
     runWatchPass(deps, circuits, settings, options, signal),
-    registrar.keep(settings, injector?.url, signal),
+    registrar.keep(settings, { url, caFile }, signal),
   ]);
 }
 

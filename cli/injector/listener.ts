@@ -53,6 +53,7 @@ export async function startInjector(options: InjectorOptions): Promise<AsyncDisp
   const own = ownCa(options.dataDir);
   const tls = await tlsAt(options, own, hostname);
   const { log, metrics } = options;
+  const elapsed = (): number => performance.now();
   const server = await webhookServer({
     host: hostname,
     port,
@@ -60,9 +61,10 @@ export async function startInjector(options: InjectorOptions): Promise<AsyncDisp
     tls: tls.tls,
     webhook: webhook({
       served: servedByFleet(options.fleet, keys, options.clock),
-      elapsed: () => performance.now(),
+      elapsed,
       ...telling(options),
     }),
+    elapsed,
     onDropped: (whose) => metrics.count("keyferry_injector_connections_dropped_total", { whose }),
     onCrash: (error) => log.error("webhook-crashed", described(error)),
   }).catch((error: unknown) => {

@@ -46,15 +46,17 @@ interface Unmanaged {
 export function managedKeys(dataDir: string, randomBytes: (bytes: number) => Buffer): ManagedKeys {
   const path = join(dataDir, "injector-keys.json");
   let stored: Stored = readOwn(path, areKeys) ?? {};
+  const keysOf = (cluster: string): readonly ManagedKey[] => storedOf(stored, cluster);
   const putAll = (changed: Stored): void => {
+    // First the file: a key that it does not have must not come into a registration, which outlives this process.
+    writeOwn(path, changed);
     stored = changed;
-    writeOwn(path, stored);
   };
   const put = (cluster: string, keys: readonly ManagedKey[]): void => putAll({ ...stored, [cluster]: keys });
   return {
-    of: (cluster, now) => valid(stored[cluster] ?? [], now).map(({ key }) => key),
+    of: (cluster, now) => valid(keysOf(cluster), now).map(({ key }) => key),
     wanted(cluster, now) {
-      const all = stored[cluster] ?? [];
+      const all = keysOf(cluster);
       const left = valid(all, now).map(({ unmanagedAt: _, ...managed }) => managed);
       const [newest] = left;
       // One that no API server has needs no successor, which would push out the one that it has.
@@ -68,7 +70,7 @@ export function managedKeys(dataDir: string, randomBytes: (bytes: number) => Buf
       return made.key;
     },
     registered(cluster, key, now) {
-      const keys = stored[cluster] ?? [];
+      const keys = keysOf(cluster);
       const isNew = keys.some((one) => one.key === key && one.registeredAt === undefined);
       if (isNew)
         put(
@@ -92,6 +94,11 @@ export function managedKeys(dataDir: string, randomBytes: (bytes: number) => Buf
   };
 }
 
+/** A cluster may be called as what every object has, such as `constructor`. */
+function storedOf(stored: Stored, cluster: string): readonly ManagedKey[] {
+  return Object.hasOwn(stored, cluster) ? (stored[cluster] ?? []) : [];
+}
+
 /** The newest, and the one before it, until its end. */
 function valid(keys: readonly ManagedKey[], now: EpochMs): readonly ManagedKey[] {
   const registeredAt = keys[0]?.registeredAt;
@@ -103,7 +110,8 @@ function valid(keys: readonly ManagedKey[], now: EpochMs): readonly ManagedKey[]
 
 /** The newest key of a cluster, for commands beside a running engine. */
 export function managedKeyOf(dataDir: string, cluster: string, now: EpochMs): string | undefined {
-  return valid(readOwn(join(dataDir, "injector-keys.json"), areKeys)?.[cluster] ?? [], now)[0]?.key;
+  const stored = readOwn(join(dataDir, "injector-keys.json"), areKeys) ?? {};
+  return valid(storedOf(stored, cluster), now)[0]?.key;
 }
 
 function areKeys(value: unknown): value is Stored {

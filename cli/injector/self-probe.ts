@@ -19,10 +19,12 @@ export function whoIsAt(url: string, ca: string | undefined, signal: AbortSignal
     answer.resume();
     resolve(answer.statusCode === METHOD_NOT_ALLOWED ? "this" : "another");
   });
-  // Another one has a certificate of another CA.
+  // Another one has a certificate of another CA. Without a CA, API servers may trust more than this machine does.
   asked.on("error", (error) =>
-    resolve(/CERT|SIGNATURE|ISSUER|_TLS_|_SSL_/.test(codeOf(error) ?? "") ? "another" : "unknown"),
+    resolve(ca !== undefined && /CERT|SIGNATURE|ISSUER|_TLS_|_SSL_/.test(codeOf(error) ?? "") ? "another" : "unknown"),
   );
+  // Whatever came, or nothing: an answer that is no HTTP answer, such as an upgrade, ends without an error.
+  asked.on("close", () => resolve("unknown"));
   asked.end();
   return promise;
 }

@@ -5,8 +5,11 @@ import { FairPool } from "./fair-pool.ts";
 export interface Connections {
   /** A connection was opened. */
   opened(socket: Socket): void;
-  /** A request with the key of a cluster came over this connection. The answer: call it when the request is over. */
-  used(socket: Socket, cluster: string): () => void;
+  /**
+   * A request with the key of a cluster came over this connection. The answer: call it when the request is over; undefined:
+   * the connection has closed. `end` is called then, or when the connection closes before: once.
+   */
+  used(socket: Socket, cluster: string, end: () => void): (() => void) | undefined;
 }
 
 export interface ConnectionLimits {
@@ -27,7 +30,8 @@ interface Connection {
   readonly peer: string;
   /** Undefined: no key came yet. */
   cluster?: string;
-  requests: number;
+  /** Of its requests under way. */
+  readonly ends: Set<() => void>;
 }
 
 /**
@@ -37,7 +41,7 @@ interface Connection {
 export function connections({ limits, onDropped }: ConnectionOptions): Connections {
   const open = new Map<string, Connection>();
   const strangers = new FairPool<Connection>(limits.strangers, () => true);
-  const known = new FairPool<Connection>(limits.known, ({ requests }) => requests === 0);
+  const known = new FairPool<Connection>(limits.known, ({ ends }) => ends.size === 0);
   const drop = (loser: Connection | undefined): void => {
     if (loser === undefined) return;
     onDropped(loser.cluster === undefined ? "stranger" : "cluster");
@@ -45,25 +49,30 @@ export function connections({ limits, onDropped }: ConnectionOptions): Connectio
   };
   return {
     opened(socket) {
-      const connection: Connection = { socket, peer: peerOf(socket.remoteAddress ?? ""), requests: 0 };
+      const connection: Connection = { socket, peer: peerOf(socket.remoteAddress ?? ""), ends: new Set() };
       const name = nameOf(socket);
       open.set(name, connection);
       socket.once("close", () => {
         if (open.get(name) === connection) open.delete(name);
         strangers.remove(connection.peer, connection);
         known.remove(connection.cluster ?? "", connection);
+        // Answers that wait behind another one on this connection never hear of its end.
+        for (const over of connection.ends) over();
       });
       drop(strangers.use(connection.peer, connection));
     },
-    used(socket, cluster) {
+    used(socket, cluster, end) {
       const connection = open.get(nameOf(socket));
-      if (connection === undefined) return () => undefined;
+      if (connection === undefined) return undefined;
       strangers.remove(connection.peer, connection);
       if (connection.cluster !== cluster) known.remove(connection.cluster ?? "", connection);
       connection.cluster = cluster;
-      connection.requests++;
+      const over = (): void => {
+        if (connection.ends.delete(over)) end();
+      };
+      connection.ends.add(over);
       drop(known.use(cluster, connection));
-      return () => void connection.requests--;
+      return over;
     },
   };
 }

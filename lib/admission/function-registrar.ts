@@ -13,7 +13,14 @@ import { clientConfig } from "./registration.ts";
  */
 export interface FunctionRegistrar {
   /** Every few minutes, looks at the registration of a cluster. Never rejects: a failure is logged, and comes again. */
-  keep(cluster: ManagedCluster, url: string | undefined, signal: AbortSignal): Promise<void>;
+  keep(cluster: ManagedCluster, place: WebhookPlace, signal: AbortSignal): Promise<void>;
+}
+
+/** Where API servers find the webhook, as fleet.yaml says it. */
+export interface WebhookPlace {
+  readonly url: string | undefined;
+  /** Of what stands before the function; undefined: API servers trust its certificate anyway. */
+  readonly caFile: string | undefined;
 }
 
 /** The parts of a cluster of the fleet that count here. */
@@ -21,7 +28,6 @@ export interface ManagedCluster {
   readonly name: string;
   readonly injector?: {
     readonly manage?: boolean;
-    readonly url?: string;
     readonly keys?: readonly string[];
     readonly managedKeyFile?: string;
   };
@@ -46,7 +52,7 @@ export function functionRegistrar(deps: FunctionRegistrarDeps): FunctionRegistra
   const { clock, log, metrics } = deps;
   const lookedAt = new Map<string, EpochMs>();
   return {
-    async keep(cluster, url, signal) {
+    async keep(cluster, place, signal) {
       const { name, injector } = cluster;
       if (injector?.manage !== true || clock() - (lookedAt.get(name) ?? Number.NEGATIVE_INFINITY) < AGAIN_MS) return;
       lookedAt.set(name, clock());
@@ -54,7 +60,7 @@ export function functionRegistrar(deps: FunctionRegistrarDeps): FunctionRegistra
         metrics.count("keyferry_injector_registrations_total", { cluster: name, result });
       try {
         const limits = AbortSignal.any([signal, AbortSignal.timeout(CLUSTER_MS)]);
-        const did = await registered(deps, cluster, injector.url ?? url, limits);
+        const did = await registered(deps, cluster, place, limits);
         count(did);
         if (did === "left") log.error("injector-registration-left", { cluster: name, message: LEFT });
         else if (did !== "unchanged") log.info("injector-registered", { cluster: name, did });
@@ -69,7 +75,7 @@ export function functionRegistrar(deps: FunctionRegistrarDeps): FunctionRegistra
 async function registered(
   { registrations, files }: FunctionRegistrarDeps,
   { name, injector }: ManagedCluster,
-  url: string | undefined,
+  { url, caFile }: WebhookPlace,
   signal: AbortSignal,
 ): Promise<Registered> {
   const { keys = [], managedKeyFile } = injector ?? {};
@@ -87,7 +93,8 @@ async function registered(
     );
   }
   const isOwn = (one: string): boolean => keys.includes(keyHash(one));
-  const wanted = clientConfig({ url, cluster: name, key });
+  const ca = caFile === undefined ? {} : { ca: await files.text(caFile) };
+  const wanted = clientConfig({ url, cluster: name, key, ...ca });
   return register(registrations, name, wanted, { isOwn, mayTakeOver: async () => false }, signal);
 }
 

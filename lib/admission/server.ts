@@ -4,7 +4,9 @@ import type { AddressInfo } from "node:net";
 import { createSecureContext } from "node:tls";
 import { MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { type ConnectionLimits, type ConnectionOptions, type Connections, connections } from "./connections.ts";
-import { MAX_REVIEW_BYTES, NOT_FOUND, type ReviewAnswer, type Webhook } from "./webhook.ts";
+import { type Memory, memory, type Share } from "./memory.ts";
+import { type Turns, turns } from "./turns.ts";
+import { clusterIn, MAX_REVIEW_BYTES, NOT_FOUND, type ReviewAnswer, type Webhook } from "./webhook.ts";
 
 /** A certificate with its private key, both PEM. */
 export interface TlsFiles {
@@ -23,6 +25,10 @@ export interface WebhookServerOptions {
   /** A connection was closed in favour of another one. */
   readonly onDropped: ConnectionOptions["onDropped"];
   readonly limits?: ConnectionLimits;
+  /** Milliseconds of any clock that only goes forward. */
+  readonly elapsed: () => number;
+  /** How long an answer may take to be read; enough for a slow API server when not given. */
+  readonly answerMs?: number;
 }
 
 export interface WebhookServer extends AsyncDisposable {
@@ -36,8 +42,10 @@ const REQUEST_MS = 10 * SECOND_MS;
 /** Longer than API servers keep an idle connection: so they close it, and never use one that is just being closed. */
 const IDLE_MS = 2 * MINUTE_MS;
 const MAX_DROPPED_BYTES = 8 * MAX_REVIEW_BYTES;
-/** Of one cluster, at the same time: its requests must not take the memory of the process. */
-const MAX_PENDING_BYTES = 16 * MAX_REVIEW_BYTES;
+/** Bodies and answers at the same time: they must not take the memory of the process. */
+const MEMORY = { ofCluster: 16 * MAX_REVIEW_BYTES, inAll: 64 * MAX_REVIEW_BYTES, atLeast: MAX_REVIEW_BYTES / 12 };
+/** What a request takes beside its body, so that small ones count, too. */
+const REQUEST_BYTES = 16 * 1_024;
 const CONNECTIONS: ConnectionLimits = { strangers: 1_000, known: 2_000 };
 /** How often Node looks for requests that take too long; its default adds half a minute to each limit. */
 const CHECKING_MS = 2 * SECOND_MS;
@@ -46,9 +54,9 @@ const HEALTHY: ReviewAnswer = { ...NOT_FOUND, status: 200, body: "ok\n" };
 
 /** Serves the webhook by HTTPS, and `/healthz`. Rejects when the address can't be used. */
 export async function webhookServer(options: WebhookServerOptions): Promise<WebhookServer> {
-  const { webhook, limits = CONNECTIONS, onDropped } = options;
+  const { webhook, limits = CONNECTIONS, onDropped, elapsed, answerMs = REQUEST_MS } = options;
   const open = connections({ limits, onDropped });
-  const serving: Serving = { webhook, open, pending: new Map() };
+  const serving: Serving = { webhook, open, memory: memory(MEMORY), turns: turns(elapsed), answerMs };
   const server = createServer(
     {
       ...options.tls,
@@ -91,8 +99,9 @@ export async function webhookServer(options: WebhookServerOptions): Promise<Webh
 interface Serving {
   readonly webhook: Webhook;
   readonly open: Connections;
-  /** Bytes of bodies that are not answered yet, by the path of the cluster. */
-  readonly pending: Map<string, number>;
+  readonly memory: Memory;
+  readonly turns: Turns;
+  readonly answerMs: number;
 }
 
 async function respond(serving: Serving, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -106,12 +115,15 @@ async function respond(serving: Serving, request: IncomingMessage, response: Ser
     "content-length": Buffer.byteLength(answer.body),
     ...(mayStay ? {} : { connection: "close" }),
   });
+  // Node waits for ever for those that do not read their answers.
+  const late = setTimeout(() => request.socket.destroy(), serving.answerMs).unref();
+  response.once("close", () => clearTimeout(late));
   response.end(answer.body);
 }
 
 /** Undefined: the other side has gone. */
 async function answerTo(
-  { webhook, open, pending }: Serving,
+  serving: Serving,
   path: string,
   request: IncomingMessage,
   response: ServerResponse,
@@ -119,27 +131,26 @@ async function answerTo(
   const { method = "" } = request;
   if (path === "/healthz" && (method === "GET" || method === "HEAD")) return HEALTHY;
   // Before the body: nobody without a key gets memory.
-  const review = webhook.at(path);
+  const review = serving.webhook.at(path);
   if (review === undefined) return NOT_FOUND;
-  response.once("close", open.used(request.socket, path));
+  const cluster = clusterIn(path);
+  const share = serving.memory.share(cluster);
+  const over = serving.open.used(request.socket, cluster, () => share.release());
+  if (over === undefined) return undefined;
+  response.once("close", over);
   const contentType = request.headers["content-type"];
-  if (method !== "POST") return review({ method, contentType, body: undefined });
-  let taken = 0;
-  const take = (bytes: number): boolean => {
-    const all = (pending.get(path) ?? 0) + bytes;
-    if (all > MAX_PENDING_BYTES) return false;
-    taken += bytes;
-    pending.set(path, all);
-    return true;
-  };
-  try {
-    const body = await bodyOf(request, take);
-    return body === "gone" ? undefined : review({ method, contentType, body });
-  } finally {
-    const left = (pending.get(path) ?? 0) - taken;
-    if (left > 0) pending.set(path, left);
-    else pending.delete(path);
-  }
+  const crowded = (): ReviewAnswer => review({ method, contentType, body: "crowded" });
+  if (!share.take(REQUEST_BYTES)) return crowded();
+  const body = method === "POST" ? await bodyOf(request, share) : undefined;
+  if (body === "gone") return undefined;
+  const answer = await serving.turns.run(cluster, () =>
+    // It may have waited for longer than the other side.
+    request.socket.destroyed ? undefined : review({ method, contentType, body }),
+  );
+  if (answer === undefined) return undefined;
+  // An answer takes memory until it is read.
+  const hasRoom = answer !== "spent" && share.become(REQUEST_BYTES + Buffer.byteLength(answer.body));
+  return hasRoom ? answer : crowded();
 }
 
 /**
@@ -148,7 +159,7 @@ async function answerTo(
  */
 async function bodyOf(
   request: IncomingMessage,
-  take: (bytes: number) => boolean,
+  share: Pick<Share, "take">,
 ): Promise<Buffer | "gone" | "crowded" | undefined> {
   const parts: Buffer[] = [];
   let length = 0;
@@ -157,7 +168,7 @@ async function bodyOf(
       length += part.byteLength;
       if (length > MAX_DROPPED_BYTES) return undefined;
       if (length > MAX_REVIEW_BYTES) parts.length = 0;
-      else if (take(part.byteLength)) parts.push(part);
+      else if (share.take(part.byteLength)) parts.push(part);
       else return "crowded";
     }
   } catch {

@@ -36,6 +36,9 @@ export function telling(deps: TellingDeps): Pick<WebhookOptions, "onFinished" | 
         case "bad":
           log.warn("review-malformed", { cluster, reasons: reasonsOf(review) });
           return;
+        case "crowded":
+          log.warn("review-crowded", { cluster, reasons: reasonsOf(review) });
+          return;
         case "crashed":
           log.error("review-crashed", { cluster, ...described(error) });
       }

@@ -13,7 +13,7 @@ const JSON_BOUNDS = { depth: 100, values: 40_000 };
 export interface ReviewRequest {
   readonly method: string;
   readonly contentType: string | undefined;
-  /** Undefined: longer than `MAX_REVIEW_BYTES`. `crowded`: there is no memory for more of this cluster's requests. */
+  /** Undefined: longer than `MAX_REVIEW_BYTES`. `crowded`: no memory or no time is left for this cluster's requests. */
   readonly body: Uint8Array | "crowded" | undefined;
 }
 
@@ -26,7 +26,7 @@ export interface ReviewAnswer {
 /** The end of one request, for log and metrics. */
 export interface FinishedReview {
   readonly cluster: string;
-  readonly result: ReviewOutcome["result"] | "crashed";
+  readonly result: ReviewOutcome["result"] | "crowded" | "crashed";
   readonly ms: number;
   /** Missing: it did not come to a review, or the review crashed. */
   readonly outcome?: ReviewOutcome;
@@ -46,6 +46,13 @@ export interface WebhookOptions {
   readonly elapsed: () => number;
 }
 
+const PATH = /^\/c\/([a-z0-9-]{1,63})\/([^/]{1,64})\/mutate$/;
+
+/** The cluster that a path names, whatever its key is. */
+export function clusterIn(path: string): string {
+  return PATH.exec(path)?.[1] ?? "";
+}
+
 export interface Webhook {
   /** What answers requests to this path; undefined: answer `NOT_FOUND`, whatever else the request has. */
   at(path: string): ((request: ReviewRequest) => ReviewAnswer) | undefined;
@@ -63,7 +70,7 @@ const FAILED: ReviewAnswer = plain(500, "keyferry failed: its log tells where\n"
 export function webhook(options: WebhookOptions): Webhook {
   return {
     at(path) {
-      const [, name = "", key = ""] = /^\/c\/([a-z0-9-]{1,63})\/([^/]{1,64})\/mutate$/.exec(path) ?? [];
+      const [, name = "", key = ""] = PATH.exec(path) ?? [];
       if (name === "") return undefined;
       const cluster = options.served().get(name);
       // Also a text that is no key, and one for a cluster that does not exist, is compared: no time tells which it was.
@@ -87,7 +94,7 @@ function answer(
     onFinished({ cluster, ms: elapsed() - startedAt, ...finished });
   const read = inputOf(request);
   if ("refusal" in read) {
-    finish({ result: "bad", reason: read.refusal.body.trim() });
+    finish({ result: request.body === "crowded" ? "crowded" : "bad", reason: read.refusal.body.trim() });
     return read.refusal;
   }
   const { input } = read;
@@ -108,10 +115,10 @@ function inputOf({
   contentType,
   body,
 }: ReviewRequest): { readonly input: unknown } | { readonly refusal: ReviewAnswer } {
+  if (body === "crowded") return { refusal: plain(503, "the cluster has no memory or time left here: try again\n") };
   if (method !== "POST") return { refusal: { ...plain(405, "POST an AdmissionReview\n"), headers: { allow: "POST" } } };
   if (!isJson(contentType)) return { refusal: plain(415, "the content type must be application/json, in UTF-8\n") };
   if (body === undefined) return { refusal: plain(413, "an AdmissionReview has at most 3 MiB\n") };
-  if (body === "crowded") return { refusal: plain(503, "the cluster sends too much at the same time\n") };
   const excess = jsonExcess(body, JSON_BOUNDS);
   if (excess !== undefined) return { refusal: plain(400, `the AdmissionReview ${excess}\n`) };
   try {

@@ -48,9 +48,9 @@ export const injectorServing = {
     "Certificate of the listener with its chain, as PEM; read again when it changes. Not set: keyferry has a CA of its own.",
   ),
   keyFile: localFile("Private key of certFile, as PEM."),
-  caFile: localFile(
+  caFile: path(
     "CA certificates of certFile, or of what stands before the webhook, as PEM, for the registrations. Not set: keyferry's own CA, or with certFile the roots that API servers trust anyway.",
-  ),
+  ).exactOptional(),
   manage,
 } as const;
 

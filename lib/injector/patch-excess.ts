@@ -32,5 +32,5 @@ function commandsOf({ containers }: Injection["pod"], { selected }: Injection["s
 }
 
 function lengthOf(value: unknown): number {
-  return JSON.stringify(value).length;
+  return Buffer.byteLength(JSON.stringify(value));
 }

@@ -30,7 +30,7 @@ const VSO_METRICS: Readonly<Record<string, Definition>> = {
 /** Those of vault-k8s have its names and labels, and the cluster; it has no clusters to tell apart. */
 const INJECTOR_METRICS: Readonly<Record<string, Definition>> = {
   keyferry_injector_reviews_total: {
-    help: "Requests to the injector's webhook by result: injected, ignored, refused, bad, crashed, unknown-key.",
+    help: "Requests to the injector's webhook by result: injected, ignored, refused, bad, crowded, crashed, unknown-key.",
     labels: ["cluster", "result"],
   },
   keyferry_injector_registrations_total: {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { chmod, readFile, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
 import { request } from "node:https";
 import { connect as connectPlain } from "node:net";
@@ -286,8 +286,8 @@ describe("the listener of the injector", () => {
       sent.destroy();
     }
     await waitFor("memory", async () => (await send(true).answered) === 400);
-    const told = lines.find(([event]) => event === "review-malformed")?.[1];
-    assert.deepEqual(told, { cluster: "one", reasons: ["the cluster sends too much at the same time"] });
+    const told = lines.find(([event]) => event === "review-crowded")?.[1];
+    assert.deepEqual(told, { cluster: "one", reasons: ["the cluster has no memory or time left here: try again"] });
   });
 
   it("closes the connections of a stranger who opens too many, and nobody else's", async () => {
@@ -345,6 +345,19 @@ describe("the listener of the injector", () => {
     again.wanted("one", now + HOUR_MS);
     assert.ok(!(await readFile(join(folder.path, "injector-keys.json"), "utf8")).includes(first));
     assert.deepEqual(again.of("two", now), []);
+    assert.deepEqual(again.of("constructor", now), []);
+    assert.equal(managedKeyOf(folder.path, "constructor", now), undefined);
+    assert.equal(again.wanted("constructor", now), managedKeyOf(folder.path, "constructor", now));
+  });
+
+  it("has no key that its file does not have: a registration would outlive it", async () => {
+    const dataDir = join(folder.path, "later");
+    const keys = managedKeys(dataDir, randomBytes);
+    assert.throws(() => keys.wanted("one", now), /ENOENT/);
+    assert.deepEqual(keys.of("one", now), []);
+    await mkdir(dataDir);
+    const key = keys.wanted("one", now);
+    assert.equal(managedKeyOf(dataDir, "one", now), key);
   });
 
   it("lets a key end a week after its cluster is no longer managed, and says so before", () => {

@@ -7,7 +7,10 @@ import { keyHash, keyOf } from "../../../lib/injector-keys.ts";
 import type { LogFields } from "../../../lib/ports/telemetry.ts";
 
 const URL = "https://abc.lambda-url.eu-central-1.on.aws/";
+const PLACE = { url: URL, caFile: undefined };
+const FRONT = { url: "https://front.example.com", caFile: "ca.pem" };
 const [KEY, OLD_KEY, OTHER_KEY] = Array.from({ length: 3 }, () => keyOf(randomBytes(32))) as [string, string, string];
+const FILES = new Map([[FRONT.caFile, "PEM of a CA"]]);
 const SIGNAL = new AbortController().signal;
 
 describe("the registration of the function", () => {
@@ -39,7 +42,7 @@ describe("the registration of the function", () => {
           found = patch;
         },
       },
-      files: { text: async (path) => (path === "one.key" ? file : assert.fail(path)) },
+      files: { text: async (path) => FILES.get(path) ?? (path === "one.key" ? file : assert.fail(path)) },
       clock: () => now,
       log: { info: write, error: write },
       metrics: { count: (_name, labels) => void counted.push(labels) },
@@ -54,14 +57,14 @@ describe("the registration of the function", () => {
 
   it("has the key of the file, the URL of fleet.yaml and no CA, and is looked at every five minutes", async () => {
     const { keep } = registrar();
-    await keep(cluster(), URL, SIGNAL);
+    await keep(cluster(), PLACE, SIGNAL);
     assert.deepEqual(found, registered(KEY));
     found = undefined;
     now += 299_999;
-    await keep(cluster(), URL, SIGNAL);
+    await keep(cluster(), PLACE, SIGNAL);
     assert.equal(found, undefined, "too early");
     now += 1;
-    await keep(cluster({ url: "https://front.example.com" }), URL, SIGNAL);
+    await keep(cluster(), { ...FRONT, caFile: undefined }, SIGNAL);
     assert.equal(registeredConfig(found)?.url, `https://front.example.com/c/one/${KEY}/mutate`);
     assert.deepEqual(calls, ["apply", "apply"]);
     assert.deepEqual(counted, [
@@ -71,21 +74,31 @@ describe("the registration of the function", () => {
     assert.doesNotMatch(JSON.stringify(told), new RegExp(KEY));
   });
 
+  it("has the CA of what stands before the function, and keeps it", async () => {
+    const { keep } = registrar();
+    await keep(cluster(), FRONT, SIGNAL);
+    const wanted = clientConfig({ url: FRONT.url, cluster: "one", key: KEY, ca: "PEM of a CA" });
+    assert.deepEqual(registeredConfig(found), wanted);
+    now += 300_000;
+    await keep(cluster(), FRONT, SIGNAL);
+    assert.deepEqual(calls, ["apply"]);
+  });
+
   it("gets the next key in place of one that fleet.yaml still has, and stays when it is right", async () => {
     found = registered(OLD_KEY);
     const { keep } = registrar();
-    await keep(cluster(), URL, SIGNAL);
+    await keep(cluster(), PLACE, SIGNAL);
     assert.deepEqual(calls, ["patch"]);
     assert.equal(registeredConfig(found)?.url, registeredConfig(registered(KEY))?.url);
     found = registered(KEY);
     now += 300_000;
-    await keep(cluster(), URL, SIGNAL);
+    await keep(cluster(), PLACE, SIGNAL);
     assert.deepEqual(calls, ["patch"]);
   });
 
   it("is left to another keyferry, whose key fleet.yaml does not have", async () => {
     found = registered(OTHER_KEY);
-    await registrar().keep(cluster(), URL, SIGNAL);
+    await registrar().keep(cluster(), PLACE, SIGNAL);
     assert.deepEqual(calls, []);
     assert.deepEqual(
       told.map(([event, fields]) => [event, fields.cluster]),
@@ -103,7 +116,7 @@ describe("the registration of the function", () => {
     for (const [one, url, content, says] of cases) {
       told = [];
       file = content;
-      await registrar().keep(one, url, SIGNAL);
+      await registrar().keep(one, { url, caFile: undefined }, SIGNAL);
       const [[event, { code, ...rest }] = assert.fail("nothing was told")] = told;
       assert.deepEqual([event, code], ["injector-not-registered", "REFERENCE_INVALID"]);
       assert.match(JSON.stringify(rest), says);
@@ -113,8 +126,8 @@ describe("the registration of the function", () => {
   });
 
   it("is nobody's without manage", async () => {
-    await registrar().keep(cluster({ manage: false }), URL, SIGNAL);
-    await registrar().keep({ name: "one" }, URL, SIGNAL);
+    await registrar().keep(cluster({ manage: false }), PLACE, SIGNAL);
+    await registrar().keep({ name: "one" }, PLACE, SIGNAL);
     assert.deepEqual([calls, told, counted], [[], [], []]);
   });
 });

@@ -104,6 +104,8 @@ describe("the work of a review", () => {
     const long = (count: number) => withContainers(aPod({ "secret-volume-path": `/${"x".repeat(10_000)}` }), count);
     assert.equal(refusal(long(100)), undefined);
     assert.match(refusal(long(160))?.[1] ?? "", message);
+    const wide = withContainers(aPod({ "secret-volume-path": `/${"\u4e16".repeat(10_000)}` }), 60);
+    assert.match(refusal(wide)?.[1] ?? "", message, "bytes, not characters");
     const variables = (count: number) =>
       withContainers(
         aPod({ ...secrets(99), "keyferry.dev/agent-env-s7": "true", "agent-inject-file-s7": "x".repeat(900) }),
