@@ -38,6 +38,8 @@ export interface MonitorOptions {
   readonly mayRead: (login: { readonly auth: "own" | "default"; readonly namespace: string }, path: string) => boolean;
   /** A wall clock that is stepped may repeat a restart; one that is stepped back may take an earlier restart for a later one. */
   readonly isClockSteady: boolean;
+  /** keyferry's clock is stepped in this run. */
+  readonly isClockStepped: boolean;
   /** A process may stand still for as long as a lease lasts, between any two of its calls. */
   readonly canStopForLong: boolean;
   readonly trace: (line: string) => void;
@@ -57,7 +59,7 @@ interface Held {
 export const FOREIGN = "example.com/foreign";
 
 export function monitor(options: MonitorOptions): Monitor {
-  const { time, observes, mayHave, mayRead, isClockSteady, canStopForLong, trace } = options;
+  const { time, observes, mayHave, mayRead, isClockSteady, isClockStepped, canStopForLong, trace } = options;
   const violations: string[] = [];
   const say = (violation: string): void => {
     if (violations.length < 20) violations.push(violation);
@@ -65,7 +67,10 @@ export function monitor(options: MonitorOptions): Monitor {
   const held = new Map<SyncKey, Held>();
   /** By key and uid: a declaration that is made anew begins anew. */
   const fences = new Map<string, number>();
+  /** Rows that were removed, and not claimed since. */
+  const released = new Set<SyncKey>();
   const claimed = new Map<SyncKey, number>();
+  const clusters = new Map<string, MemoryCluster>();
   const restarted = new Map<string, string>();
   const logins = new Map<string, Set<"own" | "default">>();
   const written = new Map<string, string>();
@@ -88,7 +93,10 @@ export function monitor(options: MonitorOptions): Monitor {
       say(`lease-table 1: ${lease.key} is claimed while process ${before.process} holds it`);
     }
     const id = `${lease.key} ${lease.uid}`;
-    if ((fences.get(id) ?? 0) >= lease.fence) say(`lease-table 4: the fence of ${lease.key} does not grow`);
+    const latest = fences.get(id) ?? 0;
+    // The fence of a new row starts at the clock, and no lease of the former row reaches it: fences are compared as equal.
+    const isNewlyBack = isClockStepped && released.delete(lease.key) && latest !== lease.fence;
+    if (latest >= lease.fence && !isNewlyBack) say(`lease-table 4: the fence of ${lease.key} does not grow`);
     held.set(lease.key, { lease, row, process });
     fences.set(id, lease.fence);
     claimed.set(lease.key, (claimed.get(lease.key) ?? 0) + 1);
@@ -103,12 +111,19 @@ export function monitor(options: MonitorOptions): Monitor {
     const content = written.get(lease.uid);
     if (content !== undefined) recorded.set(lease.uid, content);
   };
+  /** The declaration that the Secret of a call names as its own. */
+  const labelled = ({ cluster, kind, namespace, name }: KubeCall): unknown => {
+    const found = clusters.get(cluster)?.server.objects.get(kind, namespace, name ?? "");
+    return Object(found?.metadata.labels)[OWNER_UID_LABEL];
+  };
   /** The latest of the leases that this process may write the Secret under. */
   const leaseFor = (call: KubeCall, process: number): Lease | undefined =>
     [...held.values()]
       .filter(({ lease, row, process: holder }) => {
         const { cluster, namespace } = partsOf(lease.key);
         if (holder !== process || cluster !== call.cluster || namespace !== call.namespace) return false;
+        // A row that was made anew finds Secrets of former destinations by their label (lease-table 28).
+        if (call.verb === "delete" && labelled(call) === lease.uid) return true;
         const names = [...row.state.owned.map(({ name }) => name), String(Object(row.declared.spec.destination).name)];
         return names.includes(call.name ?? "");
       })
@@ -195,6 +210,10 @@ export function monitor(options: MonitorOptions): Monitor {
         onClaim(process, answer);
         return answer;
       },
+      async release(key) {
+        await store.release(key);
+        released.add(key);
+      },
       async retire(key, until, now) {
         held.delete(key);
         return store.retire(key, until, now);
@@ -222,6 +241,7 @@ export function monitor(options: MonitorOptions): Monitor {
         say(`lease-table 6: ${call.verb} of Secret ${place} starts too late for its lease`);
     },
     follow(cluster) {
+      clusters.set(cluster.name, cluster);
       cluster.server.objects.onChange((change) => {
         if (change.resource === "vaultstaticsecrets.secrets.hashicorp.com") onDeclaration(change);
         if (change.resource === "secrets") onSecret(cluster, change);

@@ -65,7 +65,9 @@ export async function runIssued(plan: IssuedPlan, options: RunOptions = {}): Pro
     mayRead: () => true,
     canStopForLong: plan.actions.some((action) => action.do === "stall" || action.do === "clock-step"),
     isClockSteady: false,
+    isClockStepped: plan.actions.some((action) => action.do === "clock-step"),
   });
+  for (const cluster of setting.clusters.values()) base.follow(cluster);
   const say = (violation: string): void => {
     trace(`VIOLATION ${violation}`);
     base.say(violation);
