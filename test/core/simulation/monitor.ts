@@ -216,7 +216,10 @@ export function monitor(options: MonitorOptions): Monitor {
       },
       async retire(key, until, now) {
         held.delete(key);
-        return store.retire(key, until, now);
+        const due = await store.retire(key, until, now);
+        // Without issues the row is released.
+        if (due === undefined) released.add(key);
+        return due;
       },
       async settle(lease, settlement) {
         const outcome = await store.settle(lease, settlement);

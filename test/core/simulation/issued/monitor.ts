@@ -210,6 +210,11 @@ export function issuedMonitor(options: IssuedMonitorOptions): IssuedMonitor {
         secrets.onDeclare(declared);
         return due;
       },
+      async retire(key, until, at) {
+        // Its cluster left, and it begins anew if that comes back: no row knows of its requests.
+        unplanned.delete(`${key} ${secrets.uidOf(key)}`);
+        return store.retire(key, until, at);
+      },
       async settle(lease, settlement) {
         const outcome = await store.settle(lease, settlement);
         const isParked = settlement.state.error?.code === "ISSUES_TOO_FREQUENT";

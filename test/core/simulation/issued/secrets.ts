@@ -12,7 +12,7 @@ import type { Lease } from "../../world/vault/leases.ts";
 import { restartOf } from "../monitor.ts";
 import type { Disturbances } from "./disturbances.ts";
 import { NAMESPACE } from "./plan.ts";
-import type { IssuedSetting } from "./setting.ts";
+import { type IssuedSetting, RETENTION_MS } from "./setting.ts";
 
 export interface Declared {
   readonly cluster: MemoryCluster;
@@ -82,11 +82,15 @@ export function secretsOf(setting: IssuedSetting, disturbances: Disturbances): S
     declared().filter(({ cluster, object }) =>
       secretsIn(cluster).some((secret) => aboutOf(secret) === about && ownersOf(secret).includes(object.metadata.uid)),
     );
+  /** What a cluster had when it left is revoked then, wanted or not (lease-table 28). */
+  const isRetentionOver = (cluster: MemoryCluster): boolean =>
+    now() >= disturbances.leftAt(cluster.name) + RETENTION_MS - SLACK_MS;
   /** What its declaration says of replaced credentials, as far as keyferry has known that for long. */
   const tooEarly = (lease: Lease, { at, cluster, uid, says }: Replaced): string | undefined => {
     const owner = declared().find((one) => one.object.metadata.uid === uid);
     const knows = known.get(uid);
     if (owner === undefined || knows === undefined || knows.at > at - KNOWN_AFTER_MS) return undefined;
+    if (isRetentionOver(cluster)) return undefined;
     const now = saysOf(owner.object);
     if (!isDeepStrictEqual(now, says) || !isDeepStrictEqual(now, knows.says)) return undefined;
     return tooEarlyBy(lease, { at, cluster }, replacingOf(owner.object));
@@ -118,7 +122,7 @@ export function secretsOf(setting: IssuedSetting, disturbances: Disturbances): S
     },
     neededStill(lease) {
       if (lease.endsAt <= now() + SECOND_MS) return [];
-      const users = holding(lease).filter(({ cluster }) => !disturbances.hasLeft(cluster.name));
+      const users = holding(lease).filter(({ cluster }) => !isRetentionOver(cluster));
       // A stepped clock ends the retention of a cluster that is out of reach.
       if (users.length > 0 && !disturbances.wasClockStepped())
         return users.map(({ key }) => `lease-table 28: the credential of ${key} is revoked in use`);
