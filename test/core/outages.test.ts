@@ -91,6 +91,32 @@ describe("an outage", () => {
     assert.equal(world.secret("sync-0"), undefined);
   });
 
+  it("lease-table 16: ends for all that wait, also when the worker dies that closes its circuit", async () => {
+    for (const side of ["before", "after"] as const) {
+      await using world = await withSyncs(3);
+      world.crash();
+      let isOver = false;
+      world.start({
+        effect: async (name, work) => {
+          if (name !== "store closeCircuit") return work();
+          const closed = side === "after" ? await work() : undefined;
+          world.crash();
+          isOver = true;
+          return closed ?? new Promise<never>(() => undefined);
+        },
+      });
+      world.cluster().fail("refused");
+      for (const name of names(3)) await world.given(aVaultSecret(name, { password: "two" }));
+      await world.advance("4m");
+      world.cluster().fail(undefined);
+      await world.advance("20s");
+      assert.ok(isOver, side);
+      world.start();
+      await world.advance("60s");
+      for (const name of names(3)) assert.equal(world.secret(name)?.data.password, "two", `${name} ${side}`);
+    }
+  });
+
   it("of one cluster costs another one nothing", async () => {
     await using world = await aWorld({ clusters: [{ name: "east" }, { name: "west" }] });
     await world.given(aVaultSecret());
