@@ -117,6 +117,36 @@ describe("an outage", () => {
     }
   });
 
+  it("lease-table 16: ends for a run that met it and settles after its end", async () => {
+    await using world = await withSyncs(1);
+    let isHeld = false;
+    let held = 0;
+    world.crash();
+    world.start({
+      effect: async (name, work) => {
+        if (name !== "store settle" || !isHeld) return work();
+        held += 1;
+        while (isHeld) await world.time.sleep(1_000);
+        return work();
+      },
+    });
+    // The watch of the first process held the cluster.
+    await world.advance("3m");
+    isHeld = true;
+    world.vault.fail("refused");
+    await world.edit("VaultStaticSecret", "sync-0", { spec: { path: "other" } });
+    await world.advance("45s");
+    assert.ok(held > 1, "the sync and its VaultConnection");
+    assert.deepEqual(await openCircuits(world), ["vault:https://vault.test:8200 VAULT_UNAVAILABLE"]);
+    world.vault.fail(undefined);
+    await world.given(aVaultSecret("other", { password: "two" }));
+    await world.advance("25s");
+    assert.deepEqual(await openCircuits(world), []);
+    isHeld = false;
+    await world.advance("30s");
+    assert.equal(world.secret("sync-0")?.data.password, "two");
+  });
+
   it("of one cluster costs another one nothing", async () => {
     await using world = await aWorld({ clusters: [{ name: "east" }, { name: "west" }] });
     await world.given(aVaultSecret());
