@@ -57,6 +57,7 @@ export const vaultPaths: DestinationFactory<WantsPaths> = {
   holding: () => ({
     admit: async () => undefined,
     holds: async () => undefined,
+    holdsElsewhere: async () => false,
     left: async () => undefined,
   }),
 

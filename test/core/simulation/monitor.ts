@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { SECOND_MS } from "../../../lib/clock.ts";
-import { partsOf, type SyncKey, syncKey } from "../../../lib/keys.ts";
+import { cleanupKey, partsOf, type SyncKey, syncKey } from "../../../lib/keys.ts";
 import type { KubeCall } from "../../../lib/kubernetes/kube-call.ts";
 import { OWNER_UID_LABEL } from "../../../lib/owner-labels.ts";
 import { CALL_TIMEOUT_MS } from "../../../lib/ports/deps.ts";
@@ -209,6 +209,11 @@ export function monitor(options: MonitorOptions): Monitor {
         if (answer) trace(`${process} claimed ${row.key} with fence ${answer.lease.fence}`);
         onClaim(process, answer);
         return answer;
+      },
+      async tombstone(key, uid, now) {
+        // What was retired under this uid is merged: it ends credentials in Vault, which two workers may do.
+        held.delete(cleanupKey(key, uid));
+        return store.tombstone(key, uid, now);
       },
       async release(key) {
         await store.release(key);

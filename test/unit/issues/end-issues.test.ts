@@ -101,7 +101,9 @@ describe("the end of an issue in Vault", () => {
     const asked = await end(ending({ goneBy: START }));
     assert.deepEqual([asked.left, asked.vault.asked], [undefined, ["revokeToken hvs.one"]]);
     assert.deepEqual(asked.vault.counts, [`${ENDED} revoked`]);
-    const away = () => Promise.reject(new SyncError("VAULT_UNAVAILABLE", "It does not answer."));
+    const away = (): never => {
+      throw new SyncError("VAULT_UNAVAILABLE", "It does not answer.");
+    };
     const denied: Partial<Answers> = { revokeToken: () => "denied", revokeLease: () => "denied" };
     for (const answers of [{ revokeToken: away }, denied]) {
       const { vault, left } = await end(ending({ goneBy: START }), answers);

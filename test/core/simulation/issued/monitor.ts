@@ -159,11 +159,12 @@ export function issuedMonitor(options: IssuedMonitorOptions): IssuedMonitor {
       say(`lease-table 26: lease ${lease.id} comes from a login that no row knows`);
     return own;
   };
-  const mustBeKnown = (lease: Lease, issue: Issue | undefined): void => {
+  const mustBeKnown = (lease: Lease, issue: Issue | undefined, { revokedAt }: Asked): void => {
     const isAlive = lease.token !== undefined && now() < lease.token.endsAt;
     // What may not be revoked has ended when the clock says so, and that was wrong.
     const mayRevoke = lease.token?.isBatch === false && lease.token.policies.includes("default");
-    if (!mayRevoke && disturbances.wasClockStepped()) return;
+    // The rest is asked for once then, and that may have failed.
+    if ((!mayRevoke || revokedAt !== undefined) && disturbances.wasClockStepped()) return;
     if (issue === undefined && isAlive) say(`lease-table 28: no row knows lease ${lease.id} any more`);
   };
   const lookAtLeases = (rows: readonly Row[]): void => {
@@ -173,7 +174,7 @@ export function issuedMonitor(options: IssuedMonitorOptions): IssuedMonitor {
       const own = ownerOf(lease);
       if (own === undefined) continue;
       const issue = known.get(own.serial);
-      mustBeKnown(lease, issue);
+      mustBeKnown(lease, issue, own);
       if (isInUse(issue) && secrets.holding(lease).length > 0) next.set(lease.id, { lease, key: own.key, asked: own });
     }
     for (const before of inUse.values()) expired(before);
