@@ -215,16 +215,15 @@ export function monitor(options: MonitorOptions): Monitor {
         held.delete(cleanupKey(key, uid));
         return store.tombstone(key, uid, now);
       },
-      async release(key) {
-        await store.release(key);
+      release(key) {
         released.add(key);
+        return store.release(key);
       },
       async retire(key, until, now) {
         held.delete(key);
-        const due = await store.retire(key, until, now);
-        // Without issues the row is released.
-        if (due === undefined) released.add(key);
-        return due;
+        // It is released if it has no issues.
+        released.add(key);
+        return store.retire(key, until, now);
       },
       async settle(lease, settlement) {
         const outcome = await store.settle(lease, settlement);
