@@ -10,6 +10,7 @@ import type { Json } from "../world/api/fields.ts";
 import type { Change, Stored } from "../world/api/objects.ts";
 import type { MemoryCluster } from "../world/cluster.ts";
 import type { WorldTime } from "../world/time.ts";
+import { isLook, writerOf } from "./writes.ts";
 
 /** Watches what a run does from outside, and says which rule it breaks. */
 export interface Monitor {
@@ -256,20 +257,6 @@ export function monitor(options: MonitorOptions): Monitor {
       });
     },
   };
-}
-
-/** An empty patch is a look. */
-function isLook({ body, query }: KubeCall): boolean {
-  return query?.dryRun !== undefined || Object.keys(Object(body)).length === 0;
-}
-
-/** Whose write this was: the field manager whose entry changed. */
-function writerOf(object: Json, before: Json | undefined): string {
-  const entries = (of: Json | undefined): string[] =>
-    ((Object(of?.metadata).managedFields ?? []) as object[]).map((entry) => JSON.stringify(entry));
-  const old = new Set(entries(before));
-  const changed = entries(object).find((entry) => !old.has(entry));
-  return changed === undefined ? "unknown" : String(Object(JSON.parse(changed)).manager);
 }
 
 /** What a Secret holds: the path of Vault that it comes from and how many times that was written. */
