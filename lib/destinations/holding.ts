@@ -17,6 +17,8 @@ export interface Holding {
    * not matter: the write that follows removes them.
    */
   holds(keys: readonly string[], digest: Digest, signal: AbortSignal): Promise<SecretData | undefined>;
+  /** Whether a destination that the row had before holds this data: the declaration named it when the data was written. */
+  holdsElsewhere(keys: readonly string[], digest: Digest, signal: AbortSignal): Promise<boolean>;
   /** All data of the Secret as another controller left it for this declaration; undefined when it is not its own. */
   left(signal: AbortSignal): Promise<SecretData | undefined>;
 }

@@ -1,35 +1,25 @@
 import { clusterOfCircuit, placeOfSuspension, vaultOfCircuit } from "../circuits.ts";
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
-import { fingerprint } from "../digest.ts";
 import { DISPOSITIONS, OUTAGE_CODES, SyncError } from "../errors.ts";
-import type { SyncKey } from "../keys.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
-import type { Circuit, Due } from "../ports/store.ts";
+import type { Circuit } from "../ports/store.ts";
 import type { VaultTarget } from "../ports/vault.ts";
 import type { CaCache } from "../references/ca-cache.ts";
 import { mustBeOurs, observeOperator } from "../references/operator-namespace.ts";
 import { nudgeReferring } from "../references/referring.ts";
 import { backOff } from "../schedule/back-off.ts";
-import { sendDue } from "../schedule/messages.ts";
-import { slices } from "../schedule/wheel.ts";
 import { vsoProbe } from "../vso/stand-back/vso.ts";
+import { CACHE_MS, closeCircuit } from "./close-circuit.ts";
 import { evidence } from "./evidence.ts";
 import { addressAlone, vaultOutage } from "./vault-outage.ts";
 import { vaultTargets } from "./vault-targets.ts";
 
-/** How long workers cache circuits (lease-table 16). */
-const CACHE_MS = 5 * SECOND_MS;
 /** The first probe, and the longest pause between probes. */
 const FIRST_PROBE_MS = SECOND_MS;
 const MAX_PROBE_PAUSE_MS = 10 * SECOND_MS;
 /** For suspensions, which last longer than outages. */
 const MAX_STAND_BACK_PAUSE_MS = 15 * SECOND_MS;
 const PROBE_LEASE_MS = 30 * SECOND_MS;
-/** Within which time the waiting syncs start again, spread out. */
-const SPREAD_MS = 5 * MINUTE_MS;
-/** Per waiting sync, so that a few need not wait for minutes. */
-const SPREAD_PER_SYNC_MS = 10;
-const MAX_WAITING = 100_000;
 /** Each search for the ways to a Vault starts at a random one of so many. */
 const ROTATIONS = 1_000;
 /** A Vault's circuit without references for so long is closed; a new reference may still be unread. */
@@ -166,7 +156,7 @@ async function probe(deps: Deps, ca: CaCache, circuit: Circuit, signal: AbortSig
     await keepOpen(deps, claimed, error instanceof SyncError ? error : crashed(deps, circuit, error));
     return;
   }
-  await close(deps, claimed);
+  await closeCircuit(deps, claimed);
 }
 
 /** A bug proves nothing about the end: it is probed again. */
@@ -226,43 +216,4 @@ async function keepOpen(deps: Deps, claimed: Circuit, error: SyncError): Promise
 function isNews(circuit: Circuit, { code }: SyncError): boolean {
   if (isOfVso(circuit)) return code === "OTHER_CONTROLLER";
   return vaultOfCircuit(circuit.id) === undefined ? code !== "DEADLINE_EXCEEDED" : OUTAGE_CODES.has(code);
-}
-
-/** Waiting syncs are in the due index; missed refresh slots are dispatched again. */
-async function close(deps: Deps, circuit: Circuit): Promise<void> {
-  const now = deps.clock();
-  if (!(await deps.leases.closeCircuit(circuit))) return;
-  deps.log.info("circuit-closed", { circuit: circuit.id, afterMs: now - circuit.since });
-  const waiting = await deps.leases.due({ after: 0, until: now, now }, MAX_WAITING);
-  const missed = await missedSlots(deps, circuit.since, now);
-  const byKey = new Map<SyncKey, Due>([...missed, ...waiting].map((due) => [due.key, due]));
-  const spread = Math.min(SPREAD_MS, byKey.size * SPREAD_PER_SYNC_MS);
-  const woken = [...byKey.values()].map((due) => ({ ...due, at: now + spreadOf(due.group) * spread }));
-  const atOnce = woken.filter(({ lane }) => lane === "now");
-  await sendDue(deps.queue, [...atOnce, ...afterCaches(woken)], now);
-}
-
-/**
- * Other processes cache this circuit and ignore messages meanwhile, so each message is repeated after that time. For a
- * finished row this costs one read.
- */
-function afterCaches(woken: readonly Due[]): readonly Due[] {
-  return woken.map((due) => ({ ...due, at: due.at + CACHE_MS }));
-}
-
-/** The same for all syncs of a group, so that sharers stay together. */
-function spreadOf(group: string): number {
-  return Number.parseInt(fingerprint(group).slice(0, 8), 16) / 2 ** 32;
-}
-
-async function missedSlots(deps: Deps, since: EpochMs, now: EpochMs): Promise<readonly Due[]> {
-  const found: Due[] = [];
-  for (const lane of ["renew", "refresh"] as const) {
-    for (const { period, fromPhase, toPhase } of slices(await deps.leases.periods(lane), since, now)) {
-      for (const { key, group } of await deps.leases.onWheel(lane, period, fromPhase, toPhase)) {
-        found.push({ key, group, lane, at: now });
-      }
-    }
-  }
-  return found;
 }

@@ -71,6 +71,8 @@ export interface Settlement {
   /** The version that was read: a nudge's expectation ends once it is reached, or after 30 s (lease-table 30). */
   readonly reached?: number;
   readonly now: EpochMs;
+  /** The circuit that the run met, and that wakes the row when it closes; stores ignore it. */
+  readonly circuit?: string;
   /** For domain events; stores ignore it. */
   readonly did?: Did;
 }

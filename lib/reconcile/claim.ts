@@ -1,10 +1,11 @@
 import { type EpochMs, SECOND_MS } from "../clock.ts";
-import { type ErrorCode, OUTAGE_CODES, SyncError } from "../errors.ts";
+import { type ErrorCode, SyncError } from "../errors.ts";
 import { freedBy, PathAwaited, wakeForPaths } from "../failures/path-wake.ts";
 import { partsOf } from "../keys.ts";
+import { CACHE_MS } from "../outage/close-circuit.ts";
 import type { Claim } from "../ports/claim.ts";
 import { CALL_TIMEOUT_MS, LEASE_MS, type ReconcileDeps } from "../ports/deps.ts";
-import { type OwnedSecret, type Pushed, pushPlace, type Row, type RowState } from "../ports/rows.ts";
+import { type OwnedSecret, type Pushed, pushPlace, type Row } from "../ports/rows.ts";
 import type { Claimed, Lease, PathTaken, Settlement } from "../ports/store.ts";
 import { sendDue, sendNow } from "../schedule/messages.ts";
 
@@ -142,7 +143,7 @@ async function settleRow(deps: Deps, { key }: Row, lease: Lease, settlement: Set
     return;
   }
   await wakeForPaths(deps, freedBy(lease.state, settlement));
-  const at = outcome === "nudged" ? deps.clock() : soon(settlement);
+  const at = outcome === "nudged" ? deps.clock() : await soon(deps, settlement);
   if (at === undefined) return;
   await sendNow(deps.queue, { key, at }, deps.clock());
 }
@@ -170,17 +171,16 @@ function mayStillWrite({ state: { error } }: Settlement): boolean {
 const DISPATCHED_AHEAD_MS = 120 * SECOND_MS;
 
 /** A `dueAt` that ticks may already have passed needs a message as well; the index is the fallback (lease-table 14). */
-function soon({ schedule, now, state }: Settlement): EpochMs | undefined {
+async function soon(deps: Deps, { schedule, now, circuit }: Settlement): Promise<EpochMs | undefined> {
   const at = schedule.kind === "due" ? schedule.at : schedule.kind === "wheel" ? schedule.dueAt : undefined;
-  return isTicks(now, at) || isCircuits(now, state, at) ? undefined : at;
+  if (isTicks(now, at)) return undefined;
+  if (circuit === undefined || (at ?? now) > now) return at;
+  // Closing the circuit wakes rows that wait for it, but found this one claimed if it closed before this settle.
+  const open = await deps.leases.circuits();
+  return open.some(({ id }) => id === circuit) ? undefined : deps.clock() + CACHE_MS;
 }
 
 /** Whether a tick comes by in time: so it does for what is never due. */
 function isTicks(now: EpochMs, at: EpochMs = Number.POSITIVE_INFINITY): boolean {
   return at > now + DISPATCHED_AHEAD_MS;
-}
-
-/** Whether the close of a circuit wakes it: a row that waits for one is due all the while. */
-function isCircuits(now: EpochMs, { error }: RowState, at: EpochMs = now): boolean {
-  return at <= now && error !== undefined && OUTAGE_CODES.has(error.code);
 }

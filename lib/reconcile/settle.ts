@@ -114,8 +114,13 @@ export function settleFailed(
     },
     settledAt: timing.now,
   };
-  // Former credentials are ended at their time, whatever the sync waits for.
-  return { state: failed, schedule: endAt === undefined ? schedule : atLatest(schedule, endAt), now: timing.now };
+  return {
+    state: failed,
+    // Former credentials are ended at their time, whatever the sync waits for.
+    schedule: endAt === undefined ? schedule : atLatest(schedule, endAt),
+    ...(isOutage(error) ? { circuit: error.circuit } : {}),
+    now: timing.now,
+  };
 }
 
 /** What says nothing about an earlier denial leaves it. */
@@ -137,13 +142,17 @@ function isNewlyRefused({ awaits = [] }: RowState, { refused, taken }: FailureCo
   return refused !== undefined && !awaits.includes(`destination:${refused}`);
 }
 
+function isOutage(error: SyncError): error is SyncError & { readonly circuit: string } {
+  return OUTAGE_CODES.has(error.code) && error.circuit !== undefined;
+}
+
 function atLatest(schedule: Schedule, at: EpochMs): Schedule {
   return { kind: "due", at: schedule.kind === "due" ? Math.min(schedule.at, at) : at };
 }
 
 function scheduleAfter(error: SyncError, attempts: number, timing: Timing, context: FailureContext): Schedule {
   // The row waits for its circuit and is always due, so that closing the circuit finds it (lease-table 16).
-  if (OUTAGE_CODES.has(error.code) && error.circuit !== undefined) return { kind: "due", at: timing.now };
+  if (isOutage(error)) return { kind: "due", at: timing.now };
   // No other worker has the row, because this settle succeeds: only the time ran out. The next run completes it.
   if (error.code === "LEASE_LOST") return { kind: "due", at: timing.now };
   const { longestMs, knownUntil } = context;

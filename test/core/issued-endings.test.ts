@@ -60,6 +60,30 @@ describe("what an issued credential leaves behind", () => {
     assert.equal(world.secret("db"), undefined);
   });
 
+  it("what was written to a destination that was renamed after a crash ends like any that is replaced", async () => {
+    await using world = await anIssuingWorld();
+    await world.vault.putDatabaseRole("app", { defaultTtl: "10m", maxTtl: "24h" });
+    const doomed = world.start({
+      effect: async (name, work) => {
+        const done = await work();
+        if (name === "patch secrets") doomed.crash();
+        return done;
+      },
+    });
+    await world.given(aDynamicSecret());
+    await world.advance("10s");
+    const { username = "", password = "" } = world.secret("db")?.data ?? {};
+    assert.ok(username);
+    await world.given(aDynamicSecret("db", { destination: { name: "renamed" } }));
+    world.start();
+    await world.advance("3m");
+    assert.notEqual(world.secret("renamed")?.data.username, username);
+    assert.equal(world.secret("db"), undefined);
+    assert.equal(await world.vault.login(username, password), true, "it was in use, and somebody may have it still");
+    await world.advance("10m");
+    assert.equal(await world.vault.login(username, password), false);
+  });
+
   it("what was deleted while its cluster was out of reach ends when the cluster leaves the fleet", async () => {
     await using world = await anIssuingWorld({ clusters: [{}, { name: "west" }] });
     await world.given(aDynamicSecret());

@@ -91,6 +91,62 @@ describe("an outage", () => {
     assert.equal(world.secret("sync-0"), undefined);
   });
 
+  it("lease-table 16: ends for all that wait, also when the worker dies that closes its circuit", async () => {
+    for (const side of ["before", "after"] as const) {
+      await using world = await withSyncs(3);
+      world.crash();
+      let isOver = false;
+      world.start({
+        effect: async (name, work) => {
+          if (name !== "store closeCircuit") return work();
+          const closed = side === "after" ? await work() : undefined;
+          world.crash();
+          isOver = true;
+          return closed ?? new Promise<never>(() => undefined);
+        },
+      });
+      world.cluster().fail("refused");
+      for (const name of names(3)) await world.given(aVaultSecret(name, { password: "two" }));
+      await world.advance("4m");
+      world.cluster().fail(undefined);
+      await world.advance("20s");
+      assert.ok(isOver, side);
+      world.start();
+      await world.advance("60s");
+      for (const name of names(3)) assert.equal(world.secret(name)?.data.password, "two", `${name} ${side}`);
+    }
+  });
+
+  it("lease-table 16: ends for a run that met it and settles after its end", async () => {
+    await using world = await withSyncs(1);
+    let isHeld = false;
+    let held = 0;
+    world.crash();
+    world.start({
+      effect: async (name, work) => {
+        if (name !== "store settle" || !isHeld) return work();
+        held += 1;
+        while (isHeld) await world.time.sleep(1_000);
+        return work();
+      },
+    });
+    // The watch of the first process held the cluster.
+    await world.advance("3m");
+    isHeld = true;
+    world.vault.fail("refused");
+    await world.edit("VaultStaticSecret", "sync-0", { spec: { path: "other" } });
+    await world.advance("45s");
+    assert.ok(held > 1, "the sync and its VaultConnection");
+    assert.deepEqual(await openCircuits(world), ["vault:https://vault.test:8200 VAULT_UNAVAILABLE"]);
+    world.vault.fail(undefined);
+    await world.given(aVaultSecret("other", { password: "two" }));
+    await world.advance("25s");
+    assert.deepEqual(await openCircuits(world), []);
+    isHeld = false;
+    await world.advance("30s");
+    assert.equal(world.secret("sync-0")?.data.password, "two");
+  });
+
   it("of one cluster costs another one nothing", async () => {
     await using world = await aWorld({ clusters: [{ name: "east" }, { name: "west" }] });
     await world.given(aVaultSecret());

@@ -52,6 +52,15 @@ export function holdingOf(apis: DestinationApis, start: Work): Holding {
       return data && sameDigest(digestOf(apis.digestKey, data), digest) ? data : undefined;
     },
 
+    async holdsElsewhere(keys, digest, signal) {
+      const former = start.seen.row.state.owned.filter(({ name }) => name !== start.secret.name);
+      for (const { name } of former) {
+        const data = dataUnder(keys, await find(apis, { ...start, secret: { ...start.secret, name } }, signal));
+        if (data && sameDigest(digestOf(apis.digestKey, data), digest)) return true;
+      }
+      return false;
+    },
+
     async left(signal) {
       const secret = await found(signal);
       return secret !== undefined && isLeftFor(start, secret) ? secret.data : undefined;

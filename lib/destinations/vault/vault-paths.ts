@@ -66,6 +66,7 @@ export const vaultPaths: DestinationFactory<WantsPaths> = {
   holding: () => ({
     admit: async () => undefined,
     holds: async () => undefined,
+    holdsElsewhere: async () => false,
     left: async () => undefined,
   }),
 

@@ -41,7 +41,10 @@ async function adopted(
   const { declared, state } = claim.row;
   const { digest } = issue;
   if (digest === undefined) return false;
-  if ((await holding.holds(issuedState(state).keys, digest, signal)) === undefined) return false;
+  const { keys } = issuedState(state);
+  const isHeld = (await holding.holds(keys, digest, signal)) !== undefined;
+  // What another destination holds is in use until its successor is written.
+  if (!isHeld && !(await holding.holdsElsewhere(keys, digest, signal))) return false;
   const live: Issue = { ...issue, state: "live" };
   claim.note({ digest, issues: succeeded(state.issues ?? [], live, declared.annotations, resolved, deps.clock()) });
   return true;

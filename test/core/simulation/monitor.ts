@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { SECOND_MS } from "../../../lib/clock.ts";
-import { partsOf, type SyncKey, syncKey } from "../../../lib/keys.ts";
+import { cleanupKey, partsOf, type SyncKey, syncKey } from "../../../lib/keys.ts";
 import type { KubeCall } from "../../../lib/kubernetes/kube-call.ts";
 import { OWNER_UID_LABEL } from "../../../lib/owner-labels.ts";
 import { CALL_TIMEOUT_MS } from "../../../lib/ports/deps.ts";
@@ -10,6 +10,7 @@ import type { Json } from "../world/api/fields.ts";
 import type { Change, Stored } from "../world/api/objects.ts";
 import type { MemoryCluster } from "../world/cluster.ts";
 import type { WorldTime } from "../world/time.ts";
+import { isLook, writerOf } from "./writes.ts";
 
 /** Watches what a run does from outside, and says which rule it breaks. */
 export interface Monitor {
@@ -38,6 +39,8 @@ export interface MonitorOptions {
   readonly mayRead: (login: { readonly auth: "own" | "default"; readonly namespace: string }, path: string) => boolean;
   /** A wall clock that is stepped may repeat a restart; one that is stepped back may take an earlier restart for a later one. */
   readonly isClockSteady: boolean;
+  /** keyferry's clock is stepped in this run. */
+  readonly isClockStepped: boolean;
   /** A process may stand still for as long as a lease lasts, between any two of its calls. */
   readonly canStopForLong: boolean;
   readonly trace: (line: string) => void;
@@ -57,7 +60,7 @@ interface Held {
 export const FOREIGN = "example.com/foreign";
 
 export function monitor(options: MonitorOptions): Monitor {
-  const { time, observes, mayHave, mayRead, isClockSteady, canStopForLong, trace } = options;
+  const { time, observes, mayHave, mayRead, isClockSteady, isClockStepped, canStopForLong, trace } = options;
   const violations: string[] = [];
   const say = (violation: string): void => {
     if (violations.length < 20) violations.push(violation);
@@ -65,9 +68,12 @@ export function monitor(options: MonitorOptions): Monitor {
   const held = new Map<SyncKey, Held>();
   /** By key and uid: a declaration that is made anew begins anew. */
   const fences = new Map<string, number>();
+  /** Rows that were removed, and not claimed since. */
+  const released = new Set<SyncKey>();
   const claimed = new Map<SyncKey, number>();
   /** Objects that declare anew without having been deleted: a clean-up has the row that was leased. */
   const tombstoned = new Set<SyncKey>();
+  const clusters = new Map<string, MemoryCluster>();
   const restarted = new Map<string, string>();
   const logins = new Map<string, Set<"own" | "default">>();
   const written = new Map<string, string>();
@@ -91,7 +97,10 @@ export function monitor(options: MonitorOptions): Monitor {
       say(`lease-table 1: ${lease.key} is claimed while process ${before.process} holds it`);
     }
     const id = `${lease.key} ${lease.uid}`;
-    if ((fences.get(id) ?? 0) >= lease.fence) say(`lease-table 4: the fence of ${lease.key} does not grow`);
+    const latest = fences.get(id) ?? 0;
+    // The fence of a new row starts at the clock, and no lease of the former row reaches it: fences are compared as equal.
+    const isNewlyBack = isClockStepped && released.delete(lease.key) && latest !== lease.fence;
+    if (latest >= lease.fence && !isNewlyBack) say(`lease-table 4: the fence of ${lease.key} does not grow`);
     held.set(lease.key, { lease, row, process });
     fences.set(id, lease.fence);
     claimed.set(lease.key, (claimed.get(lease.key) ?? 0) + 1);
@@ -106,12 +115,19 @@ export function monitor(options: MonitorOptions): Monitor {
     const content = written.get(lease.uid);
     if (content !== undefined) recorded.set(lease.uid, content);
   };
+  /** The declaration that the Secret of a call names as its own. */
+  const labelled = ({ cluster, kind, namespace, name }: KubeCall): unknown => {
+    const found = clusters.get(cluster)?.server.objects.get(kind, namespace, name ?? "");
+    return Object(found?.metadata.labels)[OWNER_UID_LABEL];
+  };
   /** The latest of the leases that this process may write the Secret under. */
   const leaseFor = (call: KubeCall, process: number): Lease | undefined =>
     [...held.values()]
       .filter(({ lease, row, process: holder }) => {
         const { cluster, namespace } = partsOf(lease.key);
         if (holder !== process || cluster !== call.cluster || namespace !== call.namespace) return false;
+        // A row that was made anew finds Secrets of former destinations by their label (lease-table 28).
+        if (call.verb === "delete" && labelled(call) === lease.uid) return true;
         const names = [...row.state.owned.map(({ name }) => name), String(Object(row.declared.spec.destination).name)];
         return names.includes(call.name ?? "");
       })
@@ -204,12 +220,20 @@ export function monitor(options: MonitorOptions): Monitor {
         return answer;
       },
       async tombstone(key, uid, now) {
+        // What was retired under this uid is merged: it ends credentials in Vault, which two workers may do.
+        held.delete(cleanupKey(key, uid));
         const due = await store.tombstone(key, uid, now);
         if (due) tombstoned.add(key);
         return due;
       },
+      release(key) {
+        released.add(key);
+        return store.release(key);
+      },
       async retire(key, until, now) {
         held.delete(key);
+        // It is released if it has no issues.
+        released.add(key);
         return store.retire(key, until, now);
       },
       async settle(lease, settlement) {
@@ -235,6 +259,7 @@ export function monitor(options: MonitorOptions): Monitor {
         say(`lease-table 6: ${call.verb} of Secret ${place} starts too late for its lease`);
     },
     follow(cluster) {
+      clusters.set(cluster.name, cluster);
       cluster.server.objects.onChange((change) => {
         if (change.resource === "vaultstaticsecrets.secrets.hashicorp.com") onDeclaration(change);
         if (change.resource === "secrets") onSecret(cluster, change);
@@ -242,20 +267,6 @@ export function monitor(options: MonitorOptions): Monitor {
       });
     },
   };
-}
-
-/** An empty patch is a look. */
-function isLook({ body, query }: KubeCall): boolean {
-  return query?.dryRun !== undefined || Object.keys(Object(body)).length === 0;
-}
-
-/** Whose write this was: the field manager whose entry changed. */
-function writerOf(object: Json, before: Json | undefined): string {
-  const entries = (of: Json | undefined): string[] =>
-    ((Object(of?.metadata).managedFields ?? []) as object[]).map((entry) => JSON.stringify(entry));
-  const old = new Set(entries(before));
-  const changed = entries(object).find((entry) => !old.has(entry));
-  return changed === undefined ? "unknown" : String(Object(JSON.parse(changed)).manager);
 }
 
 /** What a Secret holds: the path of Vault that it comes from and how many times that was written. */

@@ -42,13 +42,15 @@ export async function run(plan: Plan, options: RunOptions = {}): Promise<Outcome
     hash = fingerprint(hash, whole);
   };
   const setting = await aSetting(plan, time, die);
+  const isClockStepped = plan.actions.some((action) => action.do === "clock-step");
   const watching = monitor({
     ...{ time, trace },
     observes: (name) => plan.clusters.find((cluster) => cluster.name === name)?.observe ?? "watch",
     mayHave,
     mayRead,
     canStopForLong: plan.actions.some((action) => action.do === "stall" && action.ms > STOP_MS),
-    isClockSteady: !plan.actions.some((action) => action.do === "clock-step"),
+    isClockSteady: !isClockStepped,
+    isClockStepped,
   });
   for (const cluster of setting.clusters.values()) watching.follow(cluster);
   const working = processes({ plan, time, setting, monitor: watching, die, trace });

@@ -278,23 +278,23 @@ describe("the claim on a row", () => {
   });
 
   it("lease-table 14: sends a row on that is due before ticks come to it, but not one that waits for an outage's end", async () => {
-    const settled = async (afterMs: number, code?: ErrorCode, schedule?: Schedule): Promise<readonly number[]> => {
+    const open = { code: "VAULT_SEALED", message: "", since: START, attempts: 1, fence: 1, probeAt: START } as const;
+    const settled = async (afterMs: number, circuit?: string, schedule?: Schedule): Promise<readonly number[]> => {
       await using scene = await aScene();
+      await scene.store.openCircuit({ id: "vault:open", ...open });
       const worker = await scene.worker();
       await worker.take();
-      const error = code && { code, message: "", since: START };
-      const state = { ...EMPTY_STATE, ...(error && { error }) };
-      await worker.settle({ state, schedule: schedule ?? { kind: "due", at: START + afterMs }, now: START });
+      const met = circuit === undefined ? {} : { circuit };
+      const at = { schedule: schedule ?? { kind: "due", at: START + afterMs }, now: START } as const;
+      await worker.settle({ state: EMPTY_STATE, ...at, ...met });
       return scene.sent.map((at) => at - START);
     };
     assert.deepEqual(await settled(5_000), [5_000]);
     assert.deepEqual(await settled(120_000), [120_000]);
     assert.deepEqual(await settled(120_001), []);
-    assert.deepEqual(await settled(0), [0]);
-    assert.deepEqual(await settled(0, "VAULT_SEALED"), []);
-    assert.deepEqual(await settled(1_000, "VAULT_SEALED"), [1_000], "it has a time of its own");
-    assert.deepEqual(await settled(0, "SPEC_INVALID"), [0]);
-    assert.deepEqual(await settled(5_000, "SPEC_INVALID"), [5_000]);
+    assert.deepEqual(await settled(0, "vault:open"), []);
+    assert.deepEqual(await settled(5_000, "vault:open"), [5_000]);
+    assert.deepEqual(await settled(0, "vault:over"), [5_000], "when every worker knows that it is over");
     const slot = { period: 60, phase: 1 };
     assert.deepEqual(await settled(0, undefined, { kind: "wheel", slot, dueAt: START + 1_000 }), [1_000]);
     assert.deepEqual(await settled(0, undefined, { kind: "wheel", slot }), []);

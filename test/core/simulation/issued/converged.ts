@@ -122,11 +122,18 @@ function isRefused({ state }: Row): boolean {
   return FOR_PEOPLE.has(state.error?.code ?? "");
 }
 
-/** Its lease and its token can be renewed for long. */
+/** Its lease and its token can be renewed for long, and no restart is owed, which has a run of its own. */
 function renewsOnly({ vault, trueTime }: IssuedSetting, row: Row | undefined): boolean {
-  const { issues = [], error } = row?.state ?? {};
+  const { issues = [], error, rollout } = row?.state ?? {};
   const [issue] = issues;
-  if (error !== undefined || issues.length !== 1 || issue?.state !== "live" || !issue.tokenRenewable) return false;
+  if (
+    error !== undefined ||
+    rollout !== undefined ||
+    issues.length !== 1 ||
+    issue?.state !== "live" ||
+    !issue.tokenRenewable
+  )
+    return false;
   const lease = vault.liveLeases().find(({ id }) => id === issue.vaultLease?.id);
   if (lease?.token === undefined || !lease.isRenewable) return false;
   const last = Math.min(lease.maxAt, lease.token.madeAt + lease.token.maxMs);

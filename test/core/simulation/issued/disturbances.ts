@@ -14,7 +14,8 @@ export interface Disturbances {
   onAction(action: IssuedAction, now: number): void;
   onTransit(message: WorkMessage, fate: "lost" | "late", now: number): void;
   wasClockStepped(): boolean;
-  hasLeft(cluster: string): boolean;
+  /** When it left the fleet for the first time; never: infinity. */
+  leftAt(cluster: string): number;
   /** Why the credential of this lease could end at that time; undefined: nothing forced it. */
   excuse(lease: Lease, key: SyncKey, end: number): string | undefined;
 }
@@ -37,7 +38,7 @@ const VISIBILITY_MS = 60 * SECOND_MS;
 
 export function disturbancesOf({ processes }: IssuedPlan): Disturbances {
   const met: Disturbance[] = [];
-  const left = new Set<string>();
+  const left = new Map<string, number>();
   let isStepped = false;
   const add = (what: string, from: number, to: number, more: Partial<Disturbance> = {}): void =>
     void met.push({ what, from, to, weight: ALL, ...more });
@@ -45,7 +46,7 @@ export function disturbancesOf({ processes }: IssuedPlan): Disturbances {
   return {
     add,
     wasClockStepped: () => isStepped,
-    hasLeft: (cluster) => left.has(cluster),
+    leftAt: (cluster) => left.get(cluster) ?? ALL,
     onTransit(message, fate, now) {
       if (message.kind !== "keys") return;
       const more = { weight: message.lane === "renew" ? 1 : 0.5, keys: message.keys };
@@ -59,7 +60,7 @@ export function disturbancesOf({ processes }: IssuedPlan): Disturbances {
         case "cluster-outage":
           return add(action.do, now, now + action.ms + 60 * SECOND_MS, { isOfClusters: true });
         case "cluster-leaves":
-          left.add(action.cluster);
+          if (!left.has(action.cluster)) left.set(action.cluster, now);
           return add(action.do, now, now + action.ms + 60 * SECOND_MS);
         case "crash":
           return add(action.do, now, now + VISIBILITY_MS + action.forMs + 30 * SECOND_MS, { weight: one });

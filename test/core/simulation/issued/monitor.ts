@@ -66,6 +66,10 @@ export function issuedMonitor(options: IssuedMonitorOptions): IssuedMonitor {
   const fences = new Map<string, number>();
   /** Unplanned requests for each declaration. */
   const unplanned = new Map<string, number>();
+  /** The version of each declaration that was claimed last. */
+  const versions = new Map<SyncKey, string>();
+  /** Those that ask for no more, and the version that did. */
+  const parked = new Map<string, string | undefined>();
   /** Why each sync asks, as it says. */
   const because = new Map<string, string>();
   const faults: { readonly of: string; readonly fault: Fault; left: number }[] = [];
@@ -100,6 +104,9 @@ export function issuedMonitor(options: IssuedMonitorOptions): IssuedMonitor {
     const why = because.get(key) ?? "unknown";
     if (PLANNED.has(why)) return;
     const id = `${key} ${secrets.uidOf(key)}`;
+    // Whoever changes a parked declaration says that the cause is mended: it begins anew.
+    if (parked.has(id) && parked.get(id) !== versions.get(key)) unplanned.delete(id);
+    if (!unplanned.has(id)) parked.delete(id);
     const times = (unplanned.get(id) ?? 0) + 1;
     unplanned.set(id, times);
     if (times > MOST_UNPLANNED && !disturbances.wasClockStepped())
@@ -152,10 +159,12 @@ export function issuedMonitor(options: IssuedMonitorOptions): IssuedMonitor {
       say(`lease-table 26: lease ${lease.id} comes from a login that no row knows`);
     return own;
   };
-  const mustBeKnown = (lease: Lease, issue: Issue | undefined): void => {
+  const mustBeKnown = (lease: Lease, issue: Issue | undefined, { revokedAt }: Asked): void => {
     const isAlive = lease.token !== undefined && now() < lease.token.endsAt;
-    // Nobody can revoke what a batch token made: the clock alone says when it has ended.
-    if (lease.token?.isBatch === true && disturbances.wasClockStepped()) return;
+    // What may not be revoked has ended when the clock says so, and that was wrong.
+    const mayRevoke = lease.token?.isBatch === false && lease.token.policies.includes("default");
+    // The rest is asked for once then, and that may have failed.
+    if ((!mayRevoke || revokedAt !== undefined) && disturbances.wasClockStepped()) return;
     if (issue === undefined && isAlive) say(`lease-table 28: no row knows lease ${lease.id} any more`);
   };
   const lookAtLeases = (rows: readonly Row[]): void => {
@@ -165,7 +174,7 @@ export function issuedMonitor(options: IssuedMonitorOptions): IssuedMonitor {
       const own = ownerOf(lease);
       if (own === undefined) continue;
       const issue = known.get(own.serial);
-      mustBeKnown(lease, issue);
+      mustBeKnown(lease, issue, own);
       if (isInUse(issue) && secrets.holding(lease).length > 0) next.set(lease.id, { lease, key: own.key, asked: own });
     }
     for (const before of inUse.values()) expired(before);
@@ -194,7 +203,24 @@ export function issuedMonitor(options: IssuedMonitorOptions): IssuedMonitor {
       async claim(row, how) {
         const answer = await store.claim(row, how);
         if (answer) fences.set(`${answer.lease.key} ${answer.lease.uid}`, answer.lease.fence);
+        if (answer) versions.set(answer.lease.key, answer.row.declared.hash);
         return answer;
+      },
+      async declare(declared, at) {
+        const due = await store.declare(declared, at);
+        secrets.onDeclare(declared);
+        return due;
+      },
+      async retire(key, until, at) {
+        // Its cluster left, and it begins anew if that comes back: no row knows of its requests.
+        unplanned.delete(`${key} ${secrets.uidOf(key)}`);
+        return store.retire(key, until, at);
+      },
+      async settle(lease, settlement) {
+        const outcome = await store.settle(lease, settlement);
+        const isParked = settlement.state.error?.code === "ISSUES_TOO_FREQUENT";
+        if (isParked && outcome !== "lost") parked.set(`${lease.key} ${lease.uid}`, versions.get(lease.key));
+        return outcome;
       },
       async record(lease, state, at) {
         const outcome = await store.record(lease, state, at);

@@ -30,6 +30,8 @@ const ENDED_WITHIN_MS = 720_000;
 const REST_OF = 3;
 const DISPATCHED_MS = 20_000;
 const REST_MS = 40_000;
+/** The watch of a process that was killed holds its cluster for so long: what happened meanwhile is seen late. */
+const WATCH_HELD_MS = 90_000;
 
 interface Running {
   readonly plan: IssuedPlan;
@@ -65,7 +67,9 @@ export async function runIssued(plan: IssuedPlan, options: RunOptions = {}): Pro
     mayRead: () => true,
     canStopForLong: plan.actions.some((action) => action.do === "stall" || action.do === "clock-step"),
     isClockSteady: false,
+    isClockStepped: plan.actions.some((action) => action.do === "clock-step"),
   });
+  for (const cluster of setting.clusters.values()) base.follow(cluster);
   const say = (violation: string): void => {
     trace(`VIOLATION ${violation}`);
     base.say(violation);
@@ -135,7 +139,7 @@ async function quiet(running: Running): Promise<void> {
     settled(setting, working, secrets),
   );
   if (well === undefined) return;
-  if (plan.seed % REST_OF === 0 && isFollowed(plan)) await stays(running, well.renewed);
+  if (plan.seed % REST_OF === 0 && isFollowed(plan)) await stays(running);
   trace("all is deleted");
   for (const { cluster, key } of secrets.declared()) {
     const { kind, namespace, name } = partsOf(key);
@@ -167,8 +171,11 @@ async function until<T extends Ended>(running: Running, ms: number, look: () => 
 }
 
 /** Renewals write nothing: what is renewed for long claims no row. */
-async function stays(running: Running, renewed: readonly SyncKey[]): Promise<void> {
-  await pass(running, DISPATCHED_MS);
+async function stays(running: Running): Promise<void> {
+  const { plan, setting, working, secrets } = running;
+  const isHeld = plan.actions.some(({ do: what }) => what === "crash" || what === "cluster-leaves");
+  await pass(running, isHeld ? WATCH_HELD_MS + DISPATCHED_MS : DISPATCHED_MS);
+  const { renewed } = await settled(setting, working, secrets);
   const before = new Map(running.claims());
   await pass(running, REST_MS);
   for (const key of renewed) {

@@ -1,7 +1,9 @@
 import { X509Certificate } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
 import { SECOND_MS } from "../../../../lib/clock.ts";
 import { parseDuration } from "../../../../lib/duration.ts";
 import { type SyncKey, syncKey } from "../../../../lib/keys.ts";
+import type { Declared as RowDeclared } from "../../../../lib/ports/rows.ts";
 import type { Json } from "../../world/api/fields.ts";
 import type { Change, Stored } from "../../world/api/objects.ts";
 import { API } from "../../world/builders.ts";
@@ -10,7 +12,7 @@ import type { Lease } from "../../world/vault/leases.ts";
 import { restartOf } from "../monitor.ts";
 import type { Disturbances } from "./disturbances.ts";
 import { NAMESPACE } from "./plan.ts";
-import type { IssuedSetting } from "./setting.ts";
+import { type IssuedSetting, RETENTION_MS } from "./setting.ts";
 
 export interface Declared {
   readonly cluster: MemoryCluster;
@@ -26,6 +28,8 @@ export interface Secrets {
   holding(lease: Lease): readonly Declared[];
   /** When a Secret ceased to hold it; never: infinity. */
   replacedAt(lease: Lease): number;
+  /** keyferry has stored what this declaration says. */
+  onDeclare(declared: Pick<RowDeclared, "uid" | "spec" | "annotations">): void;
   /** Why this lease must not be ended now. */
   neededStill(lease: Lease): readonly string[];
 }
@@ -34,21 +38,23 @@ interface Replaced {
   readonly at: number;
   readonly cluster: MemoryCluster;
   readonly uid: string;
-  readonly text: string;
+  /** What its declaration said. */
+  readonly says: unknown;
 }
 
-/** Edits older than this had their effect on whatever is replaced now. */
+/** Edits that keyferry has known for longer had their effect on whatever is replaced now. */
 const KNOWN_AFTER_MS = 20 * SECOND_MS;
 /** From the answer to the write some time may pass. */
 const SLACK_MS = 8 * SECOND_MS;
+const REVOKE_REPLACED = "keyferry.dev/revoke-replaced";
 const KINDS = ["VaultDynamicSecret", "VaultPKISecret"];
-const RESOURCES = new Set(["vaultdynamicsecrets.secrets.hashicorp.com", "vaultpkisecrets.secrets.hashicorp.com"]);
 
 export function secretsOf(setting: IssuedSetting, disturbances: Disturbances): Secrets {
   const { clusters, trueTime } = setting;
   const now = trueTime.now;
   const replaced = new Map<string, Replaced>();
-  const editedAt = new Map<string, number>();
+  /** What keyferry knows of declarations, and since when, by uid: the watch of a killed process holds its cluster for a while. */
+  const known = new Map<string, { readonly says: unknown; readonly at: number }>();
 
   const declared = (): readonly Declared[] =>
     [...clusters.values()].flatMap((cluster) =>
@@ -65,25 +71,28 @@ export function secretsOf(setting: IssuedSetting, disturbances: Disturbances): S
     if (old === undefined || (type !== "DELETED" && aboutOf(object) === old)) return;
     const [uid = ""] = ownersOf(object);
     const owner = declared().find((one) => one.object.metadata.uid === uid);
-    replaced.set(old, { at: now(), cluster, uid, text: textOf(owner?.object) });
+    replaced.set(old, { at: now(), cluster, uid, says: owner && saysOf(owner.object) });
   };
   for (const cluster of clusters.values()) {
     cluster.server.objects.onChange((change) => {
       if (change.resource === "secrets") onSecret(cluster, change);
-      if (!RESOURCES.has(change.resource)) return;
-      const isEdit = change.before === undefined || textOf(change.object) !== textOf(change.before as Stored);
-      if (isEdit) editedAt.set(change.object.metadata.uid, now());
     });
   }
   const holding = ({ about }: Lease): readonly Declared[] =>
     declared().filter(({ cluster, object }) =>
       secretsIn(cluster).some((secret) => aboutOf(secret) === about && ownersOf(secret).includes(object.metadata.uid)),
     );
-  /** What its declaration says of replaced credentials, as far as it has said so for long. */
-  const tooEarly = (lease: Lease, { at, cluster, uid, text }: Replaced): string | undefined => {
+  /** What a cluster had when it left is revoked then, wanted or not (lease-table 28). */
+  const isRetentionOver = (cluster: MemoryCluster): boolean =>
+    now() >= disturbances.leftAt(cluster.name) + RETENTION_MS - SLACK_MS;
+  /** What its declaration says of replaced credentials, as far as keyferry has known that for long. */
+  const tooEarly = (lease: Lease, { at, cluster, uid, says }: Replaced): string | undefined => {
     const owner = declared().find((one) => one.object.metadata.uid === uid);
-    const isSettled = (editedAt.get(uid) ?? now()) <= at - KNOWN_AFTER_MS;
-    if (owner === undefined || !isSettled || textOf(owner.object) !== text) return undefined;
+    const knows = known.get(uid);
+    if (owner === undefined || knows === undefined || knows.at > at - KNOWN_AFTER_MS) return undefined;
+    if (isRetentionOver(cluster)) return undefined;
+    const now = saysOf(owner.object);
+    if (!isDeepStrictEqual(now, says) || !isDeepStrictEqual(now, knows.says)) return undefined;
     return tooEarlyBy(lease, { at, cluster }, replacingOf(owner.object));
   };
   const tooEarlyBy = (
@@ -107,9 +116,13 @@ export function secretsOf(setting: IssuedSetting, disturbances: Disturbances): S
     holding,
     uidOf: (key) => declared().find((one) => one.key === key)?.object.metadata.uid ?? "",
     replacedAt: ({ about }) => replaced.get(about)?.at ?? Number.POSITIVE_INFINITY,
+    onDeclare({ uid, spec, annotations }) {
+      const says = [spec, annotations[REVOKE_REPLACED]];
+      if (!isDeepStrictEqual(known.get(uid)?.says, says)) known.set(uid, { says, at: now() });
+    },
     neededStill(lease) {
       if (lease.endsAt <= now() + SECOND_MS) return [];
-      const users = holding(lease).filter(({ cluster }) => !disturbances.hasLeft(cluster.name));
+      const users = holding(lease).filter(({ cluster }) => !isRetentionOver(cluster));
       // A stepped clock ends the retention of a cluster that is out of reach.
       if (users.length > 0 && !disturbances.wasClockStepped())
         return users.map(({ key }) => `lease-table 28: the credential of ${key} is revoked in use`);
@@ -126,7 +139,7 @@ interface Replacing {
 }
 
 function replacingOf({ metadata, spec }: Stored): Replacing {
-  const wish: unknown = Object(metadata.annotations)["keyferry.dev/revoke-replaced"];
+  const wish: unknown = Object(metadata.annotations)[REVOKE_REPLACED];
   const hasTargets = Object(spec).rolloutRestartTargets !== undefined;
   return { hasTargets, ...(typeof wish === "string" ? { wish } : {}) };
 }
@@ -145,9 +158,9 @@ export function ownersOf({ metadata }: Json): readonly string[] {
   return ((Object(metadata).ownerReferences ?? []) as { readonly uid: string }[]).map(({ uid }) => uid);
 }
 
-function textOf(object: Stored | undefined): string {
-  const annotations = Object(object?.metadata.annotations);
-  return JSON.stringify([object?.spec, annotations["keyferry.dev/revoke-replaced"]]);
+/** The part of a declaration that says how its replaced credentials end. */
+function saysOf({ spec, metadata: { annotations } }: Stored): unknown {
+  return [spec, Object(annotations)[REVOKE_REPLACED]];
 }
 
 /** What a lease in Vault calls the credential of this Secret. */

@@ -56,6 +56,8 @@ export function vaultTokens(now: () => number): Tokens {
   const renewed = (token: Token, { increment }: Body): Answer => {
     if (token.isBatch) return failed(400, "batch tokens cannot be renewed");
     if (!token.isRenewable) return failed(400, "lease is not renewable");
+    // It was revoked while its renewal was worked on.
+    if (token.endsAt <= now()) return failed(403, "permission denied");
     const askedMs = Number(increment ?? 0) * 1_000 || token.ttlMs;
     token.endsAt = Math.min(now() + askedMs, token.madeAt + token.maxMs);
     return ok(authOf(token));

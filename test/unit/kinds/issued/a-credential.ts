@@ -97,6 +97,7 @@ export function aRun({ kind, made, answers, resolved, state, own, annotations = 
       holds: async (_keys: readonly string[], digest: string) =>
         held !== undefined && digest === digestOf(KEY, held) ? held : undefined,
       admit: async (keys: unknown) => void admitted.push(keys),
+      holdsElsewhere: async () => false,
       left: async () => undefined,
     },
     reached: async (identity: typeof IDENTITY) => identity,
