@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { held, versions } from "../../world/pushing.ts";
-import { aPushSecret, aWorldOfPushSecrets, ONE, PATH, statusOf } from "./scene.ts";
+import { aSecret, held, versions, writes } from "../../world/pushing.ts";
+import { aPushSecret, aWorldOfPushSecrets, failureOf, ONE, PATH, statusOf } from "./scene.ts";
 
 describe("a VaultPushSecret at its edges", () => {
   it("has no version in its status after a move to kv-v1", async () => {
@@ -27,6 +27,20 @@ describe("a VaultPushSecret at its edges", () => {
     await world.remove("VaultPushSecret", "app");
     await world.advance("1m");
     assert.equal(await held(world, PATH), undefined);
+  });
+
+  it("is refused before a write if the names of its fields are too long for a row", async () => {
+    await using world = await aWorldOfPushSecrets();
+    const keys = Array.from({ length: 300 }, (_, at) => [`k${at}`, "x"]);
+    await world.given(aSecret("many", Object.fromEntries(keys)));
+    const source = { secretRef: { name: "many" } };
+    await world.given(aPushSecret("app", { sources: [{ ...source, prefix: "p".repeat(250) }] }));
+    await world.advance("1m");
+    assert.match(await failureOf(world), /SECRET_TOO_LARGE: .*the names of 300 fields are too long together/);
+    assert.equal(writes(world), 0);
+    await world.edit("VaultPushSecret", "app", { spec: { sources: [{ ...source, prefix: "p".repeat(100) }] } });
+    await world.advance("1m");
+    assert.equal(Object.keys((await held(world, PATH)) ?? {}).length, 300);
   });
 
   it("in a namespace that leaves push.namespaces frees its path, and nothing is removed", async () => {
