@@ -1,6 +1,6 @@
 import { SyncError } from "../errors.ts";
 import { partsOf, type ReferenceKey, type SyncKey, syncKey } from "../keys.ts";
-import { isHandedOver } from "../origins/handed-over.ts";
+import { isLeftToVso } from "../origins/handed-over.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { SeenResource } from "../ports/resources.ts";
 import type { Declared } from "../ports/rows.ts";
@@ -73,7 +73,7 @@ export function syncHandler(
       if (!isOurs(object.namespace)) return;
       const key = keyOf(object);
       const known = (await deps.leases.read([key], "strong")).get(key);
-      if (isHandedOver(object.annotations) && !known) return;
+      if (isLeftToVso(kind.kind, object.annotations) && !known) return;
       await vso.see(known, object, kind, signal);
       const declared = await asItIs(deps, context, kind, object, known?.declared, signal);
       const due = declared && (await declareWithin(deps, context.budget, declared));
@@ -126,9 +126,9 @@ function listing(
     async page(items, signal) {
       const all = items.filter((item) => isOurs(item.namespace));
       // Handed-over declarations are ignored, except for rows from before: reconcile releases them.
-      const anyHandedOver = all.some(({ annotations }) => isHandedOver(annotations));
+      const anyHandedOver = all.some(({ annotations }) => isLeftToVso(kind.kind, annotations));
       const rows = new Set(anyHandedOver ? (await rowsOf()).map(({ key }) => key) : []);
-      const ours = all.filter((item) => !isHandedOver(item.annotations) || rows.has(keyOf(item)));
+      const ours = all.filter((item) => !isLeftToVso(kind.kind, item.annotations) || rows.has(keyOf(item)));
       const dues: (Due | undefined)[] = [];
       for (const some of chunks(ours, DECLARED_AT_ONCE)) dues.push(...(await Promise.all(some.map(declare))));
       // First, because another controller must be noticed before any work begins.

@@ -122,10 +122,17 @@ async function releaseOthers(deps: DiscoveryDeps, settings: ClusterSettings): Pr
   }
 }
 
-/** Its kind is not pushed any more: what it pushed stays in Vault, since nobody removed its annotations. */
+/**
+ * Its kind or namespace is not pushed any more: what it pushed stays in Vault, since nobody removed its annotations. No
+ * watch would tell when the object goes.
+ */
 function isPushedNoMore({ push }: ClusterSettings, key: SyncKey): boolean {
-  const kind = pushingKind(partsOf(key).kind)?.kind;
-  return kind !== undefined && push?.kinds.some((pushed) => pushed === kind) !== true;
+  const { kind: name, namespace } = partsOf(key);
+  const kind = pushingKind(name)?.kind;
+  if (kind === undefined) return false;
+  const isPushed =
+    push?.kinds.some((pushed) => pushed === kind) === true && namespaceMatcher(push.namespaces)(namespace);
+  return !isPushed;
 }
 
 /** What fleet.yaml allows is another thing now: each push runs again. */

@@ -3,8 +3,8 @@ import type { Claim } from "../ports/claim.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { ResourceRef } from "../ports/objects.ts";
 import type { Row, StatusSeen } from "../ports/rows.ts";
-import { sameJson } from "../util/canonical.ts";
-import type { JsonObject } from "../util/json.ts";
+import { asObject, sameJson } from "../util/canonical.ts";
+import type { Json, JsonObject } from "../util/json.ts";
 import type { Announced } from "./origin.ts";
 import { nextReferenceStatus, referenceEvents, type Verdict } from "./reference-status.ts";
 import { conditionList, eventOf, newsOf, nextStatus, type RunOutcome, warningEvent } from "./status.ts";
@@ -106,7 +106,7 @@ async function tryWrite(
   signal: AbortSignal,
 ): Promise<string | undefined> {
   try {
-    const patch = { ...dropped(from.status, status), ...status };
+    const patch = patchOf(from.status, status);
     return await apis.resources.writeStatus(ref, patch, from.resourceVersion, signal);
   } catch (error) {
     const isMoved =
@@ -116,8 +116,12 @@ async function tryWrite(
   }
 }
 
-/** A merge patch removes only members that are null. */
-function dropped(before: JsonObject, after: JsonObject): JsonObject {
-  const names = Object.keys(before).filter((name) => !(name in after));
-  return Object.fromEntries(names.map((name) => [name, null]));
+/** A merge patch removes only members that are null, in each object of the status. */
+function patchOf(before: JsonObject, after: JsonObject): JsonObject {
+  const dropped = Object.keys(before).filter((name) => !Object.hasOwn(after, name));
+  const kept = Object.entries(after).map(([name, value]): readonly [string, Json] => {
+    const [was, is] = [asObject(before[name]), asObject(value)];
+    return [name, was === undefined || is === undefined ? value : patchOf(was, is)];
+  });
+  return Object.fromEntries([...dropped.map((name) => [name, null] as const), ...kept]);
 }

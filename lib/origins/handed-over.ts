@@ -1,3 +1,5 @@
+import { pushingKind } from "../resource-kinds.ts";
+
 /**
  * On a declaration: keyferry leaves it to Vault Secrets Operator. Stored in the cluster, so that every engine sees it.
  */
@@ -8,4 +10,9 @@ export const TO_VSO = "vso";
 
 export function isHandedOver(annotations: Readonly<Record<string, string>>): boolean {
   return annotations[HANDED_OVER] !== undefined;
+}
+
+/** The same for a resource of this kind: Vault Secrets Operator knows none that pushes, so nobody would take it over. */
+export function isLeftToVso(kind: string, annotations: Readonly<Record<string, string>>): boolean {
+  return pushingKind(kind) === undefined && isHandedOver(annotations);
 }

@@ -1,5 +1,5 @@
-import { isCleanupKey } from "../keys.ts";
-import { isHandedOver } from "../origins/handed-over.ts";
+import { isCleanupKey, partsOf } from "../keys.ts";
+import { isLeftToVso } from "../origins/handed-over.ts";
 import type { Row } from "../ports/rows.ts";
 import { isReferenceStatus } from "../resource-kinds.ts";
 
@@ -8,7 +8,8 @@ import { isReferenceStatus } from "../resource-kinds.ts";
  * failed one has been reported.
  */
 export function shouldRelease({ key, declared, state }: Row): boolean {
-  if (!isHandedOver(declared.annotations) || isCleanupKey(key) || isReferenceStatus(key)) return false;
+  if (isCleanupKey(key) || isReferenceStatus(key)) return false;
+  if (!isLeftToVso(partsOf(key).kind, declared.annotations)) return false;
   return declared.deleting || state.rollout === undefined || state.rollout.attempts > 0;
 }
 

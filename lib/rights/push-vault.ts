@@ -35,7 +35,8 @@ export function pushVaultRights(policy: PushPolicy): readonly PushVaultRight[] {
 
 function rightsOf(policy: PushPolicy, pattern: string): readonly PushVaultRight[] {
   const { push, kv1 } = policy;
-  const [mount = "", ...segments] = pattern.split("/");
+  const [first = "", ...segments] = pattern.split("/");
+  const mount = ruleSegment(policy, first, false);
   const path = segments.map((segment, at) => ruleSegment(policy, segment, at === segments.length - 1)).join("/");
   const right = (area: string, capabilities: PushVaultRight["capabilities"], reason: string): PushVaultRight => ({
     ...{ path: `${mount}/${area}${path}`, capabilities, reason, inDefault: false },

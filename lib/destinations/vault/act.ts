@@ -16,7 +16,7 @@ import { sameJson } from "../../util/canonical.ts";
 import { contentOf, storedFields } from "./bodies.ts";
 import { countedWrite, notConverging, parkedPath } from "./frequency.ts";
 import { ownKeys, some } from "./ours.ts";
-import { isListed, type ObjectDecision, type ObjectWork, pathText, type SeenObject } from "./state.ts";
+import { isListed, listOfOthers, type ObjectDecision, type ObjectWork, pathText, type SeenObject } from "./state.ts";
 
 /** What acting on a path needs. */
 export interface Acting {
@@ -142,8 +142,9 @@ async function listed(acting: Acting, work: ObjectWork): Promise<ObjectWork> {
   if (isListed(work)) return work;
   const { claim, key, writes, who, signal } = acting;
   await claim.require();
+  const list = work.list === "" && work.recorded.list === undefined ? listOfOthers(work) : work.list;
   try {
-    await writes.describe(who, work.at, { [BASE64_LIST]: work.list === "" ? null : work.list }, signal);
+    await writes.describe(who, work.at, { [BASE64_LIST]: list === "" ? null : list }, signal);
   } catch (error) {
     if (!(error instanceof SyncError) || !REFUSALS.has(error.code) || work.list === "") throw error;
     const { isDone: _done, seen: _seen, ...rest } = work;

@@ -52,6 +52,8 @@ async function removeIfOurs(removing: Removing, pushed: Pushed): Promise<Left | 
     case "denied":
       if (version === undefined)
         return left(pathText(at), "its login may not read it, so that it may be someone else's");
+      if (isMergedAt(removing, pushed, at))
+        return left(pathText(at), "its login may not read it, and others have fields in it");
       await writes.remove(who, at, version, signal);
       return undefined;
     case "data":
@@ -61,6 +63,11 @@ async function removeIfOurs(removing: Removing, pushed: Pushed): Promise<Left | 
 
 type SeenData = Extract<SeenPath, { readonly kind: "data" }>;
 
+/** Whether others may have fields there. */
+function isMergedAt({ isMerged }: Removing, { merged = false }: Pushed, { engine }: KvPath): boolean {
+  return (isMerged || merged) && engine === "kv-v2";
+}
+
 /** Only while our own version stands there. Of a merged path our fields go, also out of a version of someone else. */
 async function removeData(
   removing: Removing,
@@ -69,7 +76,7 @@ async function removeData(
   { fields, version }: SeenData,
 ): Promise<Left | undefined> {
   const { writes, who, key, signal, deletion } = removing;
-  const isMerged = (removing.isMerged || pushed.merged === true) && at.engine === "kv-v2";
+  const isMerged = isMergedAt(removing, pushed, at);
   const standing = standingWrite(key, pushed, fields, version, isMerged);
   const own = standing ?? (isMerged ? standingFields(key, pushed, fields) : undefined);
   if (own === undefined) return left(pathText(at), "it holds another version than keyferry wrote");

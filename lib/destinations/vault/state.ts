@@ -102,12 +102,29 @@ export function pathText({ mount, path }: KvPath): string {
   return `${mount}/${path}`;
 }
 
-/** Whether custom_metadata lists what it should, as far as that is known. Someone else's list stays. */
-export function isListed({ seen, recorded, list }: Pick<ObjectWork, "seen" | "recorded" | "list">): boolean {
-  if (list === "" && recorded.list === undefined && recorded.listing === undefined) return true;
+type Listing = Pick<ObjectWork, "seen" | "recorded" | "list" | "fields">;
+
+/**
+ * Whether custom_metadata lists what it should, as far as that is known. Someone else's list stays, unless it names a
+ * field that is text: a sync would decode that.
+ */
+export function isListed(work: Listing): boolean {
+  const { seen, recorded, list } = work;
+  if (list === "" && recorded.list === undefined && recorded.listing === undefined)
+    return listSeen(seen) === listOfOthers(work);
   if (seen.kind === "absent") return list === "";
   if (seen.kind === "data" || seen.kind === "deleted") return (seen.list ?? "") === list;
   return recorded.listing === undefined && (recorded.list ?? "") === list;
+}
+
+/** The list without the fields that this push writes as text. */
+export function listOfOthers({ seen, fields }: Pick<Listing, "seen" | "fields">): string {
+  const names = listSeen(seen).split(",");
+  return names.filter((name) => fields.get(name)?.base64 !== false).join(",");
+}
+
+function listSeen(seen: SeenObject): string {
+  return seen.kind === "data" || seen.kind === "deleted" ? (seen.list ?? "") : "";
 }
 
 /** Whether this row wrote what the path held last. */

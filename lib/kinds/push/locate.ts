@@ -60,8 +60,9 @@ async function mountOf({ row, resolved, writes, reached, signal }: LocateInput<R
 
 /** No pattern of another mount allows it: Vault need not be asked. */
 function mustBePossible(row: Row, { declaration, push }: ResolvedPush): void {
-  const [first] = declaration.path.split("/");
-  if (push.paths.some((pattern) => pattern.split("/")[0] === first)) return;
+  const [first = ""] = declaration.path.split("/");
+  const values = partsOf(row.key);
+  if (push.paths.some((pattern) => allowsPath(pattern.split("/")[0] ?? "", values, first))) return;
   throw notAllowed(
     row.key,
     `push.paths of cluster ${partsOf(row.key).cluster} in fleet.yaml has no path in that mount`,

@@ -55,7 +55,23 @@ export async function takenFrom(run: ForeseeInput<ResolvedPush>): Promise<Taken>
     if (present.length > 0) bodies.set(below, bodyOf(present, sources, namespace));
   }
   if (missing.length > 0) throw new SourceMissing(missing);
+  mustBeRecordable(bodies);
   return { data: joinBodies(bodies), versions: versionsOf(sources) };
+}
+
+/** The names of all fields of a declaration, in bytes: a row records them, and an item of DynamoDB has 400 KB. */
+const MAX_NAMES_BYTES = 64 * 1024;
+
+/** Of one field in the table, beside its name: quotes, a comma and a suffix. */
+const FIELD_BYTES = 8;
+
+/** Throws SECRET_TOO_LARGE when a row could not record what was written. */
+function mustBeRecordable(bodies: ReadonlyMap<string, SecretData>): void {
+  const names = [...bodies.values()].flatMap((body) => [...body.keys()]);
+  const bytes = names.reduce((sum, name) => sum + Buffer.byteLength(name) + FIELD_BYTES, 0);
+  if (bytes <= MAX_NAMES_BYTES) return;
+  const message = `nothing is pushed: the names of ${names.length} fields are too long together, ${bytes} bytes of at most ${MAX_NAMES_BYTES}: push fewer keys, or shorten the prefix`;
+  throw new SyncError("SECRET_TOO_LARGE", message);
 }
 
 function versionsOf(sources: Sources): Readonly<Record<string, string>> {

@@ -174,3 +174,26 @@ describe("the list of binary values in custom_metadata", () => {
     assert.deepEqual([await held(world, PATH), await custom(world)], [{ theirs: "x" }, {}]);
   });
 });
+
+describe("a list of binary values that someone else left", () => {
+  const PATH = "apps/shop/left";
+  const listed = async (world: World) => {
+    const { body } = await world.vault.request("GET", `kv/metadata/${PATH}`);
+    return (body as { data?: { custom_metadata?: Record<string, string> | null } }).data?.custom_metadata ?? {};
+  };
+  const declared = { annotations: annotations({ path: `kv/${PATH}` }) };
+
+  it("loses the fields that are text now, which a sync would decode", async () => {
+    await using world = await aPushingWorld();
+    await world.given(aSecret("first", { ca: Uint8Array.of(0xff, 0xfe) }, declared));
+    await world.advance("1m");
+    assert.deepEqual(await listed(world), { "keyferry.base64": "ca" });
+    await world.remove("Secret", "first");
+    await world.advance("1m");
+    await world.given(aSecret("second", { ca: "abcd" }, declared));
+    await world.advance("1m");
+    assert.deepEqual([await held(world, PATH), await listed(world)], [{ ca: "abcd" }, {}]);
+    const { reads, claims } = await world.counting(() => world.advance("1h"));
+    assert.deepEqual([reads, claims], [0, 0]);
+  });
+});

@@ -209,11 +209,16 @@ describe("a watch pass starts", () => {
     }
     await parked(one.leases, aKey("db"));
     one.sweeps.length = 0;
-    const push = { kinds: ["Secret"] } as unknown as NonNullable<ClusterSettings["push"]>;
+    const namespaces = { include: ["*"], exclude: [] as readonly string[] };
+    const push = { kinds: ["Secret"], namespaces } as unknown as NonNullable<ClusterSettings["push"]>;
     await one.start(before, { settings: { push } });
     assert.deepEqual(await one.rows("east"), [keyOf("Secret"), aKey("db")].sort());
     const due = one.sweeps.join();
     assert.deepEqual([due.includes(keyOf("Secret")), due.includes(aKey("db"))], [true, false]);
+    const elsewhere = { ...push, namespaces: { include: ["*"], exclude: ["shop"] } };
+    await one.start({ ...before, filter: "former" }, { settings: { push: elsewhere } });
+    assert.deepEqual(await one.rows("east"), [aKey("db")]);
+    await one.leases.declare(aDeclared({ key: keyOf("Secret") }), NOW);
     await one.start({ ...before, filter: "former" });
     assert.deepEqual(await one.rows("east"), [aKey("db")]);
   });

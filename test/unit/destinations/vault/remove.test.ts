@@ -120,6 +120,9 @@ describe("lease-table 31: what a row pushed to a path", () => {
     const { version: _version, ...unversioned } = WRITTEN;
     const why = "kv/db: its login may not read it, so that it may be someone else's";
     assert.deepEqual(await removed({ pushed: unversioned, seen: ["VAULT_DENIED"] }), ["read", why]);
+    const others = "kv/db: its login may not read it, and others have fields in it";
+    assert.deepEqual(await removed({ isMerged: true, seen: ["VAULT_DENIED"] }), ["read", others]);
+    assert.deepEqual(await removed({ pushed: { ...WRITTEN, merged: true }, seen: ["VAULT_DENIED"] }), ["read", others]);
     await assert.rejects(removed({ seen: ["VAULT_FAILED"] }), { code: "VAULT_FAILED" });
   });
 });
