@@ -53,6 +53,7 @@ export async function runPush(plan: PushPlan, options: RunOptions = {}): Promise
     mayRead: () => true,
     canStopForLong: plan.actions.some((action) => action.do === "stall" || action.do === "clock-step"),
     isClockSteady: false,
+    isClockStepped: plan.actions.some((action) => action.do === "clock-step"),
   });
   const say = (violation: string): void => {
     trace(`VIOLATION ${violation}`);
