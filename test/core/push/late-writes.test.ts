@@ -50,7 +50,7 @@ async function aWorldWith(push: Partial<PushSettings>, before?: Change): Promise
   return world;
 }
 
-describe("a write that Vault carries out only after the clean-up", () => {
+describe("lease-table 31: a write that Vault carries out only after the clean-up", () => {
   const later: readonly [string, Partial<PushSettings>, Change | undefined, Change, number][] = [
     ["a change", {}, pushedTo(PATH), edited, 2],
     ["a change, deletion: metadata", { deletion: "metadata" }, pushedTo(PATH), edited, 0],
