@@ -1,11 +1,20 @@
+import { SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { FleetVault, LentIdentity } from "../ports/fleet-vault.ts";
 import type { AwsMethod, VaultTarget } from "../ports/vault.ts";
 
 /** The Vault in fleet.yaml with this address. */
-export function vaultAt({ vaults = [] }: ClusterSettings, address: string): FleetVault | undefined {
+export function vaultAt({ vaults = [] }: Pick<ClusterSettings, "vaults">, address: string): FleetVault | undefined {
   return vaults.find(({ addresses }) => addresses.includes(address));
+}
+
+/** How long a Vault works on a request at most, unless fleet.yaml says otherwise (Vault's max_request_duration). */
+const MAX_REQUEST_MS = 90 * SECOND_MS;
+
+/** How long the Vault with this address works on one request at most. */
+export function maxRequestMsOf(settings: Pick<ClusterSettings, "vaults">, address: string): number {
+  return vaultAt(settings, address)?.maxRequestDurationMs ?? MAX_REQUEST_MS;
 }
 
 export interface Login {

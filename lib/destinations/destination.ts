@@ -90,7 +90,7 @@ export type SecretWrites = Omit<SecretApi, "hmacKey" | "findHmacKey" | "createHm
 /** The destination of one sync, and its desired content. */
 export interface ToWrite<W> {
   readonly row: Row;
-  readonly settings: Pick<ClusterSettings, "observe">;
+  readonly settings: Pick<ClusterSettings, "observe" | "vaults">;
   readonly resolved: W;
   readonly data: SecretData;
   /** Of the data. */

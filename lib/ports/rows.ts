@@ -215,6 +215,11 @@ export interface Pushed {
   /** When it was last written, and how often since `since`: a loop must not fill Vault with versions. */
   readonly wroteAt?: EpochMs;
   readonly burst?: WriteBurst;
+  /**
+   * Everything that stood there was removed, but a write may still be carried out until then: looked at once more at
+   * that time, and forgotten only then.
+   */
+  readonly landsBy?: EpochMs;
 }
 
 export interface WriteBurst {

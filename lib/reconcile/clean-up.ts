@@ -1,6 +1,6 @@
 import { MINUTE_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
-import { nextEnd, renewSlotOf } from "../issues/issue-times.ts";
+import { renewSlotOf } from "../issues/issue-times.ts";
 import { cleanupKey, declarationKey, isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
 import type { SyncKind } from "../kinds/kind.ts";
 import { originOf } from "../origins/origin-of.ts";
@@ -14,6 +14,7 @@ import type { Batch } from "./batch.ts";
 import { claimOf } from "./claim.ts";
 import { clear } from "./clear.ts";
 import { endAll, endUnused, leaveAll } from "./duties.ts";
+import { landingAfter, nextDuty } from "./next-duty.ts";
 import { ownOutage } from "./own-outage.ts";
 import { reachedBy } from "./run.ts";
 import { settleFailed } from "./settle.ts";
@@ -91,6 +92,7 @@ async function removeAll(
 ): Promise<Settlement | undefined> {
   const { circuits, signal } = batch;
   const { row } = claim;
+  const since = deps.clock();
   const origin = originOf(deps, row, kind?.ref);
   const pushes = { writes: deps.writes, reached: reachedBy(batch), clock: deps.clock };
   try {
@@ -116,7 +118,7 @@ async function removeAll(
     if ((claim.row.state.pushed ?? []).length > 0) return failedCleanUp(deps, claim.row, withoutLogin(error));
     await endAll(deps, claim, signal);
   }
-  return done(claim.row, deps.clock());
+  return done(claim.row, deps.clock(), since);
 }
 
 /** The namespace's deletion removes everything. */
@@ -134,16 +136,19 @@ function failedCleanUp(deps: ReconcileDeps, row: Row, error: SyncError): Settlem
   return settleFailed(row.state, error, { now: deps.clock(), random: deps.random, dispatchedUntil: undefined });
 }
 
-/** A clean-up row goes after the declaration's last lease, whose worker may still be writing (lease-table 8). */
-function done(row: Row, now: number): Settlement {
+/**
+ * A clean-up row goes after the declaration's last lease, whose worker may still be writing (lease-table 8), and after a
+ * write to Vault that is still under way. `since`: when the clean-up began.
+ */
+function done(row: Row, now: number, since = now): Settlement {
   const { busyUntil, retainUntil, issues = [] } = row.state;
-  const endAt = nextEnd(row.state);
+  const dutyAt = nextDuty(landingAfter(row.state, since), now);
   const renew = renewSlotOf(row.key, issues, now);
   const isBusy = busyUntil !== undefined && busyUntil > now;
   const { blanks: _blanked, ...kept } = row.state;
   const state = isBusy ? row.state : { ...kept, owned: [] };
   const retained = isRetained(row, now) && issues.length > 0 ? retainUntil : undefined;
-  const times = [endAt, isBusy ? busyUntil : undefined, retained].filter((time) => time !== undefined);
+  const times = [dutyAt, isBusy ? busyUntil : undefined, retained].filter((time) => time !== undefined);
   if (times.length > 0) return { state, schedule: { kind: "due", at: Math.min(...times) }, renew, now };
   if (!isCleanupKey(row.key)) return { state, schedule: { kind: "parked" }, renew, now };
   // No issue is left: each one that is not ending was made to.

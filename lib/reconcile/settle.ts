@@ -1,12 +1,12 @@
 import { type EpochMs, type Random, SECOND_MS } from "../clock.ts";
 import { OUTAGE_CODES, type SyncError } from "../errors.ts";
 import { type Cause, saysNothing } from "../failures/causes.ts";
-import { nextEnd } from "../issues/issue-times.ts";
 import type { Wake } from "../kinds/kind.ts";
 import type { Row, RowState, WaitKey } from "../ports/rows.ts";
 import type { Schedule, Settlement } from "../ports/store.ts";
 import { backOff } from "../schedule/back-off.ts";
 import { nextSlot, periodFor, phaseOf } from "../schedule/wheel.ts";
+import { landingAfter, nextDuty } from "./next-duty.ts";
 
 export interface Timing {
   readonly now: EpochMs;
@@ -26,10 +26,10 @@ export function settleSynced(row: Row, state: RowState, next: Wake, timing: Timi
     settledAt: timing.now,
   };
   const rolloutAt = state.rollout?.at;
-  const endAt = nextEnd(state);
+  const dutyAt = nextDuty(state, timing.now);
   if (next === "event" || "at" in next) {
     const nextAt = next === "event" ? undefined : next.at;
-    const { dueAt: at } = earliest(nextAt, rolloutAt, endAt);
+    const { dueAt: at } = earliest(nextAt, rolloutAt, dutyAt);
     const schedule: Schedule = at === undefined ? { kind: "parked" } : { kind: "due", at };
     return { state: nextAt === undefined ? clean : { ...clean, nextAt }, schedule, now: timing.now };
   }
@@ -43,7 +43,7 @@ export function settleSynced(row: Row, state: RowState, next: Wake, timing: Timi
   const { bridgeUntil: _bridge, ...unbridged } = clean;
   return {
     state: isBridged ? { ...unbridged, bridgeUntil } : unbridged,
-    schedule: { kind: "wheel", slot: onWheel, ...earliest(isBridged ? at : undefined, rolloutAt, endAt) },
+    schedule: { kind: "wheel", slot: onWheel, ...earliest(isBridged ? at : undefined, rolloutAt, dutyAt) },
     now: timing.now,
   };
 }
@@ -100,7 +100,7 @@ export function settleFailed(
   const schedule = rolloutAt !== undefined && rolloutAt > timing.now ? atLatest(verified, rolloutAt) : verified;
   const cause = saysNothing(error.code) ? state.error?.cause : context.cause;
   const { awaits, nextAt: _nextAt, ...rest } = state;
-  const endAt = nextEnd(state);
+  const dutyAt = nextDuty(landingAfter(state, timing.now), timing.now);
   const failed: RowState = {
     ...rest,
     ...awaitsOf({ awaits }, { ...context, cause, denied: deniedStill(state, error, context) }),
@@ -116,8 +116,8 @@ export function settleFailed(
   };
   return {
     state: failed,
-    // Former credentials are ended at their time, whatever the sync waits for.
-    schedule: endAt === undefined ? schedule : atLatest(schedule, endAt),
+    // Former credentials and emptied paths have their times, whatever the sync waits for.
+    schedule: dutyAt === undefined ? schedule : atLatest(schedule, dutyAt),
     ...(isOutage(error) ? { circuit: error.circuit } : {}),
     now: timing.now,
   };

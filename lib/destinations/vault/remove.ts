@@ -3,14 +3,15 @@ import type { PushSettings } from "../../ports/fleet-push.ts";
 import type { Pushed } from "../../ports/rows.ts";
 import type { VaultIdentity } from "../../ports/vault.ts";
 import { BASE64_LIST, type KvPath, type SeenPath } from "../../ports/vault-writes.ts";
-import { type Acting, readOrDenied, settled, withoutPath, withPath } from "./act.ts";
+import { type Acting, isSamePath, readOrDenied, settled, withoutPath, withPath } from "./act.ts";
+import { awaiting, type Newest } from "./late-writes.ts";
 import { type OwnWrite, standingFields, standingWrite } from "./ours.ts";
 import { pathText } from "./state.ts";
 
 /** Why data stays where it was pushed. */
 export type Left = { readonly path: string; readonly because: string };
 
-export interface Removing extends Omit<Acting, "clock"> {
+export interface Removing extends Acting {
   readonly vault: string;
   readonly identity: VaultIdentity;
   readonly deletion: PushSettings["deletion"];
@@ -18,24 +19,36 @@ export interface Removing extends Omit<Acting, "clock"> {
   readonly isMerged: boolean;
   /** Whether fleet.yaml still allows to write to this path. */
   readonly isAllowed: (path: string) => boolean;
+  /** How long a request to this Vault may take, also after keyferry stopped waiting for its answer. */
+  readonly requestMs: number;
+}
+
+/** How a removal ended. */
+interface Removed {
+  readonly left?: Left;
+  /** Missing: keyferry may not remove anything there, so that a late write counts for nothing. */
+  readonly newest?: Newest;
 }
 
 /**
  * Removes what the row pushed to a path, if it still stands there; otherwise it stays, and the answer says why. The row
- * forgets the path in both cases.
+ * forgets the path in both cases, unless a write of it may still be carried out: then the path is removed again later.
  */
 export async function removePushed(removing: Removing, pushed: Pushed): Promise<Left | undefined> {
-  const { claim } = removing;
+  const { claim, clock, requestMs } = removing;
   await claim.require();
-  const left = await removeIfOurs(removing, pushed);
-  claim.note({ pushed: withoutPath(claim.row.state.pushed, pushed) });
-  return left;
+  const { left, newest } = await removeIfOurs(removing, pushed);
+  const paths = claim.row.state.pushed ?? [];
+  const recorded = paths.find((path) => isSamePath(path, pushed)) ?? pushed;
+  const kept = newest === undefined ? undefined : awaiting(recorded, newest, { now: clock(), requestMs });
+  claim.note({ pushed: kept === undefined ? withoutPath(paths, pushed) : withPath(paths, kept) });
+  return kept === undefined ? left : undefined;
 }
 
-async function removeIfOurs(removing: Removing, pushed: Pushed): Promise<Left | undefined> {
+async function removeIfOurs(removing: Removing, pushed: Pushed): Promise<Removed> {
   const { digest, writing, version } = pushed;
   // It was claimed, and never written.
-  if (digest === undefined && writing === undefined) return undefined;
+  if (digest === undefined && writing === undefined) return {};
   const at = kvPathOf(pushed, removing.identity, removing.vault);
   if (at === undefined)
     return left(`${pushed.mount}/${pushed.path}`, `fleet.yaml names another Vault than ${pushed.vault}`);
@@ -45,20 +58,27 @@ async function removeIfOurs(removing: Removing, pushed: Pushed): Promise<Left | 
   const seen = await readOrDenied(writes, who, at, signal);
   switch (seen.kind) {
     case "absent":
-      return undefined;
+      return { newest: 0 };
     case "deleted":
-      if (deletion === "metadata" && seen.version === version) await writes.removeAll(who, at, signal);
-      return undefined;
+      if (deletion !== "metadata" || seen.version !== version) return { newest: seen.version };
+      await writes.removeAll(who, at, signal);
+      return { newest: 0 };
     case "denied":
-      if (version === undefined)
-        return left(pathText(at), "its login may not read it, so that it may be someone else's");
-      if (isMergedAt(removing, pushed, at))
-        return left(pathText(at), "its login may not read it, and others have fields in it");
-      await writes.remove(who, at, version, signal);
-      return undefined;
+      return removeUnread(removing, pushed, at);
     case "data":
       return removeData(removing, pushed, at, seen);
   }
+}
+
+/** By its recorded version. Nothing tells whether a write that was not confirmed made the next one. */
+async function removeUnread(removing: Removing, pushed: Pushed, at: KvPath): Promise<Removed> {
+  const { writes, who, signal } = removing;
+  const { version, writing } = pushed;
+  if (version !== undefined && isMergedAt(removing, pushed, at))
+    return { ...left(pathText(at), "its login may not read it, and others have fields in it"), newest: "unknown" };
+  if (version !== undefined) await writes.remove(who, at, version, signal);
+  if (version !== undefined && writing === undefined) return {};
+  return { ...left(pathText(at), "its login may not read it, so that it may be someone else's"), newest: "unknown" };
 }
 
 type SeenData = Extract<SeenPath, { readonly kind: "data" }>;
@@ -69,29 +89,36 @@ function isMergedAt({ isMerged }: Removing, { merged = false }: Pushed, { engine
 }
 
 /** Only while our own version stands there. Of a merged path our fields go, also out of a version of someone else. */
-async function removeData(
-  removing: Removing,
-  pushed: Pushed,
-  at: KvPath,
-  { fields, version }: SeenData,
-): Promise<Left | undefined> {
+async function removeData(removing: Removing, pushed: Pushed, at: KvPath, seen: SeenData): Promise<Removed> {
+  const { fields, version } = seen;
   const { writes, who, key, signal, deletion } = removing;
   const isMerged = isMergedAt(removing, pushed, at);
   const standing = standingWrite(key, pushed, fields, version, isMerged);
   const own = standing ?? (isMerged ? standingFields(key, pushed, fields) : undefined);
-  if (own === undefined) return left(pathText(at), "it holds another version than keyferry wrote");
-  const names = own.keys;
-  const hasOthers = [...fields.keys()].some((name) => !names.includes(name));
-  if (isMerged && (standing === undefined || hasOthers)) {
-    const gone = new Map(names.filter((name) => fields.has(name)).map((name) => [name, null] as const));
-    const result = await writes.patch(who, at, gone, version ?? 0, signal);
-    if (result.kind === "moved") return left(pathText(at), "it changed while keyferry removed its keys");
-    if (pushed.list !== undefined) await unlist(removing, at);
-    return undefined;
-  }
+  const newest = version ?? "unknown";
+  if (own === undefined) return { ...left(pathText(at), "it holds another version than keyferry wrote"), newest };
+  const hasOthers = [...fields.keys()].some((name) => !own.keys.includes(name));
+  if (isMerged && (standing === undefined || hasOthers)) return removeFields(removing, pushed, at, own.keys, seen);
   if (deletion === "metadata" && version !== undefined) return removeAllOf(removing, pushed, at, { ...own, version });
   await writes.remove(who, at, version, signal);
-  return undefined;
+  return { newest };
+}
+
+/** A patch makes a version, so that a write of ours that still comes is refused. */
+async function removeFields(
+  removing: Removing,
+  pushed: Pushed,
+  at: KvPath,
+  keys: readonly string[],
+  { fields, version: cas = 0 }: SeenData,
+): Promise<Removed> {
+  const { writes, who, signal } = removing;
+  const gone = new Map(keys.filter((name) => fields.has(name)).map((name) => [name, null] as const));
+  const result = await writes.patch(who, at, gone, cas, signal);
+  if (result.kind === "moved")
+    return { ...left(pathText(at), "it changed while keyferry removed its keys"), newest: "unknown" };
+  if (pushed.list !== undefined) await unlist(removing, at);
+  return { newest: cas + 1 };
 }
 
 /** The fields are gone, so that without the right to it the list does no harm. */
@@ -112,7 +139,7 @@ async function removeAllOf(
   pushed: Pushed,
   at: KvPath,
   { digest, version }: OwnWrite & { readonly version: number },
-): Promise<Left | undefined> {
+): Promise<Removed> {
   if (pushed.version !== version) {
     // After a crash, the deleted version must be known as ours.
     const now: Pushed = { ...settled(pushed), version, ...(digest === undefined ? {} : { digest }) };
@@ -120,15 +147,15 @@ async function removeAllOf(
   }
   await writes.remove(who, at, version, signal);
   const seen = await readOrDenied(writes, who, at, signal);
-  if (seen.kind === "absent") return undefined;
+  if (seen.kind === "absent") return { newest: 0 };
   if (seen.kind !== "deleted" || seen.version !== version)
-    return left(pathText(at), "someone else wrote to it while keyferry removed it");
+    return { ...left(pathText(at), "someone else wrote to it while keyferry removed it"), newest: "unknown" };
   await writes.removeAll(who, at, signal);
-  return undefined;
+  return { newest: 0 };
 }
 
-function left(path: string, because: string): Left {
-  return { path, because };
+function left(path: string, because: string): { readonly left: Left } {
+  return { left: { path, because } };
 }
 
 /** The path that a row recorded, below the namespace of this login; undefined: it is in another Vault. */

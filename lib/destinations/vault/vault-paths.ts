@@ -1,3 +1,4 @@
+import { maxRequestMsOf } from "../../declarations/lent-identity.ts";
 import { PUSH_PRESERVE } from "../../declarations/push/annotations.ts";
 import { pushIdentity } from "../../declarations/push/identity.ts";
 import {
@@ -20,6 +21,7 @@ import type { Destination, DestinationApis, DestinationFactory, Effect, ToWrite 
 import { type Acting, act, isSamePath, withoutPath } from "./act.ts";
 import { contentOf, splitBodies, storedFields } from "./bodies.ts";
 import { decide } from "./decide.ts";
+import { isAwaiting } from "./late-writes.ts";
 import { type Left, type Removing, removePushed } from "./remove.ts";
 import { isOurs, type ObjectDecision, type ObjectWork, type PushRules, pathText, type WantsPaths } from "./state.ts";
 
@@ -50,7 +52,7 @@ export const vaultPaths: DestinationFactory<WantsPaths> = {
         const { identity, place } = resolved.asks;
         const acting = await actingFor(apis, identity, claim, signal);
         if (decision.kind === "objects") return actAll(acting, work, decision.steps);
-        const removing = { ...acting, ...removalBy(row, resolved.push, identity, place.vault) };
+        const removing = { ...acting, ...removalBy(about, resolved.push, identity, place.vault) };
         await removeAll(apis, removing, decision.former, resolved.declaration.preserve);
         return { ...work, former: [] };
       },
@@ -82,7 +84,8 @@ export const vaultPaths: DestinationFactory<WantsPaths> = {
         const identity = pushIdentity(settings, push, namespace);
         const vault = vaultName(settings.vaults, identity.target.address);
         const acting = await actingFor(apis, identity, claim, signal);
-        await removeAll(apis, { ...acting, ...removalBy(row, push, identity, vault) }, paths, isPreserved(row));
+        const removing = { ...acting, ...removalBy({ row, settings }, push, identity, vault) };
+        await removeAll(apis, removing, paths, isPreserved(row));
         return [];
       },
       learned: () => ({ owned: row.state.owned }),
@@ -104,7 +107,7 @@ function rulesOf({ digestKey }: DestinationApis, { row, resolved }: ToWrite<Want
   return { look, isNew, conflict: push.conflict, isOfThisKey, subject: subjectOf(row), declaration: row.declared.hash };
 }
 
-function workOf({ digestKey: key }: DestinationApis, { row, resolved, data }: ToWrite<WantsPaths>): Work {
+function workOf({ digestKey: key, pushes }: DestinationApis, { row, resolved, data }: ToWrite<WantsPaths>): Work {
   const { located = [] } = resolved;
   const bodies = splitBodies(data);
   const known = row.state.pushed ?? [];
@@ -120,7 +123,9 @@ function workOf({ digestKey: key }: DestinationApis, { row, resolved, data }: To
   const former = known.filter((path) => !objects.some(({ recorded }) => isSamePath(recorded, path)));
   // The path of a missing Secret stays claimed.
   const isWaiting = (path: Pushed) => !isOurs(path) && located.some(({ pushed }) => isSamePath(pushed, path));
-  return { objects, former: former.filter((path) => !isWaiting(path) || path.writing !== undefined) };
+  const now = pushes.clock();
+  const isLeft = (path: Pushed) => !isAwaiting(path, now) && (!isWaiting(path) || path.writing !== undefined);
+  return { objects, former: former.filter(isLeft) };
 }
 
 /** With the rule that its next write follows. */
@@ -132,10 +137,17 @@ function ruledBy(conflict: WantsPaths["push"]["conflict"], recorded: Pushed): Pu
 
 /** What the row has of a path. Of another version of kv, a number says nothing, and no list is left. */
 function recordedAs(pushed: Pushed, known: readonly Pushed[]): Pushed {
-  const found = known.find((path) => isSamePath(path, pushed)) ?? pushed;
+  const found = withoutEmptied(known.find((path) => isSamePath(path, pushed)) ?? pushed);
   if (found.engine === pushed.engine) return found;
   const { version: _version, list: _list, listing: _listing, ...rest } = found;
   return { ...rest, engine: pushed.engine };
+}
+
+/** A path that is wanted again after it was emptied: what stands there has to be read. */
+function withoutEmptied(pushed: Pushed): Pushed {
+  if (pushed.landsBy === undefined) return pushed;
+  const { landsBy: _landsBy, digest: _digest, version: _version, ...rest } = pushed;
+  return rest;
 }
 
 /** First everything that is wanted, then what is not any more. */
@@ -237,7 +249,7 @@ function isPreserved({ key, declared }: Row): boolean {
 
 /** What fleet.yaml says about removals now. */
 function removalBy(
-  row: Row,
+  { row, settings }: Pick<ToWrite<WantsPaths>, "row" | "settings">,
   { deletion, conflict, paths }: WantsPaths["push"],
   identity: VaultIdentity,
   vault: string,
@@ -245,6 +257,7 @@ function removalBy(
   const values = partsOf(row.key);
   return {
     ...{ identity, vault, deletion, isMerged: conflict === "merge" },
+    requestMs: identity.target.timeoutMs + maxRequestMsOf(settings, identity.target.address),
     isAllowed: (path: string) => paths.some((pattern) => allowsPath(pattern, values, path)),
   };
 }

@@ -1,5 +1,4 @@
-import { SECOND_MS } from "../../clock.ts";
-import { vaultAt } from "../../declarations/lent-identity.ts";
+import { maxRequestMsOf } from "../../declarations/lent-identity.ts";
 import { digestOf } from "../../digest.ts";
 import { SyncError } from "../../errors.ts";
 import { type Answered, askAnew } from "../../issues/ask-anew.ts";
@@ -21,14 +20,11 @@ export async function askOwn<R extends ResolvedIssued>(
   const { claim, resolved, deps, settings, signal } = run;
   await run.holding.admit(rehearsal(run, was), signal);
   const identity = await run.reached(resolved.asks.identity);
-  const maxRequestMs = vaultAt(settings, identity.target.address)?.maxRequestDurationMs ?? MAX_REQUEST_MS;
+  const maxRequestMs = maxRequestMsOf(settings, identity.target.address);
   const own = ownIssued(was);
   const answered = await askAnew(deps, { claim, identity, request: resolved.request, maxRequestMs, signal, own });
   return used(kind, run, was, answered);
 }
-
-/** How long a Vault works on a request at most, unless fleet.yaml says otherwise (Vault's max_request_duration). */
-const MAX_REQUEST_MS = 90 * SECOND_MS;
 
 /** Records the answer before it is written; ends it at once when it is of no use. */
 async function used<R extends ResolvedIssued>(

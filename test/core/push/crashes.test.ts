@@ -116,6 +116,24 @@ for (const where of ["before", "after"] as const) {
       });
     });
 
+    it("a deletion leaves nothing behind of a write that Vault carries out long after it", async () => {
+      const late = async (world: World): Promise<void> => {
+        let cuts = 0;
+        world.vault.meddle(({ method, path }) => {
+          if (cuts > 0 || method !== "POST" || path !== `kv/data/${PATH}`) return undefined;
+          cuts += 1;
+          return { workMs: 75_000, isEarly: true };
+        });
+        await changed(world);
+        await world.advance("4s");
+        await world.remove("Deployment", "app");
+      };
+      await atEveryEffect(where, pushed, late, async (world, at) => {
+        const rows = (await world.store.byCluster("east")).filter(({ key }) => key.includes("Deployment"));
+        assert.deepEqual([await held(world, PATH), rows], [undefined, []], at);
+      });
+    });
+
     it("a deletion leaves nothing behind, also after a change that was not recorded", async () => {
       const both = async (world: World): Promise<void> => {
         await changed(world);

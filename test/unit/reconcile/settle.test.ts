@@ -4,7 +4,7 @@ import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
 import { EMPTY_STATE, type WaitKey } from "../../../lib/ports/rows.ts";
 import { settleFailed, settleSynced } from "../../../lib/reconcile/settle.ts";
 import { nextSlot, periodFor, phaseOf } from "../../../lib/schedule/wheel.ts";
-import { anIssue, aRow } from "../../builders.ts";
+import { anIssue, aPushed, aRow } from "../../builders.ts";
 
 const NOW = Date.parse("2026-01-01T00:00:00Z");
 const timing = (dispatchedUntil?: number) => ({ now: NOW, random: () => 0.5, dispatchedUntil });
@@ -22,6 +22,20 @@ describe("settle: when next?", () => {
     assert.equal(state.attempts, 0);
     assert.equal(state.error, undefined);
     assert.equal(state.syncedAt, NOW);
+  });
+
+  it("lease-table 31: wakes the row for an emptied path that a late write may fill", () => {
+    const at = (landsBy: number) => ({ ...EMPTY_STATE, pushed: [aPushed("other"), aPushed("db", { landsBy })] });
+    const due = (landsBy: number) => settleSynced(row, at(landsBy), "event", timing()).schedule;
+    assert.deepEqual(due(NOW + 5_000), { kind: "due", at: NOW + 5_000 });
+    assert.deepEqual(due(NOW - 5_000), { kind: "due", at: NOW + 1_000 });
+    assert.deepEqual(settleSynced(row, at(NOW + 5_000), EACH_MINUTE, timing()).schedule, {
+      ...{ kind: "wheel", slot, dueAt: NOW + 5_000 },
+    });
+    const failed = (landsBy: number) => settleFailed(at(landsBy), error("REFERENCE_INVALID"), timing()).schedule;
+    const plain = settleFailed(EMPTY_STATE, error("REFERENCE_INVALID"), timing()).schedule;
+    assert.deepEqual(failed(NOW + 5_000), { kind: "due", at: NOW + 5_000 });
+    assert.deepEqual(failed(NOW), plain, "its own time counts for what was not done");
   });
 
   it("lease-table 14: keeps a refresh slot that was dispatched before the row joined the wheel", () => {

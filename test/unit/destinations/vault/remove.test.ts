@@ -22,6 +22,7 @@ const data = (fields: Readonly<Record<string, string>>, version?: number): SeenP
 });
 const deleted = (version: number): SeenPath => ({ kind: "deleted", version });
 const ABSENT: SeenPath = { kind: "absent" };
+const NOW = 1_000_000;
 
 interface Given extends Partial<Pick<Removing, "deletion" | "isMerged" | "vault">> {
   readonly pushed?: Partial<Pushed>;
@@ -30,6 +31,8 @@ interface Given extends Partial<Pick<Removing, "deletion" | "isMerged" | "vault"
   readonly isAllowed?: boolean;
   /** A patch meets another version. */
   readonly moves?: boolean;
+  /** How the row keeps it; missing: it does not. */
+  readonly stays?: Partial<Pushed>;
 }
 
 /** What is done to remove a path, and why it stays if it does. */
@@ -38,6 +41,7 @@ async function removed({
   seen = [data({ a: "1" }, 3)],
   isAllowed = true,
   moves = false,
+  stays,
   ...more
 }: Given = {}) {
   const done: string[] = [];
@@ -76,9 +80,11 @@ async function removed({
   const removing = {
     ...{ writes, who: { identity: ROOT }, key: KEY, claim, signal: new AbortController().signal, vault: "main" },
     ...{ identity: ROOT, deletion: "latest", isMerged: false, isAllowed: () => isAllowed, ...more },
+    ...{ clock: () => NOW, requestMs: 10_000 },
   } as unknown as Removing;
   const left = await removePushed(removing, path);
-  assert.deepEqual(state.pushed, [other], "the row forgets it in any case");
+  if (stays === undefined) assert.deepEqual(state.pushed, [other], "the row forgets it");
+  else assert.deepEqual(state.pushed, [other, { ...path, ...stays }], "the row keeps it");
   return [...done.slice(1), ...(left ? [`${left.path}: ${left.because}`] : [])];
 }
 
@@ -97,9 +103,28 @@ describe("lease-table 31: what a row pushed to a path", () => {
   it("is removed of a write that a crash followed", async () => {
     const pushed = { ...WRITTEN, writing: digestOf(KEY, dataOf({ b: "2" })), writingVersion: 4, writingKeys: ["b"] };
     assert.deepEqual(await removed({ pushed, seen: [data({ b: "2" }, 4)] }), ["read", "remove 4"]);
-    assert.deepEqual(await removed({ pushed: { writing: pushed.writing, writingVersion: 1 }, seen: [ABSENT] }), [
-      "read",
-    ]);
+    const never = { writing: pushed.writing, writingVersion: 1, wroteAt: NOW - 100_000 };
+    assert.deepEqual(await removed({ pushed: never, seen: [ABSENT] }), ["read"]);
+  });
+
+  it("is kept, and not told, until a write that may still be carried out is over", async () => {
+    const late = { ...WRITTEN, writing: digestOf(KEY, dataOf({ b: "2" })), writingVersion: 4, wroteAt: NOW - 99_999 };
+    const stays = { wroteAt: late.wroteAt, landsBy: NOW + 1 };
+    assert.deepEqual(await removed({ pushed: late, stays }), ["read", "remove 3"]);
+    assert.deepEqual(await removed({ pushed: late, stays, seen: [deleted(3)] }), ["read"]);
+    assert.deepEqual(await removed({ pushed: late, stays, seen: ["VAULT_DENIED"] }), ["read", "remove 3"]);
+    assert.deepEqual(await removed({ pushed: late, seen: [deleted(4)] }), ["read"], "its number is taken");
+    assert.deepEqual(await removed({ pushed: late, seen: [ABSENT] }), ["read"], "cas finds no version");
+    assert.deepEqual(await removed({ pushed: late, deletion: "metadata", seen: [deleted(3)] }), ["read", "remove all"]);
+    const first = { ...late, writingVersion: 1 };
+    assert.deepEqual(await removed({ pushed: first, stays, seen: [ABSENT] }), ["read"], "cas: 0 succeeds");
+    const ahead = { ...late, wroteAt: NOW + 9_000_000 };
+    const bounded = { wroteAt: NOW, landsBy: NOW + 100_000 };
+    assert.deepEqual(await removed({ pushed: ahead, stays: bounded, seen: [deleted(3)] }), ["read"]);
+    const over = { ...late, wroteAt: NOW - 100_000 };
+    const why = "kv/db: its login may not read it, so that it may be someone else's";
+    assert.deepEqual(await removed({ pushed: over, seen: [deleted(3)] }), ["read"]);
+    assert.deepEqual(await removed({ pushed: over, seen: ["VAULT_DENIED"] }), ["read", "remove 3", why]);
   });
 
   it("is nothing where it was never written, and where nothing stands any more", async () => {
