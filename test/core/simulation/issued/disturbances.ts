@@ -14,6 +14,8 @@ export interface Disturbances {
   onAction(action: IssuedAction, now: number): void;
   onTransit(message: WorkMessage, fate: "lost" | "late", now: number): void;
   wasClockStepped(): boolean;
+  /** Whether a process stood still, perhaps for longer than a lease is renewed. */
+  wasStalled(): boolean;
   /** When it left the fleet for the first time; never: infinity. */
   leftAt(cluster: string): number;
   /** Why the credential of this lease could end at that time; undefined: nothing forced it. */
@@ -40,12 +42,14 @@ export function disturbancesOf({ processes }: IssuedPlan): Disturbances {
   const met: Disturbance[] = [];
   const left = new Map<string, number>();
   let isStepped = false;
+  let isStalled = false;
   const add = (what: string, from: number, to: number, more: Partial<Disturbance> = {}): void =>
     void met.push({ what, from, to, weight: ALL, ...more });
   const one = processes > 1 ? 1 : ALL;
   return {
     add,
     wasClockStepped: () => isStepped,
+    wasStalled: () => isStalled,
     leftAt: (cluster) => left.get(cluster) ?? ALL,
     onTransit(message, fate, now) {
       if (message.kind !== "keys") return;
@@ -65,6 +69,7 @@ export function disturbancesOf({ processes }: IssuedPlan): Disturbances {
         case "crash":
           return add(action.do, now, now + VISIBILITY_MS + action.forMs + 30 * SECOND_MS, { weight: one });
         case "stall":
+          isStalled = true;
           return add(action.do, now, now + VISIBILITY_MS + action.ms + 30 * SECOND_MS, { weight: one });
         case "clock-step":
           isStepped = true;

@@ -161,10 +161,12 @@ export function issuedMonitor(options: IssuedMonitorOptions): IssuedMonitor {
   };
   const mustBeKnown = (lease: Lease, issue: Issue | undefined, { revokedAt }: Asked): void => {
     const isAlive = lease.token !== undefined && now() < lease.token.endsAt;
-    // What may not be revoked has ended when the clock says so, and that was wrong.
+    // What may not be revoked has ended when the clock says so, and that was wrong. Or who stood still for long says so by
+    // its time of before, and others renewed it meanwhile.
     const mayRevoke = lease.token?.isBatch === false && lease.token.policies.includes("default");
     // The rest is asked for once then, and that may have failed.
     if ((!mayRevoke || revokedAt !== undefined) && disturbances.wasClockStepped()) return;
+    if (!mayRevoke && disturbances.wasStalled()) return;
     if (issue === undefined && isAlive) say(`lease-table 28: no row knows lease ${lease.id} any more`);
   };
   const lookAtLeases = (rows: readonly Row[]): void => {
