@@ -40,7 +40,7 @@ export const BUGS: Readonly<Record<string, Bug>> = {
   },
   "outage-never-ends": {
     what: "a probe that succeeds does not close its circuit",
-    file: "lib/outage/circuit.ts",
+    file: "lib/outage/close-circuit.ts",
     from: "if (!(await deps.leases.closeCircuit(circuit))) return;",
     to: "if (deps.clock() > 0) return;",
   },
@@ -136,8 +136,8 @@ export const BUGS: Readonly<Record<string, Bug>> = {
     what: "a removal does not look at what stands at its path",
     kind: "push",
     file: "lib/destinations/vault/remove.ts",
-    from: 'if (own === undefined) return left(pathText(at), "it holds another version than keyferry wrote");',
-    to: "if (own === undefined) return void (await writes.remove(who, at, version, signal));",
+    from: 'if (own === undefined) return { ...left(pathText(at), "it holds another version than keyferry wrote"), newest };',
+    to: "if (own === undefined) return await writes.remove(who, at, version, signal).then(() => ({ newest }));",
   },
   "versions-too-frequent": {
     what: "a path gets a version with each change, however soon",
