@@ -242,6 +242,7 @@ export function monitor(options: MonitorOptions): Monitor {
           `${process} ${outcome} ${lease.key}: ${settlement.state.error?.code} ${JSON.stringify(settlement.schedule)}`,
         );
         onSettle(lease, outcome);
+        if (outcome !== "lost" && settlement.schedule.kind === "gone") released.add(lease.key);
         return outcome;
       },
     }),

@@ -53,6 +53,8 @@ export function secretsOf(setting: IssuedSetting, disturbances: Disturbances): S
   const { clusters, trueTime } = setting;
   const now = trueTime.now;
   const replaced = new Map<string, Replaced>();
+  /** Credentials whose Secrets a person edited: they work no more, or nobody can tell. */
+  const edited = new Set<string>();
   /** What keyferry knows of declarations, and since when, by uid: the watch of a killed process holds its cluster for a while. */
   const known = new Map<string, { readonly says: unknown; readonly at: number }>();
 
@@ -68,7 +70,11 @@ export function secretsOf(setting: IssuedSetting, disturbances: Disturbances): S
     );
   const onSecret = (cluster: MemoryCluster, { type, object, before }: Change): void => {
     const old = before && aboutOf(before);
-    if (old === undefined || (type !== "DELETED" && aboutOf(object) === old)) return;
+    if (old === undefined) return;
+    if (type !== "DELETED" && aboutOf(object) === old) {
+      if (!isDeepStrictEqual(object.data, before?.data)) edited.add(old);
+      return;
+    }
     const [uid = ""] = ownersOf(object);
     const owner = declared().find((one) => one.object.metadata.uid === uid);
     replaced.set(old, { at: now(), cluster, uid, says: owner && saysOf(owner.object) });
@@ -124,7 +130,7 @@ export function secretsOf(setting: IssuedSetting, disturbances: Disturbances): S
       if (lease.endsAt <= now() + SECOND_MS) return [];
       const users = holding(lease).filter(({ cluster }) => !isRetentionOver(cluster));
       // A stepped clock ends the retention of a cluster that is out of reach.
-      if (users.length > 0 && !disturbances.wasClockStepped())
+      if (users.length > 0 && !edited.has(lease.about) && !disturbances.wasClockStepped())
         return users.map(({ key }) => `lease-table 28: the credential of ${key} is revoked in use`);
       const before = replaced.get(lease.about);
       const why = before === undefined || disturbances.wasClockStepped() ? undefined : tooEarly(lease, before);
