@@ -44,7 +44,7 @@ describe("the injector in a cluster of a hub", () => {
   it("is registered when the cluster joins, and injects its pods with the settings of the hub's clusters", async () => {
     await hub.apply(clusterSecret("cluster-one", { name: "one", server: one.url, config: adminConfig(one) }));
     engine.child.kill("SIGHUP");
-    const found = await one.waitFor("the registration", () => registrationOf(one));
+    const found = await one.waitFor("the registration", () => registrationOf(one), 90_000);
     assert.match(found.webhooks[0].clientConfig.url, /\/c\/one\/[\w-]{43}\/mutate$/);
     await untilAsked(one);
     const { pod, message } = await createPod(
