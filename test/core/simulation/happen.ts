@@ -166,7 +166,12 @@ export async function setAuth(cluster: MemoryCluster | undefined, namespace: str
   if (!(await cluster.get(auth))) await cluster.apply(auth);
 }
 
-function vaultOutage({ vault }: Setting, time: WorldTime, { how, ms }: Extract<Action, { do: "vault-outage" }>): void {
+/** Vault is away, or sealed, for so long. */
+export function vaultOutage(
+  { vault }: Pick<Setting, "vault">,
+  time: Pick<WorldTime, "after">,
+  { how, ms }: Omit<Extract<Action, { do: "vault-outage" }>, "do" | "at">,
+): void {
   if (how === "sealed") vault.server.isSealed = true;
   else vault.fail(how);
   time.after(ms, () => {

@@ -1,6 +1,7 @@
 import { API } from "../../world/builders.ts";
 import type { MemoryCluster } from "../../world/cluster.ts";
 import { base64 } from "../../world/views.ts";
+import { vaultOutage } from "../happen.ts";
 import type { Processes } from "../processes.ts";
 import type { IssuedMonitor } from "./monitor.ts";
 import { type HandEdit, type IssuedAction, NAMESPACE } from "./plan.ts";
@@ -57,14 +58,7 @@ const DOING: Doing = {
   stall: ({ processes }, action) => processes.stall(action),
   "api-restart": (_stage, _action, cluster) => cluster?.restart(),
   "clock-step": ({ setting }, { ms }) => setting.stepClock(ms),
-  "vault-outage"({ setting: { vault, trueTime } }, { how, ms }) {
-    if (how === "sealed") vault.server.isSealed = true;
-    else vault.fail(how);
-    trueTime.after(ms, () => {
-      vault.server.isSealed = false;
-      vault.fail(undefined);
-    });
-  },
+  "vault-outage": ({ setting }, action) => vaultOutage(setting, setting.trueTime, action),
   "database-down"({ setting }, { ms }) {
     setDown(setting, true);
     setting.trueTime.after(ms, () => setDown(setting, false));

@@ -1,4 +1,5 @@
 import type { MemoryCluster } from "../../world/cluster.ts";
+import { vaultOutage } from "../happen.ts";
 import type { Processes } from "../processes.ts";
 import type { PushMonitor } from "./monitor.ts";
 import { NAMESPACE, type PushAction, type PushDeclared, type SecretChange, type VaultEdit } from "./plan.ts";
@@ -32,14 +33,7 @@ const DOING: Doing = {
   stall: ({ processes }, action) => processes.stall(action),
   "api-restart": (_stage, _action, cluster) => cluster?.restart(),
   "clock-step": ({ setting }, { ms }) => setting.stepClock(ms),
-  "vault-outage"({ setting: { vault, trueTime } }, { how, ms }) {
-    if (how === "sealed") vault.server.isSealed = true;
-    else vault.fail(how);
-    trueTime.after(ms, () => {
-      vault.server.isSealed = false;
-      vault.fail(undefined);
-    });
-  },
+  "vault-outage": ({ setting }, action) => vaultOutage(setting, setting.trueTime, action),
   "cluster-outage"({ setting: { trueTime } }, { how, ms }, cluster) {
     cluster?.fail(how);
     trueTime.after(ms, () => cluster?.fail(undefined));
