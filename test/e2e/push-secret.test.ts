@@ -204,6 +204,9 @@ for (const flavor of ["openbao", "vault"] as const) {
         const { status: code } = await cluster().request("GET", `${API}/namespaces/${NS}/vaultpushsecrets/${name}`);
         assert.equal(code, 404);
       }
+      // One that waited for this path (PATH_TAKEN) is woken and takes it, so it is gone for good only after that one.
+      await waitFor("the next one to take the path", async () => ready(await toldOf("taken"))?.status === "True");
+      await remove("taken");
       await waitFor("the path to go", async () => (await held(`kv/data/apps/${NS}/store/web`)) === undefined);
       await waitFor("its row to go", async () => !(await status(world)).syncs.some(({ key }) => key.endsWith("/kept")));
       assert.deepEqual(await held(`kv/data/apps/${NS}/kept`), { password: "two", user: "app" });
