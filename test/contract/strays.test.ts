@@ -35,5 +35,12 @@ describe("a test run", () => {
       assert.equal(run(isolation, "setTimeout(() => void Promise.reject(new Error()), 20);"), 1);
       assert.equal(run(isolation, "setTimeout(() => { throw new Error(); }, 20);"), 1);
     });
+
+    it(`fails when a failure goes astray while its test runs, with isolation ${isolation}`, () => {
+      const wait = "await new Promise((done) => setTimeout(done, 60));";
+      assert.equal(run(isolation, wait), 0);
+      assert.equal(run(isolation, `setTimeout(() => void Promise.reject(new Error()), 20); ${wait}`), 1);
+      assert.equal(run(isolation, `setTimeout(() => { throw new Error(); }, 20); ${wait}`), 1);
+    });
   }
 });
