@@ -3,10 +3,12 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { bundleFunction } from "../../infra/bundle.ts";
+import { type DynamoStore, dynamoLeaseStore } from "../../lib/store/dynamodb/dynamodb-store.ts";
 import { shippedCrds } from "../e2e/support/world.ts";
 import { type Dynalite, startDynalite } from "../harness/dynalite.ts";
 import { type Cluster, startCluster, startVault, type Vault, waitFor } from "../harness/index.ts";
 import { type TempFolder, tempFolder } from "../harness/process/temp-folder.ts";
+import { passesDue } from "../passes-due.ts";
 import { standInParameters } from "./functions/parameters.ts";
 import { queueEvent, type RunningFunction, startFunction } from "./functions/running.ts";
 import { type StandInQueues, standInQueues } from "./hubs/queues.ts";
@@ -17,8 +19,11 @@ const WRITER = ["kv/data/apps/*", "kv/delete/apps/*"]
   .map((path) => `path "${path}" { capabilities = ["create", "read", "update"] }`)
   .join("\n");
 
-/** The packaged functions, each in a process of its own: a stand-in for SQS, dynalite for DynamoDB, a real cluster and Vault. */
-describe("pushes on AWS", { timeout: 400_000 }, () => {
+/**
+ * The packaged functions, each in a process of its own: a stand-in for SQS, dynalite for DynamoDB, a real cluster and Vault.
+ * Both tests wait for half a minute between two writes of a path, and share the turns.
+ */
+describe("pushes on AWS", { timeout: 400_000, concurrency: 2 }, () => {
   let cluster: Cluster;
   let vault: Vault;
   let dynalite: Dynalite;
@@ -27,6 +32,7 @@ describe("pushes on AWS", { timeout: 400_000 }, () => {
   let tick: RunningFunction;
   let discover: RunningFunction;
   let reconcile: RunningFunction;
+  let leases: DynamoStore;
   const parts = new AsyncDisposableStack();
 
   before(async () => {
@@ -37,8 +43,10 @@ describe("pushes on AWS", { timeout: 400_000 }, () => {
     for (const part of [dynalite, queues, folder]) parts.use(part);
     const parameters = parts.use(await standInParameters());
     await allowPush();
+    const table = await dynalite.createTable();
+    leases = dynamoLeaseStore({ client: dynalite.client, table });
     const env = {
-      KEYFERRY_TABLE: await dynalite.createTable(),
+      KEYFERRY_TABLE: table,
       ...Object.fromEntries(
         ["RENEW", "NOW", "REFRESH", "DISCOVERY"].map((lane) => [
           `KEYFERRY_${lane}_QUEUE`,
@@ -84,13 +92,26 @@ describe("pushes on AWS", { timeout: 400_000 }, () => {
   }
 
   /** A tick, the watch passes and the runs that it asked for. Each message comes twice. */
-  const turn = async (): Promise<void> => {
+  const oneTurn = async (): Promise<void> => {
+    await passesDue(leases);
     await tick.invoke({});
     const { discovery = [], ...first } = queues.taken();
     for (const body of discovery) await discover.invoke(queueEvent({ m: body }));
     const second = queues.taken();
     const bodies = [...Object.values(first).flat(), ...Object.values({ ...second, discovery: [] }).flat()];
     for (const body of [...bodies, ...bodies]) await reconcile.invoke(queueEvent({ m: body }));
+  };
+  let underWay: Promise<unknown> = Promise.resolve();
+  let next: Promise<void> | undefined;
+  /** A function takes one event after the other: whoever asks during a turn gets the next one. */
+  const turn = (): Promise<void> => {
+    next ??= underWay.then(() => {
+      next = undefined;
+      const began = oneTurn();
+      underWay = began.catch(() => undefined);
+      return began;
+    });
+    return next;
   };
   const until = async (what: string, isSo: () => Promise<boolean>): Promise<void> => {
     const isThere = async (): Promise<boolean> => {

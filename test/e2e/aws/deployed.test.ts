@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { EventBridgeClient, PutRuleCommand, PutTargetsCommand } from "@aws-sdk/client-eventbridge";
@@ -12,20 +12,14 @@ import {
 import type { PushView } from "../../../cli/fleet-view.ts";
 import type { SyncKey } from "../../../lib/keys.ts";
 import { type Cluster, waitFor } from "../../harness/index.ts";
-import { startPostgres } from "../../harness/postgres.ts";
-import { type BrokenVault, brokenVault, json } from "../support/broken-vault.ts";
-import { aDynamicSecret, ISSUING_POLICY } from "../support/issuing.ts";
 import { type Place, placeIn } from "../support/place.ts";
-import { authMount, OPERATOR_NAMESPACE, ROLE } from "../support/world.ts";
 import { type Deployed, STACK, startDeployed } from "./support/deployed.ts";
 import { deployedPlan } from "./support/deployed-plan.ts";
+import { loginsTo, printedBy } from "./support/workers.ts";
 
 const NS = "team-a";
-const API = "secrets.hashicorp.com/v1beta1";
 /** A tick comes each minute, and a watch pass takes some seconds. */
 const A_TICK_MS = 90_000;
-/** Longer than a queue hides a message that nobody finished. */
-const BACK_MS = 400_000;
 const AT_WORK = "ApproximateNumberOfMessagesNotVisible";
 
 /** A queue that gets each SecretSynced of the stack's event bus. */
@@ -45,8 +39,6 @@ async function listener({ aws, account, outputs }: Deployed): Promise<string> {
 describe("keyferry on AWS", { timeout: 1_500_000 }, () => {
   let deployed: Deployed;
   let places: readonly Place[];
-  let stuck: BrokenVault | undefined;
-  let isKilled = false;
   /** The queue of a rule for SecretSynced. */
   let heard: string;
 
@@ -56,10 +48,7 @@ describe("keyferry on AWS", { timeout: 1_500_000 }, () => {
     await Promise.all(world.clusters.map((cluster) => world.namespace(cluster, NS)));
     places = world.clusters.map((cluster: Cluster) => placeIn(cluster, NS));
   });
-  after(async () => {
-    await deployed?.[Symbol.asyncDispose]();
-    await stuck?.[Symbol.asyncDispose]();
-  });
+  after(() => deployed?.[Symbol.asyncDispose]());
 
   const one = (): Place => places[0] ?? assert.fail();
   const key = (name: string, cluster = "one"): string => `${cluster}/VaultStaticSecret/${NS}/${name}`;
@@ -184,7 +173,6 @@ describe("keyferry on AWS", { timeout: 1_500_000 }, () => {
     const transformation = { templates: { loud: { text: "{{ upper .Secrets.password }}" } } };
     const destination = { name: "slow", create: true, transformation };
     await one().declare("slow", { refreshAfter: "12h", destination });
-    await declareLeaving();
     await one().secretThat("slow", ({ data }) => data.password === "one" && data.loud === "ONE", A_TICK_MS);
     await deployed.world.vault.putKv("kv", "slow", { password: "two" });
     const planned = await deployedPlan(deployed, key("slow"));
@@ -208,24 +196,8 @@ describe("keyferry on AWS", { timeout: 1_500_000 }, () => {
     assert.deepEqual([noKey.code, /must be CLUSTER\/KIND\/NAMESPACE\/NAME/.test(noKey.stderr)], [2, true]);
   });
 
-  it("lease-table 3: a worker is killed in the middle", async () => {
-    const metadata = { version: 1, created_time: new Date().toISOString() };
-    stuck = await brokenVault((response) => {
-      // The first to ask waits, and is killed while it does.
-      if (isKilled) json(response, { data: { data: { password: "one" }, metadata } });
-    });
-    await using _ = deployed.ticking();
-    await declareLogin("killed", stuck.address);
-    await one().declare("killed", { refreshAfter: "12h", vaultAuthRef: "killed" });
-    await waitFor("a worker to have it", async () => (stuck?.reads ?? 0) > 0, A_TICK_MS);
-    assert.notEqual(await killWorkers(deployed, "reconcile"), 0);
-    isKilled = true;
-  });
-
   it("lease-table 13: messages that come twice write nothing", async () => {
     const before = await one().secret("db");
-    // That of the killed worker is not back yet.
-    const others = await messages(AT_WORK);
     const message = (lane: string) =>
       JSON.stringify({ v: 1, lane, at: Date.now(), keys: [key("db"), key("db", "two")] });
     await Promise.all(
@@ -234,13 +206,12 @@ describe("keyferry on AWS", { timeout: 1_500_000 }, () => {
         deployed.send("RefreshQueueUrl", message("refresh")),
       ]),
     );
-    // What a killed worker had comes back when its time is up.
     await waitFor(
       "all of them to be taken",
       async () => (await messages("ApproximateNumberOfMessages")) === 0,
-      BACK_MS,
+      A_TICK_MS,
     );
-    await waitFor("all of them to be done with", async () => (await messages(AT_WORK)) <= others, BACK_MS);
+    await waitFor("all of them to be done with", async () => (await messages(AT_WORK)) === 0, A_TICK_MS);
     assert.equal((await one().secret("db"))?.resourceVersion, before?.resourceVersion);
   });
 
@@ -250,27 +221,11 @@ describe("keyferry on AWS", { timeout: 1_500_000 }, () => {
       "more reads than logins",
       async () => {
         const reads = (await deployed.world.vault.auditedReads()).get("read kv/data/db") ?? 0;
-        const total = await logins();
+        const total = await loginsTo(deployed.world.vault);
         return total > 0 && reads > 2 * total;
       },
       2 * A_TICK_MS,
     );
-  });
-
-  it("goes on with the tokens that it kept when its processes are killed, and nobody reads them in the table", async () => {
-    await one().synced("leaving", A_TICK_MS);
-    const kept = await deployed.leases.tokens.tokens();
-    assert.ok(kept.length >= 3, "of two defaults and one that leaves");
-    for (const { sealed } of kept) assert.doesNotMatch(Buffer.from(sealed, "base64").toString("latin1"), /hvs\.|http/);
-    const before = await logins();
-    assert.notEqual(await killWorkers(deployed, "reconcile"), 0);
-    await deployed.world.vault.putKv("kv", "db", { user: "app", password: "kept" });
-    await Promise.all(
-      places.map((place) => place.secretThat("db", ({ data }) => data.password === "kept", 2 * A_TICK_MS)),
-    );
-    assert.equal(await logins(), before);
-    assert.equal(await leavingTokens(), 1);
-    await one().cluster.delete({ apiVersion: API, kind: "VaultAuth", namespace: NS, name: "leaving" });
   });
 
   it("puts a message that is not ours to the dead letters at once, with the reason", async () => {
@@ -320,30 +275,6 @@ describe("keyferry on AWS", { timeout: 1_500_000 }, () => {
     assert.deepEqual([clusters, objects.at(-1)?.action], [undefined, "update"]);
   });
 
-  it("keeps credentials of 15 s: renewed between ticks, they log in long after their lease, until their declaration goes", async () => {
-    const { vault } = deployed.world;
-    await using postgres = await startPostgres();
-    await vault.writePolicy(ROLE, ISSUING_POLICY);
-    await vault.enableDatabase(postgres);
-    await vault.putDatabaseRole("app", { defaultTtl: "15s", maxTtl: "1h" });
-    const { cluster } = one();
-    await cluster.apply(aDynamicSecret(NS, "login"));
-    const { data } = await one().secretThat("login", (secret) => secret.data.password !== undefined, 2 * A_TICK_MS);
-    const [id = ""] = await vault.leases("database/creds/app");
-    const issued = Date.parse((await vault.lease(id))?.issueTime ?? "");
-    await waitFor(
-      "the credential to outlive its lease by far",
-      async () => Date.now() > issued + 100_000,
-      2 * A_TICK_MS,
-    );
-    assert.deepEqual(await vault.leases("database/creds/app"), [id]);
-    assert.equal(await postgres.login(data.username ?? "", data.password ?? ""), true);
-    assert.deepEqual((await one().secret("login"))?.data, data);
-    await cluster.delete(aDynamicSecret(NS, "login"));
-    await waitFor("its end", async () => (await vault.leases("database/creds/app")).length === 0, 2 * A_TICK_MS);
-    assert.equal(await postgres.login(data.username ?? "", data.password ?? ""), false);
-  });
-
   it("changes nothing when it is deployed again", async () => {
     const before = await Promise.all(places.map((place) => place.secret("db")));
     await deployed.deploy();
@@ -359,42 +290,6 @@ describe("keyferry on AWS", { timeout: 1_500_000 }, () => {
     );
   });
 
-  it("lease-table 16: one probe, sent as a message, stands for a cluster that is silent", async () => {
-    const [, two = assert.fail()] = deployed.world.clusters;
-    await using _ = deployed.ticking();
-    two.pause();
-    const open = await waitFor("its circuit to open", async () => (await deployed.leases.circuits())[0], 2 * A_TICK_MS);
-    assert.deepEqual([open.id, open.code], ["cluster:two", "KUBE_UNREACHABLE"]);
-    const planned = await deployedPlan(deployed);
-    assert.equal(planned.code, 1);
-    assert.deepEqual(
-      planned.clusters.map(({ name, errors }) => [name, errors.map((error) => error.code)]),
-      [
-        ["one", []],
-        ["two", ["KUBE_UNREACHABLE"]],
-      ],
-    );
-    await deployed.world.vault.putKv("kv", "db", { user: "app", password: "four" });
-    await one().secretThat("db", ({ data }) => data.password === "four", A_TICK_MS);
-    await waitFor("a second probe", async () => ((await deployed.leases.circuits())[0]?.attempts ?? 0) >= 2, A_TICK_MS);
-    two.resume();
-    await waitFor("its circuit to be closed", async () => (await deployed.leases.circuits()).length === 0, A_TICK_MS);
-    await places[1]?.secretThat("db", ({ data }) => data.password === "four", A_TICK_MS);
-  });
-
-  it("lease-table 3: what the killed worker had in hand is done by another", async () => {
-    await one().secretThat("killed", ({ data }) => data.password === "one", 4 * 60_000);
-    await one().synced("killed");
-  });
-
-  it("has ended the token of a VaultAuth that went", async () => {
-    await using _ = deployed.ticking();
-    await waitFor("the revocation", async () => (await leavingTokens()) === 0, 2 * A_TICK_MS);
-    const isForgotten = async () =>
-      !(await deployed.leases.tokens.tokens("cluster:one")).some(({ by }) => by === key("leaving"));
-    await waitFor("it to be forgotten", isForgotten, A_TICK_MS);
-  });
-
   it("traces each message with its lane and its keys", () => {
     const parts = deployed.traced.filter((part) => part.includes('"name":"message"') && part.includes(key("db")));
     assert.notEqual(parts.length, 0, `${deployed.traced.length} parts`);
@@ -402,10 +297,7 @@ describe("keyferry on AWS", { timeout: 1_500_000 }, () => {
   });
 
   it("prints no secret", async () => {
-    const all = await Promise.all(
-      (["tick", "discover", "reconcile"] as const).map((name) => deployed.account.logs(`${STACK}-${name}`)),
-    );
-    const text = JSON.stringify([all, deployed.traced]);
+    const text = await printedBy(deployed);
     for (const value of [deployed.world.vault.token, "aGFjaw==", "hvs."])
       assert.equal(text.includes(value), false, value);
   });
@@ -425,44 +317,6 @@ describe("keyferry on AWS", { timeout: 1_500_000 }, () => {
     return JSON.parse(stdout) as PushView;
   }
 
-  /** How often anyone logged in to the Vault of both clusters. */
-  async function logins(): Promise<number> {
-    const asked = [...(await deployed.world.vault.auditedReads())];
-    const all = asked.filter(([what]) => /^update auth\/.*\/login$/.test(what)).map(([, times]) => times);
-    return all.reduce((sum, times) => sum + times, 0);
-  }
-
-  /** A sync with a VaultAuth and a role of its own. */
-  async function declareLeaving(): Promise<void> {
-    const mount = authMount(one().cluster);
-    await deployed.world.vault.write(`auth/${mount}/role/leaving`, {
-      bound_service_account_names: ["app"],
-      bound_service_account_namespaces: [NS],
-      token_policies: ["app"],
-    });
-    const kubernetes = { role: "leaving", serviceAccount: "app" };
-    const vaultConnectionRef = `${OPERATOR_NAMESPACE}/default`;
-    const spec = { method: "kubernetes", mount, vaultConnectionRef, kubernetes };
-    await one().cluster.apply({
-      apiVersion: API,
-      kind: "VaultAuth",
-      metadata: { name: "leaving", namespace: NS },
-      spec,
-    });
-    await one().declare("leaving", { path: "db", refreshAfter: "12h", vaultAuthRef: "leaving" });
-  }
-
-  /** Of that role, how many live. */
-  async function leavingTokens(): Promise<number> {
-    const { vault } = deployed.world;
-    const { data } = (await vault.request("LIST", "auth/token/accessors")).body;
-    const found = (Array.isArray(data.keys) ? data.keys : []).map(async (accessor: unknown) => {
-      const { body } = await vault.request("POST", "auth/token/lookup-accessor", { accessor });
-      return (body?.data?.meta as { role?: string } | null | undefined)?.role === "leaving";
-    });
-    return (await Promise.all(found)).filter((isLeaving) => isLeaving).length;
-  }
-
   /** So many messages of both lanes are in this state. */
   async function messages(state: QueueAttributeName): Promise<number> {
     const lanes = (["NowQueueUrl", "RefreshQueueUrl"] as const).map(async (url) => {
@@ -471,22 +325,6 @@ describe("keyferry on AWS", { timeout: 1_500_000 }, () => {
       return Number(Attributes[state] ?? 0);
     });
     return (await Promise.all(lanes)).reduce((sum, each) => sum + each, 0);
-  }
-
-  /** A VaultAuth of the first cluster at another Vault. */
-  async function declareLogin(name: string, address: string): Promise<void> {
-    const apiVersion = API;
-    const metadata = { name, namespace: NS };
-    const kubernetes = { role: "app", serviceAccount: "app" };
-    await one().cluster.apply([
-      { apiVersion, kind: "VaultConnection", metadata, spec: { address } },
-      {
-        apiVersion,
-        kind: "VaultAuth",
-        metadata,
-        spec: { method: "kubernetes", mount: "kubernetes", vaultConnectionRef: name, kubernetes },
-      },
-    ]);
   }
 
   async function deadLettersOf(queue: "NowQueueUrl"): Promise<string> {
@@ -501,16 +339,3 @@ describe("keyferry on AWS", { timeout: 1_500_000 }, () => {
       .at(-1);
   }
 });
-
-/** SIGKILL to the processes that run a function, as AWS ends one that runs out of memory. */
-async function killWorkers({ aws }: Deployed, name: string): Promise<number> {
-  const pids = (await readdir("/proc")).filter((entry) => /^\d+$/.test(entry)).map(Number);
-  let killed = 0;
-  for (const pid of pids) {
-    const command = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
-    if (!command.includes(`${aws.folder}/ministack-lambda-${STACK}-${name}`)) continue;
-    process.kill(pid, "SIGKILL");
-    killed++;
-  }
-  return killed;
-}

@@ -12,6 +12,7 @@ import { type Ministack, startMinistack } from "../../../harness/index.ts";
 import { withLock } from "../../../harness/obtain/lock.ts";
 import { runTool } from "../../../harness/obtain/run-tool.ts";
 import { tempFolder } from "../../../harness/process/temp-folder.ts";
+import { passesDue } from "../../../passes-due.ts";
 import { keyferry, type Ran, type StatusAnswer } from "../../support/engine.ts";
 import { startWorld, vaultsOf, type World, type WorldOptions } from "../../support/world.ts";
 import { type Account, accountOf, type LogEntry } from "./account.ts";
@@ -38,7 +39,10 @@ export interface Deployed extends AsyncDisposable {
   readonly fleetPath: string;
   /** What the rule does each minute, now. */
   tick(): Promise<{ readonly error?: string; readonly payload: unknown }>;
-  /** Ticks more often than each minute, until it is disposed of: two at once do no harm (lease-table 13). */
+  /**
+   * Ticks more often than each minute, until it is disposed of: two at once do no harm (lease-table 13). Each tick finds
+   * clusters in step due for their next watch pass.
+   */
   ticking(): AsyncDisposable;
   /** Every part of a trace that a function sent, as text. */
   readonly traced: readonly string[];
@@ -88,13 +92,14 @@ export async function startDeployed(options: DeployedOptions = {}): Promise<Depl
   await s3.send(new DeleteBucketPolicyCommand({ Bucket: bucket }));
   const put = (Key: string, Body: string) => s3.send(new PutObjectCommand({ Bucket: bucket, Key, Body }));
   const fleetPath = await writeFleet(world, folder.path);
+  const leases = dynamoLeaseStore({ client: dynamoClient(aws.clientConfig), table: outputs.LeaseTableName ?? "" });
   const run = (args: readonly string[]) => keyferry([...args, "--stack", STACK], aws.env);
   const deployed: Omit<Deployed, keyof AsyncDisposable> = {
     world,
     aws,
     account,
     outputs,
-    leases: dynamoLeaseStore({ client: dynamoClient(aws.clientConfig), table: outputs.LeaseTableName ?? "" }),
+    leases,
     deploy,
     remove,
     async uploadFleet(text) {
@@ -106,7 +111,11 @@ export async function startDeployed(options: DeployedOptions = {}): Promise<Depl
     fleetWith: (vault) => fleetOf(world, vault),
     fleetPath,
     tick: () => account.invoke(`${STACK}-tick`),
-    ticking: () => ticking(() => account.invoke(`${STACK}-tick`)),
+    ticking: () =>
+      ticking(async () => {
+        await passesDue(leases);
+        await account.invoke(`${STACK}-tick`);
+      }),
     traced: daemon.parts,
     send: async (queue, MessageBody) =>
       void (await account.sqs.send(new SendMessageCommand({ QueueUrl: outputs[queue], MessageBody }))),
