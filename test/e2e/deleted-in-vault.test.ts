@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { after, before, it } from "node:test";
 import { type RunningEngine, startEngine } from "./support/engine.ts";
 import type { Place } from "./support/place.ts";
+import { sideBySide } from "./support/side-by-side.ts";
 import { endAll, startPlace } from "./support/start-place.ts";
 import type { World } from "./support/world.ts";
 
@@ -29,54 +30,54 @@ const WAYS: Readonly<Record<string, Way>> = {
 };
 const NAMES = Object.keys(WAYS);
 
-for (const flavor of FLAVORS) {
-  describe(`data that goes in Vault, on ${flavor}`, () => {
-    let world: World;
-    let engine: RunningEngine;
-    let place: Place;
+sideBySide("data that goes", FLAVORS, (flavor) => `data that goes in Vault, on ${flavor}`, storyOn);
 
-    before(async () => {
-      ({ world, place } = await startPlace(NS, { vault: { flavor } }));
-      for (const name of NAMES) await world.vault.putKv(name === "plain" ? "kv1" : "kv", name, { password: PASSWORD });
-      await world.vault.putKv("kv", "pinned", { password: "that of version 2" });
-      engine = await startEngine(world);
-      for (const [name, { spec }] of Object.entries(WAYS)) await place.declare(name, spec);
-      for (const name of NAMES) await place.synced(name, PATIENT_MS);
-    });
-    after(() => endAll(engine, world));
+function storyOn(flavor: (typeof FLAVORS)[number]): void {
+  let world: World;
+  let engine: RunningEngine;
+  let place: Place;
 
-    it("stays in the Secret, whichever way it went, and the conditions say what is missing", async () => {
-      for (const { go } of Object.values(WAYS)) await go(world);
-      for (const name of NAMES) {
-        const message = await place.failed(name, "VAULT_PATH_MISSING");
-        assert.equal(
-          /found a deleted version/.test(message),
-          ["soft", "destroyed", "pinned", "bare"].includes(name),
-          name,
-        );
-        assert.equal((await place.secret(name))?.data.password, PASSWORD, name);
-      }
-    });
+  before(async () => {
+    ({ world, place } = await startPlace(NS, { vault: { flavor } }));
+    for (const name of NAMES) await world.vault.putKv(name === "plain" ? "kv1" : "kv", name, { password: PASSWORD });
+    await world.vault.putKv("kv", "pinned", { password: "that of version 2" });
+    engine = await startEngine(world);
+    for (const [name, { spec }] of Object.entries(WAYS)) await place.declare(name, spec);
+    for (const name of NAMES) await place.synced(name, PATIENT_MS);
+  });
+  after(() => endAll(engine, world));
 
-    it("goes from the Secret with onDeleted: follow, but for paths that are not there at all", async () => {
-      assert.equal(await engine.stop(), 0);
-      await world.writeFleet(() => ({ vault: { onDeleted: "follow" } }));
-      engine = await startEngine(world);
-      for (const name of NAMES) await place.touch(name);
-      for (const name of ["soft", "destroyed", "pinned"] as const) {
-        const { data } = await place.secretThat(name, (secret) => !("password" in secret.data), PATIENT_MS);
-        assert.deepEqual(Object.keys(data), ["_raw"], name);
-        const raw = JSON.parse(data._raw ?? "") as { data: unknown; metadata: { version: number } };
-        assert.equal(raw.data, null);
-        assert.equal(raw.metadata.version, 1);
-        await place.synced(name, PATIENT_MS);
-      }
-      const bare = await place.secretThat("bare", (secret) => !("password" in secret.data), PATIENT_MS);
-      assert.deepEqual(bare.data, {});
-      for (const name of ["forgotten", "plain"] as const) {
-        await place.failed(name, "VAULT_PATH_MISSING");
-        assert.equal((await place.secret(name))?.data.password, PASSWORD, name);
-      }
-    });
+  it("stays in the Secret, whichever way it went, and the conditions say what is missing", async () => {
+    for (const { go } of Object.values(WAYS)) await go(world);
+    for (const name of NAMES) {
+      const message = await place.failed(name, "VAULT_PATH_MISSING");
+      assert.equal(
+        /found a deleted version/.test(message),
+        ["soft", "destroyed", "pinned", "bare"].includes(name),
+        name,
+      );
+      assert.equal((await place.secret(name))?.data.password, PASSWORD, name);
+    }
+  });
+
+  it("goes from the Secret with onDeleted: follow, but for paths that are not there at all", async () => {
+    assert.equal(await engine.stop(), 0);
+    await world.writeFleet(() => ({ vault: { onDeleted: "follow" } }));
+    engine = await startEngine(world);
+    for (const name of NAMES) await place.touch(name);
+    for (const name of ["soft", "destroyed", "pinned"] as const) {
+      const { data } = await place.secretThat(name, (secret) => !("password" in secret.data), PATIENT_MS);
+      assert.deepEqual(Object.keys(data), ["_raw"], name);
+      const raw = JSON.parse(data._raw ?? "") as { data: unknown; metadata: { version: number } };
+      assert.equal(raw.data, null);
+      assert.equal(raw.metadata.version, 1);
+      await place.synced(name, PATIENT_MS);
+    }
+    const bare = await place.secretThat("bare", (secret) => !("password" in secret.data), PATIENT_MS);
+    assert.deepEqual(bare.data, {});
+    for (const name of ["forgotten", "plain"] as const) {
+      await place.failed(name, "VAULT_PATH_MISSING");
+      assert.equal((await place.secret(name))?.data.password, PASSWORD, name);
+    }
   });
 }

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { type Cluster, waitFor } from "../harness/index.ts";
+import { type Cluster, type VaultFlavor, waitFor } from "../harness/index.ts";
 import { practiceIn } from "./support/doctor.ts";
 import { keyferry, type RunningEngine, startEngine, status } from "./support/engine.ts";
+import { sideBySide } from "./support/side-by-side.ts";
 import { authMount, startWorld, type World } from "./support/world.ts";
 
 const NS = "team-a";
@@ -60,58 +61,66 @@ interface Told {
   readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message: string }[];
 }
 
-for (const flavor of ["openbao", "vault"] as const) {
-  describe(`VaultPushSecrets push Secrets to ${flavor}`, () => {
-    let world: World;
-    let engine: RunningEngine;
+sideBySide(
+  "VaultPushSecrets",
+  ["openbao", "vault"] as const,
+  (flavor) => `VaultPushSecrets push Secrets to ${flavor}`,
+  storyOn,
+);
 
-    before(async () => {
-      world = await startWorld({ clusters: ["one"], vault: { flavor } });
-      await world.namespace(cluster(), NS);
-      await allowPush(world, cluster());
-      await cluster().apply(aSecret("db", { user: "app", password: "one" }));
-      engine = await startEngine(world);
-    });
-    after(async () => {
-      await engine?.[Symbol.asyncDispose]();
-      await world?.[Symbol.asyncDispose]();
-    });
+function storyOn(flavor: VaultFlavor): void {
+  let world: World;
+  let engine: RunningEngine;
 
-    const cluster = (): Cluster => world.clusters[0] ?? assert.fail("no cluster");
-    const held = async (path: string): Promise<unknown> => {
-      const { status: code, body } = await world.vault.request("GET", path);
-      if (code !== 200) return undefined;
-      const { data } = body as { data: { data?: unknown } };
-      return path.startsWith("kv1/") ? data : data.data;
-    };
-    const holds = (path: string, expected: unknown) =>
-      waitFor(`${path} to hold it`, async () => JSON.stringify(await held(path)) === JSON.stringify(expected), 90_000);
-    const toldOf = async (name: string): Promise<Told> => {
-      const { body } = await cluster().request("GET", `${API}/namespaces/${NS}/vaultpushsecrets/${name}`);
-      return (body as { status?: Told }).status ?? {};
-    };
-    const ready = ({ conditions = [] }: Told) => conditions.find(({ type }) => type === "Ready");
-    const patch = async (name: string, body: object, what = `${API}/namespaces/${NS}/vaultpushsecrets`) => {
-      await cluster().request("PATCH", `${what}/${name}`, body, { contentType: "application/merge-patch+json" });
-    };
-    const remove = (name: string) =>
-      cluster().delete({ apiVersion: "keyferry.dev/v1alpha1", kind: "VaultPushSecret", namespace: NS, name });
-    const written = async (): Promise<number> =>
-      [...(await world.vault.auditedReads())].reduce(
-        (sum, [name, times]) => sum + (/^(create|update|patch|delete) kv1?\/.*apps\//.test(name) ? times : 0),
-        0,
-      );
+  before(async () => {
+    world = await startWorld({ clusters: ["one"], vault: { flavor } });
+    await world.namespace(cluster(), NS);
+    await allowPush(world, cluster());
+    await cluster().apply(aSecret("db", { user: "app", password: "one" }));
+    engine = await startEngine(world);
+  });
+  after(async () => {
+    await engine?.[Symbol.asyncDispose]();
+    await world?.[Symbol.asyncDispose]();
+  });
 
-    it("one is pushed to the path of its template, and kubectl shows where, which version and that it is ready", async () => {
-      const path = "apps/{namespace}/{labels.app.kubernetes.io/part-of}/{name}";
-      const labels = { "app.kubernetes.io/part-of": "shop" };
-      await cluster().apply(aPushSecret("web", { destination: { mount: "kv", path, type: "kv-v2" } }, labels));
-      await holds(`kv/data/apps/${NS}/shop/web`, { password: "one", user: "app" });
-      await waitFor("its status", async () => ready(await toldOf("web"))?.status === "True");
-      const { lastPushed, observedGeneration } = await toldOf("web");
-      assert.deepEqual([lastPushed, observedGeneration], [{ path: `kv/apps/${NS}/shop/web`, version: 1 }, 1]);
-    });
+  const cluster = (): Cluster => world.clusters[0] ?? assert.fail("no cluster");
+  const held = async (path: string): Promise<unknown> => {
+    const { status: code, body } = await world.vault.request("GET", path);
+    if (code !== 200) return undefined;
+    const { data } = body as { data: { data?: unknown } };
+    return path.startsWith("kv1/") ? data : data.data;
+  };
+  const holds = (path: string, expected: unknown) =>
+    waitFor(`${path} to hold it`, async () => JSON.stringify(await held(path)) === JSON.stringify(expected), 90_000);
+  const toldOf = async (name: string): Promise<Told> => {
+    const { body } = await cluster().request("GET", `${API}/namespaces/${NS}/vaultpushsecrets/${name}`);
+    return (body as { status?: Told }).status ?? {};
+  };
+  const ready = ({ conditions = [] }: Told) => conditions.find(({ type }) => type === "Ready");
+  const patch = async (name: string, body: object, what = `${API}/namespaces/${NS}/vaultpushsecrets`) => {
+    await cluster().request("PATCH", `${what}/${name}`, body, { contentType: "application/merge-patch+json" });
+  };
+  const remove = (name: string) =>
+    cluster().delete({ apiVersion: "keyferry.dev/v1alpha1", kind: "VaultPushSecret", namespace: NS, name });
+  const written = async (): Promise<number> =>
+    [...(await world.vault.auditedReads())].reduce(
+      (sum, [name, times]) => sum + (/^(create|update|patch|delete) kv1?\/.*apps\//.test(name) ? times : 0),
+      0,
+    );
 
+  it("one is pushed to the path of its template, and kubectl shows where, which version and that it is ready", async () => {
+    const path = "apps/{namespace}/{labels.app.kubernetes.io/part-of}/{name}";
+    const labels = { "app.kubernetes.io/part-of": "shop" };
+    await cluster().apply(aPushSecret("web", { destination: { mount: "kv", path, type: "kv-v2" } }, labels));
+    await holds(`kv/data/apps/${NS}/shop/web`, { password: "one", user: "app" });
+    await waitFor("its status", async () => ready(await toldOf("web"))?.status === "True");
+    const { lastPushed, observedGeneration } = await toldOf("web");
+    assert.deepEqual([lastPushed, observedGeneration], [{ path: `kv/apps/${NS}/shop/web`, version: 1 }, 1]);
+  });
+
+  // A path is written at most twice a minute, and read at most as often.
+  describe("half a minute later", { concurrency: 2 }, () => {
     it("a changed Secret is one more version, and a changed label moves the path", async () => {
       const change = { data: { password: Buffer.from("two").toString("base64") } };
       await patch("db", change, `/api/v1/namespaces/${NS}/secrets`);
@@ -136,96 +145,93 @@ for (const flavor of ["openbao", "vault"] as const) {
       assert.match(stdout, new RegExp(`pushes to kv1/apps/${NS}/old, written`));
       assert.match(stdout, /sources: .*DB_USER/);
     });
+  });
 
-    it("the API server refuses what can't be right at once, each with its field", async () => {
-      const at = (destination: object) => aPushSecret("never", { destination });
-      for (const [object, says] of [
-        [at({ mount: "kv", path: "apps/../x" }), /spec\.destination\.path: .*must not have a segment that is/],
-        [at({ mount: "SYS/x", path: "a" }), /spec\.destination\.mount: .*must not be below sys\//],
-        [at({ mount: "kv" }), /spec\.destination\.path: Required value/],
-        [aPushSecret("never", { destination: { mount: "kv", path: "a" }, sources: [] }), /spec\.sources: .*at least 1/],
-        [aPushSecret("never", { destination: { mount: "kv", path: "a" }, conflict: "all" }), /spec\.conflict: Unsupp/],
-        [{ ...at({}), spec: undefined }, /spec: Required value/],
-      ] as const) {
-        const { status: code, body } = await cluster().request(
-          "POST",
-          `${API}/namespaces/${NS}/vaultpushsecrets`,
-          object,
-        );
-        assert.equal(code, 422, JSON.stringify(body));
-        assert.match(JSON.stringify(body), says);
-      }
-    });
-
-    it("what fleet.yaml does not allow is in its status and an event, and nothing is written", async () => {
-      const before = await written();
-      const to = (path: string) => ({ destination: { mount: "kv", path } });
-      await cluster().apply(aPushSecret("foreign", to("apps/{labels.to}/x"), { to: "team-b" }));
-      await cluster().apply(aPushSecret("adopts", { ...to(`apps/${NS}/x`), conflict: "adopt" }));
-      await cluster().apply(aPushSecret("taken", to(`apps/${NS}/store/web`)));
-      for (const [name, code] of [
-        ["foreign", "PUSH_NOT_ALLOWED"],
-        ["adopts", "SPEC_INVALID"],
-        ["taken", "PATH_TAKEN"],
-      ] as const) {
-        await waitFor(
-          `the status of ${name}`,
-          async () => ready(await toldOf(name))?.message.startsWith(code) === true,
-        );
-        await waitFor(`an event of ${name}`, async () => {
-          const { body } = await cluster().request("GET", `/api/v1/namespaces/${NS}/events`);
-          return JSON.stringify(body).includes(`${code}: `);
-        });
-      }
-      assert.equal(await written(), before);
-    });
-
-    it("merge keeps the fields of others, and another login that may not read writes all the same", async () => {
-      await world.vault.putKv("kv", `apps/${NS}/merged`, { theirs: "x" });
-      await cluster().apply(
-        aPushSecret("merged", { destination: { mount: "kv", path: `apps/${NS}/merged` }, conflict: "merge" }),
+  it("the API server refuses what can't be right at once, each with its field", async () => {
+    const at = (destination: object) => aPushSecret("never", { destination });
+    for (const [object, says] of [
+      [at({ mount: "kv", path: "apps/../x" }), /spec\.destination\.path: .*must not have a segment that is/],
+      [at({ mount: "SYS/x", path: "a" }), /spec\.destination\.mount: .*must not be below sys\//],
+      [at({ mount: "kv" }), /spec\.destination\.path: Required value/],
+      [aPushSecret("never", { destination: { mount: "kv", path: "a" }, sources: [] }), /spec\.sources: .*at least 1/],
+      [aPushSecret("never", { destination: { mount: "kv", path: "a" }, conflict: "all" }), /spec\.conflict: Unsupp/],
+      [{ ...at({}), spec: undefined }, /spec: Required value/],
+    ] as const) {
+      const { status: code, body } = await cluster().request(
+        "POST",
+        `${API}/namespaces/${NS}/vaultpushsecrets`,
+        object,
       );
-      await holds(`kv/data/apps/${NS}/merged`, { password: "two", theirs: "x", user: "app" });
-      await cluster().apply(
-        aPushSecret("unread", { destination: { mount: "kv", path: `apps/${NS}/unread` }, identity: "blind" }),
-      );
-      await holds(`kv/data/apps/${NS}/unread`, { password: "two", user: "app" });
-      await remove("merged");
-      await holds(`kv/data/apps/${NS}/merged`, { theirs: "x" });
-    });
+      assert.equal(code, 422, JSON.stringify(body));
+      assert.match(JSON.stringify(body), says);
+    }
+  });
 
-    it("a deleted one removes what it pushed, or preserves it, and kubectl delete waits for nothing", async () => {
-      await cluster().apply(
-        aPushSecret("kept", { destination: { mount: "kv", path: `apps/${NS}/kept` }, deletion: "preserve" }),
-      );
-      await holds(`kv/data/apps/${NS}/kept`, { password: "two", user: "app" });
-      for (const name of ["kept", "web"]) {
-        await remove(name);
-        const { status: code } = await cluster().request("GET", `${API}/namespaces/${NS}/vaultpushsecrets/${name}`);
-        assert.equal(code, 404);
-      }
-      // One that waited for this path (PATH_TAKEN) is woken and takes it, so it is gone for good only after that one.
-      await waitFor("the next one to take the path", async () => ready(await toldOf("taken"))?.status === "True");
-      await remove("taken");
-      await waitFor("the path to go", async () => (await held(`kv/data/apps/${NS}/store/web`)) === undefined);
-      await waitFor("its row to go", async () => !(await status(world)).syncs.some(({ key }) => key.endsWith("/kept")));
-      assert.deepEqual(await held(`kv/data/apps/${NS}/kept`), { password: "two", user: "app" });
-    });
+  it("what fleet.yaml does not allow is in its status and an event, and nothing is written", async () => {
+    const before = await written();
+    const to = (path: string) => ({ destination: { mount: "kv", path } });
+    await cluster().apply(aPushSecret("foreign", to("apps/{labels.to}/x"), { to: "team-b" }));
+    await cluster().apply(aPushSecret("adopts", { ...to(`apps/${NS}/x`), conflict: "adopt" }));
+    await cluster().apply(aPushSecret("taken", to(`apps/${NS}/store/web`)));
+    for (const [name, code] of [
+      ["foreign", "PUSH_NOT_ALLOWED"],
+      ["adopts", "SPEC_INVALID"],
+      ["taken", "PATH_TAKEN"],
+    ] as const) {
+      await waitFor(`the status of ${name}`, async () => ready(await toldOf(name))?.message.startsWith(code) === true);
+      await waitFor(`an event of ${name}`, async () => {
+        const { body } = await cluster().request("GET", `/api/v1/namespaces/${NS}/events`);
+        return JSON.stringify(body).includes(`${code}: `);
+      });
+    }
+    assert.equal(await written(), before);
+  });
 
-    it("a definition that goes removes nothing, and doctor names it with what mends it", async () => {
-      const name = "vaultpushsecrets.keyferry.dev";
-      const definition = { apiVersion: "apiextensions.k8s.io/v1", kind: "CustomResourceDefinition", name };
-      await using practice = await practiceIn(world, cluster());
-      const namesIt = async () =>
-        (await practice.examine()).findings.find(({ code, where }) => code === "CRD_MISSING" && where.endsWith(name));
-      assert.equal(await namesIt(), undefined);
-      await cluster().delete(definition);
-      await waitFor("the definition to go", async () => (await cluster().get(definition)) === undefined);
-      const found = await namesIt();
-      assert.match(JSON.stringify(found), /push\.kinds in fleet\.yaml/);
-      assert.deepEqual(await held(`kv/data/apps/${NS}/unread`), { password: "two", user: "app" });
-      await practice.mend(found?.remedy);
-      await waitFor("the definition again", async () => (await namesIt()) === undefined);
-    });
+  it("merge keeps the fields of others, and another login that may not read writes all the same", async () => {
+    await world.vault.putKv("kv", `apps/${NS}/merged`, { theirs: "x" });
+    await cluster().apply(
+      aPushSecret("merged", { destination: { mount: "kv", path: `apps/${NS}/merged` }, conflict: "merge" }),
+    );
+    await holds(`kv/data/apps/${NS}/merged`, { password: "two", theirs: "x", user: "app" });
+    await cluster().apply(
+      aPushSecret("unread", { destination: { mount: "kv", path: `apps/${NS}/unread` }, identity: "blind" }),
+    );
+    await holds(`kv/data/apps/${NS}/unread`, { password: "two", user: "app" });
+    await remove("merged");
+    await holds(`kv/data/apps/${NS}/merged`, { theirs: "x" });
+  });
+
+  it("a deleted one removes what it pushed, or preserves it, and kubectl delete waits for nothing", async () => {
+    await cluster().apply(
+      aPushSecret("kept", { destination: { mount: "kv", path: `apps/${NS}/kept` }, deletion: "preserve" }),
+    );
+    await holds(`kv/data/apps/${NS}/kept`, { password: "two", user: "app" });
+    for (const name of ["kept", "web"]) {
+      await remove(name);
+      const { status: code } = await cluster().request("GET", `${API}/namespaces/${NS}/vaultpushsecrets/${name}`);
+      assert.equal(code, 404);
+    }
+    // One that waited for this path (PATH_TAKEN) is woken and takes it, so it is gone for good only after that one.
+    await waitFor("the next one to take the path", async () => ready(await toldOf("taken"))?.status === "True");
+    await remove("taken");
+    await waitFor("the path to go", async () => (await held(`kv/data/apps/${NS}/store/web`)) === undefined);
+    await waitFor("its row to go", async () => !(await status(world)).syncs.some(({ key }) => key.endsWith("/kept")));
+    assert.deepEqual(await held(`kv/data/apps/${NS}/kept`), { password: "two", user: "app" });
+  });
+
+  it("a definition that goes removes nothing, and doctor names it with what mends it", async () => {
+    const name = "vaultpushsecrets.keyferry.dev";
+    const definition = { apiVersion: "apiextensions.k8s.io/v1", kind: "CustomResourceDefinition", name };
+    await using practice = await practiceIn(world, cluster());
+    const namesIt = async () =>
+      (await practice.examine()).findings.find(({ code, where }) => code === "CRD_MISSING" && where.endsWith(name));
+    assert.equal(await namesIt(), undefined);
+    await cluster().delete(definition);
+    await waitFor("the definition to go", async () => (await cluster().get(definition)) === undefined);
+    const found = await namesIt();
+    assert.match(JSON.stringify(found), /push\.kinds in fleet\.yaml/);
+    assert.deepEqual(await held(`kv/data/apps/${NS}/unread`), { password: "two", user: "app" });
+    await practice.mend(found?.remedy);
+    await waitFor("the definition again", async () => (await namesIt()) === undefined);
   });
 }

@@ -8,8 +8,8 @@ const ERRORS = new URL("../../../docs/errors.md", import.meta.url);
 let folder: TempFolder | undefined;
 
 /**
- * For `--test-global-setup`: all stories of a run start the command as the npm package has it, not from its sources. They
- * start it hundreds of times, and the bundle loads in a third of the time.
+ * The global setup of a run (test/run-files.ts): all its stories start the command as the npm package has it, not from its
+ * sources. They start it hundreds of times, and the bundle loads in a third of the time.
  */
 export async function globalSetup(): Promise<void> {
   folder = await tempFolder("bundle");
