@@ -18,7 +18,7 @@ const SECONDS = new URL("seconds.json", import.meta.url);
 /** Stories mostly wait, so more of them run than there are cores. */
 const AT_ONCE = 6;
 /** A file that takes less than this, in seconds, may start at any time. */
-const LONG_S = 3;
+const LONG_S = 20;
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -37,7 +37,7 @@ if (names.length === 0) throw new Error(`no test files in ${positionals.join(", 
 // Files, and the commands that they start, load mostly the same modules.
 process.env.NODE_COMPILE_CACHE ??= resolve(ROOT, "node_modules/.cache/compiled");
 const stories = names.some((name) => name.startsWith("test/e2e/"));
-const started = new Map<string, number>();
+const files = new Set(names.map((name) => resolve(ROOT, name)));
 const took = new Map<string, number>();
 // Ctrl-C ends the files that are under way, and these end their servers.
 const stop = new AbortController();
@@ -45,7 +45,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => 
 const tests = run({
   cwd: ROOT,
   signal: stop.signal,
-  files: names.map((name) => resolve(ROOT, name)),
+  files: [...files],
   concurrency: Number(values["at-once"]),
   execArgv: ["--import", fileURLToPath(new URL("strays.ts", import.meta.url))],
   ...(stories ? { globalSetupPath: fileURLToPath(new URL("e2e/support/bundled.ts", import.meta.url)) } : {}),
@@ -53,11 +53,9 @@ const tests = run({
   .on("test:fail", ({ todo }) => {
     if (todo === undefined || todo === false) process.exitCode = 1;
   })
-  .on("test:dequeue", ({ file }) => {
-    if (file !== undefined && !started.has(file)) started.set(file, Date.now());
-  })
-  .on("test:complete", ({ file }) => {
-    if (file !== undefined) took.set(file, Date.now() - (started.get(file) ?? Date.now()));
+  .on("test:complete", ({ name, details }) => {
+    // A file is a test of the run, named by its path.
+    if (files.has(name)) took.set(name, details.duration_ms ?? 0);
   });
 tests.compose(spec).pipe(process.stdout);
 tests.once("end", () => {
