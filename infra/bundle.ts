@@ -86,7 +86,7 @@ export async function bundleAll(folder: string, injectorFleet?: string): Promise
   return Promise.all((await functionNames()).map((name) => bundleFunction(name, folder)));
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+if (import.meta.main) {
   const bundles = await bundleAll(process.argv[2] ?? join(ROOT, "build/functions"), process.argv[3]);
   for (const { name, metafile } of bundles) {
     const [output] = Object.values(metafile.outputs);

@@ -30,7 +30,7 @@ describe("an API server that sends what no API server sends", () => {
     );
     await world.vault.putKv("kv", "db", { password: "0" });
     engine = await startEngine(world);
-    for (const place of [honest, sick]) await place.declare("db");
+    for (const place of [honest, sick]) await place.declare("db", { refreshAfter: "2s" });
     for (const place of [honest, sick]) await place.synced("db", LONG_MS);
   });
   after(async () => {

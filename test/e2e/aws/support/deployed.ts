@@ -1,6 +1,6 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { chmod, copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -9,9 +9,8 @@ import { SendMessageCommand } from "@aws-sdk/client-sqs";
 import { dynamoClient } from "../../../../lib/store/dynamodb/client.ts";
 import { type DynamoStore, dynamoLeaseStore } from "../../../../lib/store/dynamodb/dynamodb-store.ts";
 import { type Ministack, startMinistack } from "../../../harness/index.ts";
-import { withLock } from "../../../harness/obtain/lock.ts";
 import { runTool } from "../../../harness/obtain/run-tool.ts";
-import { tempFolder } from "../../../harness/process/temp-folder.ts";
+import { type TempFolder, tempFolder } from "../../../harness/process/temp-folder.ts";
 import { passesDue } from "../../../passes-due.ts";
 import { keyferry, type Ran, type StatusAnswer } from "../../support/engine.ts";
 import { startWorld, vaultsOf, type World, type WorldOptions } from "../../support/world.ts";
@@ -199,9 +198,20 @@ export async function widen(folder: string): Promise<void> {
   }
 }
 
+/** Where the deployment tool runs for each package: it writes into the folder of its project. */
+const projects = new Map<string, Promise<TempFolder>>();
+
+/** A project folder with what the tool reads: its own file, and links to the rest. Goes away with this process. */
+async function projectFolder(): Promise<TempFolder> {
+  const project = await tempFolder("project");
+  await copyFile(join(ROOT, "serverless.yml"), join(project.path, "serverless.yml"));
+  for (const name of ["bin", "infra"]) await symlink(join(ROOT, name), join(project.path, name));
+  return project;
+}
+
 /**
- * Runs the deployment tool as people do, without a login, into a folder of our own. It packages to, and
- * deploys from, .serverless in the project's folder, so one process does so at a time.
+ * Runs the deployment tool as people do, without a login, with packages in a folder of our own. A package is deployed from
+ * the project folder in which it was made.
  */
 export async function serverless(
   command: "deploy" | "package" | "remove",
@@ -209,8 +219,10 @@ export async function serverless(
   env: Readonly<Record<string, string>> = {},
   more: readonly string[] = [],
 ): Promise<void> {
+  const project = projects.get(folder) ?? projectFolder();
+  projects.set(folder, project);
   const script = join(ROOT, "node_modules/serverless/bin/serverless.js");
   const args = [script, command, "--stage", "test", ...(command === "remove" ? [] : ["--package", folder]), ...more];
-  const run = () => runTool(process.execPath, args, { cwd: ROOT, env: { ...env, SLS_TELEMETRY_DISABLED: "1" } });
-  await (command !== "remove" ? withLock(join(ROOT, "node_modules/.cache/keyferry-package.lock"), run) : run());
+  const cwd = (await project).path;
+  await runTool(process.execPath, args, { cwd, env: { ...env, SLS_TELEMETRY_DISABLED: "1" } });
 }
