@@ -104,6 +104,9 @@ export function secretsOf(setting: IssuedSetting, disturbances: Disturbances): S
     if (!isDeepStrictEqual(now, says) || !isDeepStrictEqual(now, knows.says)) return undefined;
     return tooEarlyBy(lease, { at, cluster, endsAt }, replacingOf(owner.object));
   };
+  /** A process that stood still may have renewed it since it was replaced, by what it read before. */
+  const endOf = (lease: Lease, endsAt: number): number =>
+    disturbances.wasStalled() ? Math.min(lease.endsAt, endsAt) : lease.endsAt;
   const tooEarlyBy = (
     lease: Lease,
     { at, cluster, endsAt }: Pick<Replaced, "at" | "cluster" | "endsAt">,
@@ -111,9 +114,7 @@ export function secretsOf(setting: IssuedSetting, disturbances: Disturbances): S
   ): string | undefined => {
     const after = wish === undefined ? undefined : parseDuration(wish);
     if (after !== undefined) return now() >= at + after - SLACK_MS ? undefined : "before its declared time";
-    // A process that stood still may have renewed it since, by what it read before.
-    const end = disturbances.wasStalled() ? Math.min(lease.endsAt, endsAt) : lease.endsAt;
-    if (end <= now() + SLACK_MS) return undefined;
+    if (endOf(lease, endsAt) <= now() + SLACK_MS) return undefined;
     if (wish === "at-end" || !hasTargets) return "before its end";
     return restartedAt(cluster) + SLACK_MS >= at ? undefined : "before its workloads were restarted";
   };
