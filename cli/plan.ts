@@ -1,6 +1,6 @@
 import { destination } from "pino";
 import { SECOND_MS, systemClock } from "../lib/clock.ts";
-import { releaseDeparted } from "../lib/discovery/starting-point.ts";
+import { releaseDeparted } from "../lib/discovery/departed.ts";
 import { type Surveyed, survey } from "../lib/discovery/survey.ts";
 import type { FleetCluster } from "../lib/fleet/fleet.ts";
 import { budgetsOfFleet, reachOfFleet, trustAnchors } from "../lib/fleet/vaults.ts";
@@ -137,7 +137,7 @@ async function releasedClusters(leases: LeaseStore, { clusters, unread }: Compos
   if (unread.length > 0) return [];
   const fleet = new Set(clusters.map(({ name }) => name));
   const departed = (await leases.clusters()).map(({ name }) => name).filter((name) => !fleet.has(name));
-  await releaseDeparted({ leases, queue: NO_QUEUE, clock: systemClock, log: silent }, clusters);
+  await releaseDeparted({ leases, queue: NO_QUEUE, clock: systemClock, log: silent }, clusters, { isAlone: true });
   return departed;
 }
 

@@ -4,8 +4,8 @@ import { sqsDiscoveryQueue } from "../lib/aws/discovery-queue.ts";
 import { NOTHING_TOLD } from "../lib/aws/function-traces.ts";
 import { MESSAGES_PER_INVOCATION } from "../lib/aws/queue-record.ts";
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../lib/clock.ts";
+import { releaseDeparted } from "../lib/discovery/departed.ts";
 import { clustersOutOfSight } from "../lib/discovery/out-of-sight.ts";
-import { releaseDeparted } from "../lib/discovery/starting-point.ts";
 import type { Hub } from "../lib/fleet/hub-schema.ts";
 import { forgetHubs } from "../lib/hubs/live-fleet.ts";
 import { placeOfHub } from "../lib/hubs/places.ts";
@@ -69,7 +69,7 @@ async function dispatchPasses(deadline: Deadline): Promise<void> {
   const hasDeparted = rows.some(({ name }) => !names.has(name));
   // While the clusters of a hub are not known, every other cluster may be one of them.
   if (!hasDeparted || unread.length > 0 || deadline.isNear()) return;
-  await releaseDeparted(base, clusters);
+  await releaseDeparted(base, clusters, { isAlone: false });
   await forgetHubs(leases, composed);
 }
 

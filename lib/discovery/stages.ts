@@ -1,7 +1,8 @@
+import { SyncError } from "../errors.ts";
 import { mustBeOurs, observeOperator, operatorWarning } from "../references/operator-namespace.ts";
 import { askForMacs, makeMacKey } from "./mac-key.ts";
 import type { Stage } from "./pass.ts";
-import { startingPoint } from "./starting-point.ts";
+import { isOfAnother, startingPoint } from "./starting-point.ts";
 import { noticeVso } from "./vso-watch.ts";
 
 /** Checks the cluster's identity: another cluster may have its name now. */
@@ -38,6 +39,18 @@ export const otherController: Stage<"operator", "isAlone"> = {
   name: "other-controller",
   async run({ deps, circuits, settings, signal }, { operator }) {
     return { isAlone: await noticeVso(deps, circuits, settings, operator, signal) };
+  },
+};
+
+/** Forgets cursors of another cluster or filter for good before anything of it is released. */
+export const forgetting: Stage<"uid" | "operator" | "state", "state"> = {
+  name: "forgetting",
+  async run({ deps, settings, row }, { uid, operator, state }) {
+    if (!isOfAnother(state, settings, { uid, operator })) return { state };
+    // If fleet.yaml is as before when this pass has failed, what it released is listed again.
+    const forgetful = { ...state, cursors: {} };
+    if (await deps.leases.saveCluster(row, forgetful, { until: row.leaseUntil })) return { state: forgetful };
+    throw new SyncError("LEASE_LOST", `another watch pass over cluster ${settings.name} has begun`);
   },
 };
 

@@ -1,21 +1,43 @@
 import { MINUTE_MS } from "../clock.ts";
 import { fingerprint } from "../digest.ts";
-import { wakeForPaths } from "../failures/path-wake.ts";
-import { retentionOf } from "../issues/retention.ts";
 import { partsOf, type SyncKey } from "../keys.ts";
 import { namedNamespaces, namespaceMatcher, referenceNamespaces } from "../namespaces.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
-import type { ClusterState, OperatorSeen, RowSummary } from "../ports/store.ts";
+import type { ClusterState, OperatorSeen } from "../ports/store.ts";
 import { hasPowers } from "../references/operator-namespace.ts";
 import { pushingKind } from "../resource-kinds.ts";
 import { sendDue, sendTokenSweep } from "../schedule/messages.ts";
 import { type DiscoveryDeps, OWNED_SELECTOR, REFERENCE_KINDS, SYNC_KINDS } from "./deps.ts";
 import type { WatchPassOptions } from "./pass.ts";
+import { retire } from "./retire.ts";
 import { nudgeUntold, TOLD } from "./untold.ts";
 import { placeAnew } from "./vault-names.ts";
 
 /** A cursor without events for longer may belong to a restored cluster (lease-table 20). */
 const SILENCE_MS = 3 * MINUTE_MS;
+
+/** Of what fleet.yaml asks of a cluster: with another filter everything is listed. */
+function filterOf(settings: ClusterSettings, operator: OperatorSeen): string {
+  return fingerprint(
+    JSON.stringify(settings.namespaces),
+    settings.observe,
+    settings.operatorNamespace,
+    OWNED_SELECTOR,
+    ...(settings.push === undefined ? [] : [JSON.stringify(settings.push)]),
+    // Its defaults are processed again when they gain or lose their powers.
+    ...(hasPowers(operator) ? [] : ["without"]),
+  );
+}
+
+/** The cursors belong to another cluster, or to another filter. What left is released before the next ones are stored. */
+export function isOfAnother(
+  { cursors, ...state }: ClusterState,
+  settings: ClusterSettings,
+  { uid, operator }: { readonly uid: string; readonly operator: OperatorSeen },
+): boolean {
+  if (Object.keys(cursors).length === 0) return false;
+  return state.uid !== uid || state.filter !== filterOf(settings, operator);
+}
 
 /** Discards the cursors of another cluster, filter or later revision: everything is listed. */
 export async function startingPoint(
@@ -26,15 +48,7 @@ export async function startingPoint(
   options: WatchPassOptions,
   signal: AbortSignal,
 ): Promise<ClusterState> {
-  const filter = fingerprint(
-    JSON.stringify(settings.namespaces),
-    settings.observe,
-    settings.operatorNamespace,
-    OWNED_SELECTOR,
-    ...(settings.push === undefined ? [] : [JSON.stringify(settings.push)]),
-    // Its defaults are processed again when they gain or lose their powers.
-    ...(hasPowers(operator) ? [] : ["without"]),
-  );
+  const filter = filterOf(settings, operator);
   const isAnother = state.uid !== undefined && state.uid !== uid;
   if (isAnother) await releaseAll(deps, settings);
   const isFiltered = state.filter !== filter;
@@ -67,42 +81,8 @@ export async function startingPoint(
 /** The cluster was rebuilt under its name, and our Secrets are gone with the old one. */
 async function releaseAll(deps: DiscoveryDeps, { name: cluster, vaults }: ClusterSettings): Promise<void> {
   deps.log.warn("cluster-replaced", { cluster });
-  await retireAll(deps, cluster, vaults);
-  await sendTokenSweep(deps.queue, cluster, deps.clock());
-}
-
-type RetireDeps = Pick<DiscoveryDeps, "leases" | "queue" | "clock" | "log">;
-
-type Vaults = ClusterSettings["vaults"];
-
-async function retireAll(deps: RetireDeps, cluster: string, vaults: Vaults): Promise<void> {
   await retire(deps, await deps.leases.byCluster(cluster), vaults);
-}
-
-/** Rows whose states are held at the same time. */
-const AT_ONCE = 200;
-
-/**
- * Removes the rows; with Vault leases they stay as long as these do. What they pushed stays in Vault, and the rows that
- * wait for these paths are woken.
- */
-async function retire(deps: RetireDeps, rows: readonly RowSummary[], vaults: Vaults): Promise<void> {
-  const { leases, clock } = deps;
-  for (let from = 0; from < rows.length; from += AT_ONCE) {
-    const some = rows.slice(from, from + AT_ONCE);
-    const before = await leases.read(
-      some.map(({ key }) => key),
-      "strong",
-    );
-    for (const { key, waitsFor } of some) {
-      const now = clock();
-      await leases.retire(key, now + retentionOf(waitsFor, vaults), now);
-    }
-    await wakeForPaths(
-      deps,
-      [...before.values()].flatMap(({ state }) => state.pushed ?? []),
-    );
-  }
+  await sendTokenSweep(deps.queue, cluster, deps.clock());
 }
 
 /** Releases namespaces that left the fleet file: Secrets stay, rows go (lease-table 18). */
@@ -164,22 +144,4 @@ async function isBehind(
     if (page) return cursors.some((cursor) => cursor > BigInt(page.resourceVersion));
   }
   return false;
-}
-
-/** Releases clusters that left the fleet: Secrets stay, rows go (lease-table 18). */
-export async function releaseDeparted(
-  deps: Pick<DiscoveryDeps, "leases" | "queue" | "clock" | "log">,
-  fleet: readonly Pick<ClusterSettings, "name" | "vaults">[],
-): Promise<void> {
-  const names = new Set(fleet.map(({ name }) => name));
-  // The same for all clusters.
-  const vaults = fleet[0]?.vaults;
-  for (const { name } of await deps.leases.clusters()) {
-    if (names.has(name)) continue;
-    await retireAll(deps, name, vaults);
-    for (const { key } of await deps.leases.referencesOf(name)) await deps.leases.removeReference(key);
-    await sendTokenSweep(deps.queue, name, deps.clock());
-    await deps.leases.removeCluster(name);
-    deps.log.info("cluster-released", { cluster: name });
-  }
 }

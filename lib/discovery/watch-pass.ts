@@ -9,6 +9,7 @@ import type { DiscoveryDeps } from "./deps.ts";
 import { inOrder, type Pass, type Run, runStages, type WatchPassOptions } from "./pass.ts";
 import { errorOf, sightless } from "./sight.ts";
 import {
+  forgetting,
   identity,
   installation,
   macKey,
@@ -25,6 +26,7 @@ const STAGES = inOrder(
   operatorNamespace,
   installation,
   otherController,
+  forgetting,
   startOfWatches,
   macKey,
   syncsOfNewMacKey,

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
+import { releaseDeparted } from "../discovery/departed.ts";
 import type { DiscoveryDeps } from "../discovery/deps.ts";
 import { renewAll } from "../discovery/renew.ts";
-import { releaseDeparted } from "../discovery/starting-point.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { Followers } from "./followers.ts";
 
@@ -38,7 +38,7 @@ export function changingFleet(
     const isChange = Object.values(change).some((names) => names.length > 0);
     if (isChange) deps.log.info("fleet-changed", { ...change });
     const names = new Set(clusters.map(({ name }) => name));
-    if (!isIncomplete) await releaseDeparted(deps, clusters);
+    if (!isIncomplete) await releaseDeparted(deps, clusters, { isAlone: true });
     for (const name of [...toRenew]) {
       if (names.has(name)) await renewAll(deps, name);
       toRenew.delete(name);

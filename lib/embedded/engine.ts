@@ -1,8 +1,8 @@
 import { circuitOfCluster } from "../circuits.ts";
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { described } from "../described.ts";
+import { releaseDeparted } from "../discovery/departed.ts";
 import { clustersOutOfSight } from "../discovery/out-of-sight.ts";
-import { releaseDeparted } from "../discovery/starting-point.ts";
 import { runWatchPass } from "../discovery/watch-pass.ts";
 import type { SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
@@ -164,7 +164,7 @@ async function handle(
 }
 
 async function prepare({ clusters, isIncomplete = false }: EngineOptions, deps: ReconcileDeps): Promise<void> {
-  if (!isIncomplete) await releaseDeparted(deps, clusters);
+  if (!isIncomplete) await releaseDeparted(deps, clusters, { isAlone: true });
   for (const lane of ["renew", "refresh"] as const) {
     const dispatchedUntil = await deps.leases.dispatchedUntil(lane);
     if (dispatchedUntil !== undefined)

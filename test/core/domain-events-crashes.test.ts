@@ -2,46 +2,13 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { DomainEvent } from "../../lib/ports/rows.ts";
 import { aDeployment, aStaticSecret, aVaultSecret } from "./world/builders.ts";
-import type { Effect } from "./world/effects.ts";
+import { doomAt } from "./world/doom.ts";
 import { aDynamicSecret, anIssuingWorld, DYNAMIC } from "./world/issuing.ts";
-import type { Keyferry } from "./world/process.ts";
 import { memorySink } from "./world/sink.ts";
 import { aWorld, type World } from "./world/world.ts";
 
 /** Effects of a tick are many, and mean nothing here. */
 const COUNTED = /^(patch|create|delete|vault|events|queue)|^store (claim|settle|record|tombstone|nudge|clearUnsent)/;
-
-interface Doom {
-  readonly effect: Effect;
-  /** The process that dies; resolves with whether it did. */
-  readonly isMet: () => boolean;
-  of(process: Keyferry): void;
-}
-
-/** Kills a process before or after its n-th effect. */
-function doomAt(n: number, side: "before" | "after"): Doom {
-  let process: Keyferry | undefined;
-  let left = n;
-  let isMet = false;
-  const die = (): Promise<never> => {
-    isMet = true;
-    process?.crash();
-    return new Promise<never>(() => undefined);
-  };
-  return {
-    isMet: () => isMet,
-    of(given) {
-      process = given;
-    },
-    async effect(name, work) {
-      if (isMet || !COUNTED.test(name)) return work();
-      left -= 1;
-      if (left === 0 && side === "before") return die();
-      const result = await work();
-      return left === 0 ? die() : result;
-    },
-  };
-}
 
 interface Story {
   readonly kind: string;
@@ -87,7 +54,7 @@ async function play(story: Story, n: number, side: "before" | "after"): Promise<
   await story.before(world);
   await world.advance("15s");
   first.crash();
-  const doom = doomAt(n, side);
+  const doom = doomAt(n, side, COUNTED);
   const doomed = world.start({ effect: doom.effect });
   doom.of(doomed);
   await story.change(world);

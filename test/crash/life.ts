@@ -8,7 +8,7 @@ import { notInFleet } from "../../lib/connect/not-in-fleet.ts";
 import { accessTo } from "../../lib/connect/ways.ts";
 import { described } from "../../lib/described.ts";
 import { digestKey } from "../../lib/digest.ts";
-import { releaseDeparted } from "../../lib/discovery/starting-point.ts";
+import { releaseDeparted } from "../../lib/discovery/departed.ts";
 import { runWatchPass } from "../../lib/discovery/watch-pass.ts";
 import { folderFiles } from "../../lib/fleet/files.ts";
 import { readFleet } from "../../lib/fleet/read-fleet.ts";
@@ -182,7 +182,7 @@ export async function live(place: PointPlace, effect: Effect = plainly): Promise
     skip: time.skip,
     async begin() {
       await opened.expireLeases(clock());
-      await releaseDeparted(deps, fleet.current().clusters);
+      await releaseDeparted(deps, fleet.current().clusters, { isAlone: true });
       for (const lane of ["renew", "refresh"] as const) {
         const until = await deps.leases.dispatchedUntil(lane);
         if (until !== undefined) await deps.leases.moveDispatched(lane, until, until - 2 * MINUTE_MS);

@@ -1,6 +1,6 @@
 import { circuitOfCluster } from "../../../lib/circuits.ts";
 import { MINUTE_MS, SECOND_MS } from "../../../lib/clock.ts";
-import { releaseDeparted } from "../../../lib/discovery/starting-point.ts";
+import { releaseDeparted } from "../../../lib/discovery/departed.ts";
 import type { ClusterSettings } from "../../../lib/ports/fleet.ts";
 import type { Keyferry } from "./process.ts";
 import type { MemoryQueue } from "./queue.ts";
@@ -53,7 +53,7 @@ export function runEngine(process: Keyferry, options: EngineOptions): void {
   /** Once, as each process of the embedded engine does when it starts. */
   const release = async (): Promise<void> => {
     try {
-      await releaseDeparted(process.deps, clusters());
+      await releaseDeparted(process.deps, clusters(), { isAlone: true });
     } catch (error) {
       crashed("release", error);
     }

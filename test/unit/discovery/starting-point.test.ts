@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { releaseDeparted } from "../../../lib/discovery/departed.ts";
 import { type DiscoveryDeps, REFERENCE_KINDS, SYNC_KINDS } from "../../../lib/discovery/deps.ts";
-import { releaseDeparted, startingPoint } from "../../../lib/discovery/starting-point.ts";
+import { startingPoint } from "../../../lib/discovery/starting-point.ts";
 import { cleanupKey, referenceKey, type SyncKey, syncKey } from "../../../lib/keys.ts";
 import type { ClusterSettings } from "../../../lib/ports/fleet.ts";
 import type { Row, RowState } from "../../../lib/ports/rows.ts";
@@ -11,6 +12,7 @@ import { aCluster, aDeclared, aKey, anIssue, aReference, aReferenceKey } from ".
 
 const NOW = Date.UTC(2030, 0, 1);
 const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
 const OPERATOR = { name: "vso", first: "u" };
 const CURSOR = { resourceVersion: "50", movedAt: NOW };
 const OPTIONS = { seconds: 10, againMs: 0, probeRevision: false, acceptMissing: false, sleep: async () => undefined };
@@ -262,7 +264,7 @@ describe("a cluster that left the fleet", () => {
   it("lease-table 18: is forgotten: its rows go, and its tokens end; others stay", async () => {
     await using one = await scene("east", "west");
     for (const name of ["east", "west"]) await one.leases.claimCluster(name, { now: NOW, until: NOW + 1 });
-    await releaseDeparted(one.deps, [aCluster()]);
+    await releaseDeparted(one.deps, [aCluster()], { isAlone: true });
     assert.deepEqual([await one.rows("east"), await one.rows("west")], [[aKey("db", "east")], []]);
     assert.deepEqual(
       (await one.leases.clusters()).map(({ name }) => name),
@@ -275,8 +277,31 @@ describe("a cluster that left the fleet", () => {
   it("lease-table 18: is forgotten also when no other one is left", async () => {
     await using one = await scene("east");
     await one.leases.claimCluster("east", { now: NOW, until: NOW + 1 });
-    await releaseDeparted(one.deps, []);
+    await releaseDeparted(one.deps, [], { isAlone: true });
     assert.deepEqual([await one.rows("east"), await one.leases.clusters()], [[], []]);
+  });
+
+  it("lease-table 18: is left to a later call while another process watches it, whose rows would come back", async () => {
+    await using one = await scene("east");
+    await one.leases.claimCluster("east", { now: NOW, until: NOW + 1 });
+    await releaseDeparted(one.deps, [], { isAlone: false });
+    assert.deepEqual(await one.rows("east"), [aKey("db", "east")]);
+    await releaseDeparted({ ...one.deps, clock: () => NOW + 1 }, [], { isAlone: false });
+    assert.deepEqual([await one.rows("east"), await one.leases.clusters()], [[], []]);
+  });
+
+  it("lease-table 21: is released no further when it is back in the fleet, and a watch pass has begun", async () => {
+    await using one = await scene("east");
+    await one.leases.claimCluster("east", { now: NOW, until: NOW + 1 });
+    const key = aReferenceKey("default", "east");
+    await one.leases.putReference(aReference({ key }));
+    const slow = async (rows: Parameters<typeof one.leases.read>[0], how: "strong") => {
+      await one.leases.claimCluster("east", { now: NOW + HOUR_MS, until: NOW + 2 * HOUR_MS });
+      return one.leases.read(rows, how);
+    };
+    await releaseDeparted({ ...one.deps, leases: { ...one.leases, read: slow } }, [], { isAlone: true });
+    assert.equal((await one.leases.referencesOf("east")).length, 1);
+    assert.equal((await one.leases.clusters()).length, 1);
   });
 
   it("lease-table 18: takes its references along, and keeps what it has in Vault as long as its Vault says", async () => {
@@ -288,7 +313,7 @@ describe("a cluster that left the fleet", () => {
     const key = aKey("db", "west");
     const row = await parked(one.leases, key, { issues: [anIssue()], waitsFor: "vault:https://v.test" });
     const main = { name: "main", addresses: ["https://v.test"], identities: [], retentionMs: 7 * MINUTE_MS };
-    await releaseDeparted(one.deps, [aCluster({ vaults: [main] })]);
+    await releaseDeparted(one.deps, [aCluster({ vaults: [main] })], { isAlone: true });
     const count = async (name: string) => (await one.leases.referencesOf(name)).length;
     assert.deepEqual([await count("east"), await count("west")], [1, 0]);
     const retired = cleanupKey(key, row.declared.uid);

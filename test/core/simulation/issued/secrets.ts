@@ -40,6 +40,8 @@ interface Replaced {
   readonly uid: string;
   /** What its declaration said. */
   readonly says: unknown;
+  /** When its lease was to end then. */
+  readonly endsAt: number;
 }
 
 /** Edits that keyferry has known for longer had their effect on whatever is replaced now. */
@@ -77,7 +79,8 @@ export function secretsOf(setting: IssuedSetting, disturbances: Disturbances): S
     }
     const [uid = ""] = ownersOf(object);
     const owner = declared().find((one) => one.object.metadata.uid === uid);
-    replaced.set(old, { at: now(), cluster, uid, says: owner && saysOf(owner.object) });
+    const endsAt = setting.vault.liveLeases().find(({ about }) => about === old)?.endsAt ?? now();
+    replaced.set(old, { at: now(), cluster, uid, says: owner && saysOf(owner.object), endsAt });
   };
   for (const cluster of clusters.values()) {
     cluster.server.objects.onChange((change) => {
@@ -92,23 +95,26 @@ export function secretsOf(setting: IssuedSetting, disturbances: Disturbances): S
   const isRetentionOver = (cluster: MemoryCluster): boolean =>
     now() >= disturbances.leftAt(cluster.name) + RETENTION_MS - SLACK_MS;
   /** What its declaration says of replaced credentials, as far as keyferry has known that for long. */
-  const tooEarly = (lease: Lease, { at, cluster, uid, says }: Replaced): string | undefined => {
+  const tooEarly = (lease: Lease, { at, cluster, uid, says, endsAt }: Replaced): string | undefined => {
     const owner = declared().find((one) => one.object.metadata.uid === uid);
     const knows = known.get(uid);
     if (owner === undefined || knows === undefined || knows.at > at - KNOWN_AFTER_MS) return undefined;
     if (isRetentionOver(cluster)) return undefined;
     const now = saysOf(owner.object);
     if (!isDeepStrictEqual(now, says) || !isDeepStrictEqual(now, knows.says)) return undefined;
-    return tooEarlyBy(lease, { at, cluster }, replacingOf(owner.object));
+    return tooEarlyBy(lease, { at, cluster, endsAt }, replacingOf(owner.object));
   };
+  /** A process that stood still may have renewed it since it was replaced, by what it read before. */
+  const endOf = (lease: Lease, endsAt: number): number =>
+    disturbances.wasStalled() ? Math.min(lease.endsAt, endsAt) : lease.endsAt;
   const tooEarlyBy = (
     lease: Lease,
-    { at, cluster }: Pick<Replaced, "at" | "cluster">,
+    { at, cluster, endsAt }: Pick<Replaced, "at" | "cluster" | "endsAt">,
     { wish, hasTargets }: Replacing,
   ): string | undefined => {
     const after = wish === undefined ? undefined : parseDuration(wish);
     if (after !== undefined) return now() >= at + after - SLACK_MS ? undefined : "before its declared time";
-    if (lease.endsAt <= now() + SLACK_MS) return undefined;
+    if (endOf(lease, endsAt) <= now() + SLACK_MS) return undefined;
     if (wish === "at-end" || !hasTargets) return "before its end";
     return restartedAt(cluster) + SLACK_MS >= at ? undefined : "before its workloads were restarted";
   };

@@ -1,0 +1,54 @@
+import { MINUTE_MS } from "../clock.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
+import type { ClusterRow } from "../ports/store.ts";
+import { sendTokenSweep } from "../schedule/messages.ts";
+import { AT_ONCE, type RetireDeps, retire, type Vaults } from "./retire.ts";
+
+/** For how long a release claims the cluster's row, again with each part of it. */
+const RELEASE_MS = MINUTE_MS;
+
+export interface Departure {
+  /** No other process watches clusters: a claimed row was left by a process that is gone. */
+  readonly isAlone: boolean;
+}
+
+/**
+ * Releases clusters that left the fleet: Secrets stay, rows go (lease-table 18). One over which a watch pass still runs
+ * is left to a later call: its rows would come back.
+ */
+export async function releaseDeparted(
+  deps: RetireDeps,
+  fleet: readonly Pick<ClusterSettings, "name" | "vaults">[],
+  { isAlone }: Departure,
+): Promise<void> {
+  const names = new Set(fleet.map(({ name }) => name));
+  // The same for all clusters.
+  const vaults = fleet[0]?.vaults;
+  for (const { name, leaseUntil = 0 } of await deps.leases.clusters()) {
+    if (names.has(name)) continue;
+    const now = deps.clock();
+    const until = now + RELEASE_MS;
+    const row = await deps.leases.claimCluster(name, { now: isAlone ? Math.max(now, leaseUntil) : now, until });
+    if (row !== undefined) await release(deps, row, vaults);
+  }
+}
+
+/** Of one cluster. Stops if the cluster is back in the fleet, and a watch pass over it has begun. */
+async function release(deps: RetireDeps, row: ClusterRow, vaults: Vaults): Promise<void> {
+  const { leases, clock } = deps;
+  // Without cursors: if the cluster comes back before all of this is done, its next watch pass lists everything again.
+  const hold = () => leases.saveCluster(row, { ...row.state, cursors: {} }, { until: clock() + RELEASE_MS });
+  const rows = await leases.byCluster(row.name);
+  for (let from = 0; from < rows.length; from += AT_ONCE) {
+    if (!(await hold())) return;
+    await retire(deps, rows.slice(from, from + AT_ONCE), vaults);
+  }
+  const references = await leases.referencesOf(row.name);
+  for (let from = 0; from < references.length; from += AT_ONCE) {
+    if (!(await hold())) return;
+    for (const { key } of references.slice(from, from + AT_ONCE)) await leases.removeReference(key);
+  }
+  await sendTokenSweep(deps.queue, row.name, clock());
+  await leases.removeCluster(row.name);
+  deps.log.info("cluster-released", { cluster: row.name });
+}

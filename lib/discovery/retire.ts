@@ -1,0 +1,35 @@
+import { wakeForPaths } from "../failures/path-wake.ts";
+import { retentionOf } from "../issues/retention.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
+import type { RowSummary } from "../ports/store.ts";
+import type { DiscoveryDeps } from "./deps.ts";
+
+export type RetireDeps = Pick<DiscoveryDeps, "leases" | "queue" | "clock" | "log">;
+
+export type Vaults = ClusterSettings["vaults"];
+
+/** Rows whose states are held at the same time. */
+export const AT_ONCE = 200;
+
+/**
+ * Removes the rows; with Vault leases they stay as long as these do. What they pushed stays in Vault, and the rows that
+ * wait for these paths are woken.
+ */
+export async function retire(deps: RetireDeps, rows: readonly RowSummary[], vaults: Vaults): Promise<void> {
+  const { leases, clock } = deps;
+  for (let from = 0; from < rows.length; from += AT_ONCE) {
+    const some = rows.slice(from, from + AT_ONCE);
+    const before = await leases.read(
+      some.map(({ key }) => key),
+      "strong",
+    );
+    for (const { key, waitsFor } of some) {
+      const now = clock();
+      await leases.retire(key, now + retentionOf(waitsFor, vaults), now);
+    }
+    await wakeForPaths(
+      deps,
+      [...before.values()].flatMap(({ state }) => state.pushed ?? []),
+    );
+  }
+}

@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { ClusterSettings } from "../../lib/ports/fleet.ts";
+import { aStaticSecret, aVaultSecret, NAMESPACE } from "./world/builders.ts";
+import { doomAt, type Side } from "./world/doom.ts";
+import { aWorld } from "./world/world.ts";
+
+type Fleet = readonly ClusterSettings[];
+
+/** What a release does, whatever of it. */
+const RELEASES = /^store (claimCluster|saveCluster|retire|removeReference|removeCluster)|^queue/;
+
+const LEAVES: Readonly<Record<string, (fleet: Fleet) => Fleet>> = {
+  "a cluster": (fleet) => fleet.filter(({ name }) => name !== "east"),
+  "a namespace": (fleet) =>
+    fleet.map((settings) => ({ ...settings, namespaces: { include: ["*"], exclude: [NAMESPACE] } })),
+};
+
+/** Dies at this point of the release, and starts with the former fleet; false: it has no such point any more. */
+async function play(leave: (fleet: Fleet) => Fleet, n: number, side: Side): Promise<boolean> {
+  await using world = await aWorld({ clusters: [{}, { name: "west" }] });
+  await world.given(aVaultSecret(), aStaticSecret("db", { refreshAfter: "10s" }));
+  await world.advance("30s");
+  world.crash();
+  // Until nobody holds the claim on the cluster's row.
+  await world.advance("150s");
+  let whole: Fleet = [];
+  world.fleet((fleet) => {
+    whole = fleet;
+    return leave(fleet);
+  });
+  const doom = doomAt(n, side, RELEASES);
+  doom.of(world.start({ effect: doom.effect }));
+  await world.advance("3s");
+  world.crash();
+  world.fleet(() => whole);
+  world.start();
+  await world.given(aVaultSecret("db", { password: "two" }));
+  await world.advance("150s");
+  const where = `${side} effect ${n}`;
+  assert.equal(world.secret("db")?.data.password, "two", where);
+  assert.match(world.condition("db"), /^True/, where);
+  // References are followed again too.
+  await world.edit("VaultAuth", "default", { spec: { mount: "nowhere" } }, { namespace: "vso" });
+  await world.given(aVaultSecret("db", { password: "three" }));
+  await world.advance("30s");
+  assert.match(world.condition("db"), /^False/, where);
+  return doom.isMet();
+}
+
+describe("what left the fleet comes back before all of it is released", () => {
+  for (const [what, leave] of Object.entries(LEAVES)) {
+    it(`lease-table 18: ${what}: is listed anew, wherever the release was cut off`, async (t) => {
+      let points = 0;
+      for (const side of ["before", "after"] as const) {
+        for (let n = 1; await play(leave, n, side); n++) points++;
+      }
+      t.diagnostic(`${points} points`);
+      assert.ok(points > 5);
+    });
+  }
+});

@@ -1,0 +1,37 @@
+import type { Effect } from "./effects.ts";
+import type { Keyferry } from "./process.ts";
+
+export type Side = "before" | "after";
+
+export interface Doom {
+  readonly effect: Effect;
+  /** Whether the process has died of it. */
+  readonly isMet: () => boolean;
+  /** The process that dies. */
+  of(process: Keyferry): void;
+}
+
+/** Kills a process before or after its n-th effect among those with such names. */
+export function doomAt(n: number, side: Side, counted: RegExp): Doom {
+  let process: Keyferry | undefined;
+  let left = n;
+  let isMet = false;
+  const die = (): Promise<never> => {
+    isMet = true;
+    process?.crash();
+    return new Promise<never>(() => undefined);
+  };
+  return {
+    isMet: () => isMet,
+    of(given) {
+      process = given;
+    },
+    async effect(name, work) {
+      if (isMet || !counted.test(name)) return work();
+      left -= 1;
+      if (left === 0 && side === "before") return die();
+      const result = await work();
+      return left === 0 ? die() : result;
+    },
+  };
+}
