@@ -7,6 +7,7 @@
  */
 import { existsSync, globSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
+import { totalmem } from "node:os";
 import { relative, resolve } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
@@ -15,8 +16,8 @@ import { parseArgs } from "node:util";
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
 const SECONDS = new URL("seconds.json", import.meta.url);
-/** Stories mostly wait, so more of them run than there are cores. */
-const AT_ONCE = 6;
+/** Stories mostly wait, so more of them run than there are cores. The servers of one take up to two gigabytes. */
+const AT_ONCE = Math.max(2, Math.min(6, Math.floor(totalmem() / (2 * 1024 ** 3))));
 /** A file that takes less than this, in seconds, may start at any time. */
 const LONG_S = 20;
 

@@ -32,6 +32,7 @@ describe("audit lines on AWS", { timeout: 900_000 }, () => {
 
   before(async () => {
     deployed = await startDeployed({
+      world: { clusters: ["one"] },
       settings: everyInlet,
       before: async (aws) => {
         ship = shippers(aws, () => deployed.outputs.AuditUrl ?? "");
