@@ -14,6 +14,13 @@ describe("an annotated object that is too large to store", () => {
     return declaredPush({ name: "east" }, SECRET, aSeen({ annotations }), []);
   };
 
+  it("is stored without what it says, with its size", () => {
+    const { spec, tooLarge = 0 } = stored("false");
+    assert.deepEqual(spec, {});
+    assert.ok(tooLarge > 70_000);
+    assert.equal("tooLarge" in declaredPush({ name: "east" }, SECRET, aSeen({}), []), false);
+  });
+
   it("still says that what it pushed stays when it goes", () => {
     assert.deepEqual(stored("true").annotations, { [preserve]: "true" });
     assert.deepEqual(stored("x".repeat(70_000)).annotations, {});
