@@ -205,6 +205,13 @@ describe("a path that others write to as well", () => {
     assert.deepEqual(await removed({ ...merged, seen: [data({ a: "9", theirs: "x" }, 9)] }), ["read", OTHERS]);
   });
 
+  it("is left at once after a crash, since no write of the row's can make a version after the one of that removal", async () => {
+    const written = { ...WRITTEN, version: 2, writing: WRITTEN.digest, writingVersion: 3, writingKeys: ["a"] };
+    const pushed = { ...written, wroteAt: NOW };
+    const seen = [data({ a: "1", theirs: "x" }, 3)];
+    assert.deepEqual((await removed({ ...merged, pushed, seen })).at(-1), "patch a=null at 3");
+  });
+
   it("is removed where nothing of others is left", async () => {
     assert.deepEqual(await removed({ ...merged, seen: [data({ a: "1" }, 3)] }), ["read", "remove 3"]);
     const metadata = { ...merged, deletion: "metadata", seen: [data({ a: "1" }, 3), deleted(3)] } as const;
