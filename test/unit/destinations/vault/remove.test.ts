@@ -31,6 +31,8 @@ interface Given extends Partial<Pick<Removing, "deletion" | "isMerged" | "vault"
   readonly isAllowed?: boolean;
   /** A patch meets another version. */
   readonly moves?: boolean;
+  /** What is recorded of it on the way. */
+  readonly records?: Pushed[];
   /** How the row keeps it; missing: it does not. */
   readonly stays?: Partial<Pushed>;
 }
@@ -41,6 +43,7 @@ async function removed({
   seen = [data({ a: "1" }, 3)],
   isAllowed = true,
   moves = false,
+  records = [],
   stays,
   ...more
 }: Given = {}) {
@@ -72,7 +75,9 @@ async function removed({
     },
     require: async () => void done.push("require"),
     async record(learned: Partial<RowState>) {
-      done.push(`record ${learned.pushed?.find((one) => one.path === "db")?.version}`);
+      const recorded = learned.pushed?.find((one) => one.path === "db") ?? assert.fail();
+      done.push(`record ${recorded.version}`);
+      records.push(recorded);
       learn(learned);
     },
     note: learn,
@@ -178,8 +183,13 @@ describe("a path that is to go with all its versions", () => {
 
   it("has the version of a write that a crash followed recorded before", async () => {
     const pushed = { ...WRITTEN, writing: digestOf(KEY, dataOf({ b: "2" })), writingVersion: 4, writingKeys: ["b"] };
-    assert.deepEqual(await removed({ ...whole, pushed, seen: [data({ b: "2" }, 4), deleted(4)] }), [
+    const records: Pushed[] = [];
+    assert.deepEqual(await removed({ ...whole, pushed, records, seen: [data({ b: "2" }, 4), deleted(4)] }), [
       ...["read", "record 4", "remove 4", "read", "remove all"],
+    ]);
+    const [recorded = assert.fail()] = records;
+    assert.deepEqual(await removed({ ...whole, pushed: recorded, seen: [data({ b: "2" }, 4), deleted(4)] }), [
+      ...["read", "remove 4", "read", "remove all"],
     ]);
   });
 
