@@ -11,6 +11,7 @@ import { aDeclared, aKey } from "../builders.ts";
 import { leaseTable } from "../harness/dynalite/lease-table.ts";
 import { createTable, type Dynalite, startDynalite, TEST_CREDENTIALS } from "../harness/dynalite.ts";
 import { dynamoBetweenContract } from "./dynamodb/between.contract.ts";
+import { dynamoLeftBetweenContract } from "./dynamodb/left-between.contract.ts";
 import { meter } from "./dynamodb/meter.ts";
 import { dynamoRefreshSlotsContract } from "./dynamodb/refresh-slots.contract.ts";
 import { throttling } from "./dynamodb/throttling.ts";
@@ -27,6 +28,7 @@ after(() => dynalite[Symbol.asyncDispose]());
 dynamoUnitsContract("dynalite", () => dynalite.endpoint);
 dynamoRefreshSlotsContract(() => dynalite);
 dynamoBetweenContract(() => dynalite);
+dynamoLeftBetweenContract(() => dynalite);
 
 const WHEEL = { kind: "wheel", slot: SLOT } as const;
 
