@@ -118,6 +118,8 @@ describe("lease-table 31: what a row pushed to a path", () => {
     assert.deepEqual(await removed({ pushed: late, stays }), ["read", "remove 3"]);
     assert.deepEqual(await removed({ pushed: late, stays, seen: [deleted(3)] }), ["read"]);
     assert.deepEqual(await removed({ pushed: late, stays, seen: ["VAULT_DENIED"] }), ["read", "remove 3"]);
+    const theirs = data({ a: "9" }, 3);
+    assert.deepEqual(await removed({ pushed: late, stays, seen: [theirs] }), ["read"], "it comes after theirs");
     assert.deepEqual(await removed({ pushed: late, seen: [deleted(4)] }), ["read"], "its number is taken");
     assert.deepEqual(await removed({ pushed: late, seen: [ABSENT] }), ["read"], "cas finds no version");
     assert.deepEqual(await removed({ pushed: late, deletion: "metadata", seen: [deleted(3)] }), ["read", "remove all"]);
@@ -220,6 +222,8 @@ describe("a path that others write to as well", () => {
     const pushed = { ...written, wroteAt: NOW };
     const seen = [data({ a: "1", theirs: "x" }, 3)];
     assert.deepEqual((await removed({ ...merged, pushed, seen })).at(-1), "patch a=null at 3");
+    const late = { ...WRITTEN, writing: digestOf(KEY, dataOf({ b: "2" })), writingVersion: 4, wroteAt: NOW };
+    assert.deepEqual((await removed({ ...merged, pushed: late, seen })).at(-1), "patch a=null at 3");
   });
 
   it("is removed where nothing of others is left", async () => {
