@@ -10,12 +10,15 @@ import { checkVaultPath } from "../vault-path.ts";
  */
 type Check<T> = (payload: z.core.ParsePayload<T>) => void;
 
+/** About the whole value, or about a part of it. */
+function complain(payload: z.core.ParsePayload, message: string, input = payload.value, path: string[] = []): void {
+  payload.issues.push({ code: "custom", message, input, path });
+}
+
 function texts(problems: (text: string) => readonly string[]): Check<string> {
   return (payload) => {
     if (payload.value === "") return;
-    for (const message of problems(payload.value)) {
-      payload.issues.push({ code: "custom", message, input: payload.value, path: [] });
-    }
+    for (const message of problems(payload.value)) complain(payload, message);
   };
 }
 
@@ -23,7 +26,7 @@ function entries(problem: (key: string, value: string) => string | undefined): C
   return (payload) => {
     for (const [key, value] of Object.entries(payload.value)) {
       const message = problem(key, value);
-      if (message !== undefined) payload.issues.push({ code: "custom", message, input: value, path: [key] });
+      if (message !== undefined) complain(payload, message, value, [key]);
     }
   };
 }
@@ -44,8 +47,7 @@ export const annotations: Check<Record<string, string>> = (payload) => {
   entries(annotationProblem)(payload);
   const bytes = Object.entries(payload.value).reduce((sum, pair) => sum + Buffer.byteLength(pair.join("")), 0);
   if (bytes <= MAX_ANNOTATION_BYTES) return;
-  const message = `must hold at most ${MAX_ANNOTATION_BYTES} bytes in all`;
-  payload.issues.push({ code: "custom", message, input: payload.value, path: [] });
+  complain(payload, `must hold at most ${MAX_ANNOTATION_BYTES} bytes in all`);
 };
 
 /** A mount, path or Vault namespace; a slash at either end is allowed. */
@@ -54,17 +56,17 @@ export const vaultPath = texts((text) => checkVaultPath(text));
 /** The same for a required field. */
 export const requiredVaultPath: Check<string> = (payload) => {
   if (payload.value !== "") return vaultPath(payload);
-  payload.issues.push({ code: "custom", message: "must not be empty", input: payload.value, path: [] });
+  complain(payload, "must not be empty");
 };
 
 export const notEmpty: Check<string> = (payload) => {
   if (payload.value !== "") return;
-  payload.issues.push({ code: "custom", message: "must not be empty", input: payload.value, path: [] });
+  complain(payload, "must not be empty");
 };
 
 export const address: Check<string> = (payload) => {
   const message = addressProblem(payload.value);
-  if (message !== undefined) payload.issues.push({ code: "custom", message, input: payload.value, path: [] });
+  if (message !== undefined) complain(payload, message);
 };
 
 function headerProblem(key: string, value: string): string | undefined {

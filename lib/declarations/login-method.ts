@@ -39,15 +39,19 @@ export function lacksAudience({ method, kubernetes, jwt }: VaultAuthSpec): boole
 }
 
 /** The fleet can require audiences. */
-function audienceComplaints(auth: VaultAuthSpec, { cluster }: Place): readonly Complaint[] {
+function audienceComplaints(
+  method: "kubernetes" | "jwt",
+  auth: VaultAuthSpec,
+  { cluster }: Place,
+): readonly Complaint[] {
   if (!cluster.vault?.requireAudiences || !lacksAudience(auth)) return [];
   const message = "required, since fleet.yaml sets vault.requireAudiences for this cluster: name Vault's audience";
-  return [{ path: [auth.method ?? "", "audiences"], message }];
+  return [{ path: [method, "audiences"], message }];
 }
 
 function kubernetes(auth: VaultAuthSpec, place: Place): Method | readonly Complaint[] {
   const { kubernetes: block } = auth;
-  const complaints = audienceComplaints(auth, place);
+  const complaints = audienceComplaints("kubernetes", auth, place);
   if (block?.role && block.serviceAccount && complaints.length === 0) {
     return { kind: "kubernetes", role: block.role, credential: serviceAccount(place, block.serviceAccount, block) };
   }
@@ -61,7 +65,7 @@ function kubernetes(auth: VaultAuthSpec, place: Place): Method | readonly Compla
 /** With both, the service account is used, as by VSO. */
 function jwt(auth: VaultAuthSpec, place: Place): Method | readonly Complaint[] {
   const { jwt: block } = auth;
-  const complaints = audienceComplaints(auth, place);
+  const complaints = audienceComplaints("jwt", auth, place);
   if (block?.role && block.serviceAccount && complaints.length === 0) {
     return { kind: "jwt", role: block.role, credential: serviceAccount(place, block.serviceAccount, block) };
   }

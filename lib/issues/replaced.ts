@@ -45,9 +45,9 @@ export function replacedIssue(issue: Issue, { annotations, targets, revokes }: R
 }
 
 /** After a look at the rollout targets. */
-export function lookedAt(issue: Issue, rollout: "complete" | "pending" | "unknown", now: EpochMs): Issue {
+export function lookedAt(issue: Issue, isRolledOut: boolean, now: EpochMs): Issue {
   const { inUseUntil = 0, ...rest } = issue;
-  if (rollout === "complete") return { ...rest, endAt: now + AFTER_ROLLOUT_MS };
+  if (isRolledOut) return { ...rest, endAt: now + AFTER_ROLLOUT_MS };
   if (now >= inUseUntil) return endingByItself(rest, now);
   return { ...issue, endAt: Math.min(now + LOOK_AGAIN_MS, inUseUntil) };
 }

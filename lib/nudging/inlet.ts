@@ -108,8 +108,9 @@ function workOf(deps: InletDeps, vault: string, sweeps: Sweeps): (changed: Chang
     const seen = await parallel(places, async (place): Promise<readonly SeenPlace[]> => {
       const done = await nudgePlace(deps, vault, place);
       nudged += done.nudged;
-      isWide ||= done.isWide ?? false;
-      return done.isWide ? [] : [{ ...place, found: done.found }];
+      if (!done.isWide) return [{ ...place, found: done.found }];
+      isWide = true;
+      return [];
     });
     if (nudged > 0) deps.metrics.count("keyferry_event_nudges_total", { vault }, nudged);
     await looks.send(seen.flat());

@@ -83,7 +83,7 @@ export async function resumeSweeps(
     if (planned === undefined || aliveAt - planned > RESUMED_MS) continue;
     const at = Math.min(Math.max(planned, now), now + GAP_MS);
     // It begins anew, so that a process that does not live long enough either leaves it to the next one.
-    if (at !== planned && !(await leases.moveSweep(sweptName(vault, rows), planned, at))) continue;
+    if (!(await leases.moveSweep(sweptName(vault, rows), planned, at))) continue;
     await queue.send([{ kind: "look-up", vault, look: { kind: "sweep", reason: "event", ...rows }, at }]);
   }
 }

@@ -80,11 +80,10 @@ async function look(
   signal: AbortSignal,
 ): Promise<Issue> {
   const since = deps.clock();
-  const seen =
-    targets === undefined
-      ? "unknown"
-      : await rolloutComplete(deps, key, targets, issue.replacedAt ?? since, signal).catch(() => "unknown" as const);
-  return lookedAt(issue, seen, deps.clock());
+  const isRolledOut =
+    targets !== undefined &&
+    (await rolloutComplete(deps, key, targets, issue.replacedAt ?? since, signal).catch(() => false));
+  return lookedAt(issue, isRolledOut, deps.clock());
 }
 
 /**

@@ -7,6 +7,7 @@ import {
   type Issue,
   type Pushed,
   type Reference,
+  type RefreshSlot,
   type RowError,
   type RowState,
 } from "../ports/rows.ts";
@@ -235,7 +236,7 @@ export function soundEvent(value: unknown): DomainEvent | undefined {
   return isEvent(value) ? (value as DomainEvent) : undefined;
 }
 
-/** Whether this is a valid refresh slot, which recurs but not permanently. */
-export function isRefreshSlot(period: unknown, phase: unknown): boolean {
-  return isCount(period) && isCount(phase) && phase < period;
+/** A valid refresh slot, which recurs but not permanently. */
+export function soundSlot(period: unknown, phase: unknown): RefreshSlot | undefined {
+  return isCount(period) && isCount(phase) && phase < period ? { period, phase } : undefined;
 }

@@ -264,6 +264,7 @@ describe("rows that can't be read", () => {
       (await scene.store.due(ALL, 9)).map(({ key }) => key),
       [GOOD],
     );
+    assert.deepEqual(scene.damaged, ["nowhere"]);
     assert.deepEqual(
       (await scene.store.byCluster("east")).map(({ key }) => key),
       [GOOD],

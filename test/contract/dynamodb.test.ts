@@ -11,6 +11,7 @@ import { aDeclared, aKey } from "../builders.ts";
 import { leaseTable } from "../harness/dynalite/lease-table.ts";
 import { createTable, type Dynalite, startDynalite, TEST_CREDENTIALS } from "../harness/dynalite.ts";
 import { dynamoBetweenContract } from "./dynamodb/between.contract.ts";
+import { dynamoLeftBetweenContract } from "./dynamodb/left-between.contract.ts";
 import { meter } from "./dynamodb/meter.ts";
 import { dynamoRefreshSlotsContract } from "./dynamodb/refresh-slots.contract.ts";
 import { throttling } from "./dynamodb/throttling.ts";
@@ -27,6 +28,7 @@ after(() => dynalite[Symbol.asyncDispose]());
 dynamoUnitsContract("dynalite", () => dynalite.endpoint);
 dynamoRefreshSlotsContract(() => dynalite);
 dynamoBetweenContract(() => dynalite);
+dynamoLeftBetweenContract(() => dynalite);
 
 const WHEEL = { kind: "wheel", slot: SLOT } as const;
 
@@ -207,7 +209,8 @@ describe("many at once", () => {
     await Promise.all(Array.from({ length: 10 }, () => store.tombstone(aKey(), declared.uid, START)));
     const key = cleanupKey(aKey(), declared.uid);
     assert.deepEqual(await itemsOf(store.table), [key, "version"]);
-    assert.equal((await store.read([key], "strong")).get(key)?.nudges, 1);
+    // One for the claim, one for the tombstone.
+    assert.equal((await store.read([key], "strong")).get(key)?.fence, row.fence + 2);
   });
 });
 

@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { DiscoveryDeps } from "../../lib/discovery/deps.ts";
+import { takeReference } from "../../lib/discovery/references.ts";
 import { bytesOf, LIMITS, type Limits, rowBudget } from "../../lib/discovery/row-budget.ts";
 import { type SyncKey, syncKey } from "../../lib/keys.ts";
+import { VAULT_CONNECTION } from "../../lib/resource-kinds.ts";
 import { openSqliteStore, type SqliteStore } from "../../lib/store/sqlite/sqlite-store.ts";
-import { aDeclared } from "../builders.ts";
+import { aCluster, aDeclared } from "../builders.ts";
+import { aSeen } from "../unit/discovery/a-seen.ts";
 
 const NOW = Date.UTC(2030, 0, 1);
 const SMALL: Limits = {
@@ -40,6 +44,19 @@ describe("how much of a cluster is kept", () => {
     assert.equal(budget.problem()?.code, "CLUSTER_TOO_LARGE");
     assert.match(budget.problem()?.message ?? "", /3 of namespace flooded are ignored/);
     assert.deepEqual((await store.byCluster("east")).length, 11);
+  });
+
+  it("is so many references, too, those that arrive in this pass among them", async () => {
+    await using store = openSqliteStore({ path: ":memory:" });
+    const { budget } = scene(store);
+    const deps = { leases: store, clock: () => NOW } as unknown as DiscoveryDeps;
+    const context = { settings: aCluster(), budget };
+    const take = async (name: string, spec = {}) =>
+      takeReference(deps, context, VAULT_CONNECTION, aSeen({ name, spec }), new AbortController().signal);
+    for (let n = 0; n < 12; n++) await take(`v-${n}`, { address: "https://vault.test" });
+    assert.equal((await store.referencesOf("east")).length, 10);
+    for (const address of ["https://a.test", "https://b.test"]) await take("v-0", { address });
+    assert.equal(budget.kept().rows, 10, "the same one again is none more");
   });
 
   it("is counted once for all that arrive together", async () => {

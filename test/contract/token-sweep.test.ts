@@ -38,6 +38,7 @@ async function aScene(syncs: Readonly<Record<string, string>>) {
   }
   const kept: KeptToken[] = [];
   const ended: string[] = [];
+  const keptFor: SyncKey[] = [];
   const fleet = new Set(["east"]);
   const open = new Set<string>();
   let failure: SyncError | undefined;
@@ -64,7 +65,10 @@ async function aScene(syncs: Readonly<Record<string, string>>) {
       tokens: {
         doubt: () => undefined,
         kept: async (wanted?: TokenScope) => kept.filter(({ scope }) => wanted === undefined || scope === wanted),
-        keepFor: async (token: KeptToken, by: SyncKey) => void kept.splice(kept.indexOf(token), 1, { ...token, by }),
+        keepFor: async (token: KeptToken, by: SyncKey) => {
+          keptFor.push(by);
+          kept.splice(kept.indexOf(token), 1, { ...token, by });
+        },
         end: async (token: KeptToken) => {
           if (failure) throw failure;
           kept.splice(kept.indexOf(token), 1);
@@ -90,6 +94,7 @@ async function aScene(syncs: Readonly<Record<string, string>>) {
     store,
     kept,
     ended,
+    keptFor,
     fleet,
     open,
     spec,
@@ -132,7 +137,7 @@ describe("a sweep of tokens", () => {
     const tokens = [await scene.token("a"), await scene.token("b")];
     const before = scene.reads();
     await scene.sweep();
-    assert.deepEqual([scene.kept, scene.ended], [tokens, []]);
+    assert.deepEqual([scene.kept, scene.ended, scene.keptFor], [tokens, [], []]);
     const after = scene.reads();
     assert.equal((after.read ?? 0) - (before.read ?? 0), 1);
     assert.deepEqual([after.byCluster, after.writes], [before.byCluster, before.writes]);

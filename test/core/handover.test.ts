@@ -205,7 +205,7 @@ describe("a sync that VSO would write again", () => {
       const { survey } = handover(world);
       const [sync] = (await survey()).syncs;
       assert.match(sync?.complaints.join("; ") ?? "", because);
-      assert.deepEqual(sync?.notes, []);
+      assert.deepEqual([sync?.notes, sync?.ref.name, sync?.uid], [[], "db", metadataOf(world, "db").uid]);
       const [forced] = (await survey({ force: true })).syncs;
       assert.deepEqual([forced?.complaints, forced?.notes], [[], sync?.complaints]);
       assert.deepEqual([forced?.needsMac, forced?.change !== undefined], [false, true]);

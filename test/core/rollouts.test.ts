@@ -104,6 +104,21 @@ describe("a restart of workloads", () => {
     assert.equal(restarts(world), before + 2, "the edit, and the restart");
   });
 
+  it("that failed is tried at once for a changed declaration, since a person may have put it right", async () => {
+    await using world = await aWorld();
+    await world.given(aVaultSecret(), withTarget());
+    await world.advance("1m");
+    await world.given(aVaultSecret("db", { password: "two" }));
+    await world.advance("10m");
+    const owed = async () => (await world.row())?.state.rollout;
+    const { at = 0, attempts } = (await owed()) ?? {};
+    assert.ok(attempts && at - world.time.now() > 30_000, "its own time comes later");
+    await world.given(aDeployment("app"));
+    await world.edit("VaultStaticSecret", "db", { metadata: { annotations: { a: "b" } } });
+    await world.advance("5s");
+    assert.equal(await owed(), undefined);
+  });
+
   for (const [what, fail] of [
     ["Vault is sealed", (world: World) => world.vault.seal()],
     ["Vault does not answer", async (world: World) => world.vault.fail("silent")],

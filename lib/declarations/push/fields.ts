@@ -45,16 +45,20 @@ export function pushFields(data: SecretData, place: string, areListed = false): 
     const base64 = !isText(value);
     return { name: base64 && !areListed ? `${key}${BASE64_SUFFIX}` : key, value, base64 };
   });
-  const names = new Set(fields.map(({ name }) => name));
-  if (names.size < fields.length) {
-    const twice = fields.find(({ name, base64 }) => base64 && data.has(name))?.name ?? "a key";
-    const message = `${place}: the base64 of a binary value would take the name ${twice}, which is a key itself: rename it`;
-    throw new SyncError("SECRET_REFUSED", message);
+  const names = new Set<string>();
+  for (const { name } of fields) {
+    if (names.has(name)) throw takenTwice(place, name);
+    names.add(name);
   }
   const bytes = fields.reduce((sum, field) => sum + field.name.length + sizeOf(field), 0);
   if (bytes <= MAX_PUSH_BYTES) return fields;
   const message = `${place}: ${bytes} bytes of keys and values, but a path of Vault holds at most ${MAX_PUSH_BYTES}: push fewer keys`;
   throw new SyncError("SECRET_TOO_LARGE", message);
+}
+
+function takenTwice(place: string, name: string): SyncError {
+  const message = `${place}: the base64 of a binary value would take the name ${name}, which is a key itself: rename it`;
+  return new SyncError("SECRET_REFUSED", message);
 }
 
 function sizeOf({ value, base64 }: PushField): number {

@@ -30,7 +30,7 @@ interface Work {
   readonly objects: readonly ObjectWork[];
   /** Paths that the row pushed to, and does not any more. */
   readonly former: readonly Pushed[];
-  readonly wrote?: string;
+  readonly wrote?: string | undefined;
 }
 
 type Decision =
@@ -171,7 +171,7 @@ async function actAll(acting: Acting, work: Work, steps: ReadonlyMap<ObjectWork,
     objects.push(next);
     if (next.isDone && !object.isDone && decision !== undefined && "because" in decision) wrote = decision.because;
   }
-  return { ...work, objects, ...(wrote === undefined ? {} : { wrote }) };
+  return { ...work, objects, wrote };
 }
 
 /** For a plan: the steps, and the paths that the cluster's prefix moves, seen from where the annotation names them. */

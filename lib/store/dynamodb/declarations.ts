@@ -256,7 +256,7 @@ async function moving(steps: Steps, old: SyncItem, { key, cluster, dueAt, keepsR
     ...stateAttributes(state),
     ...slotAttributes(undefined),
     ...(keepsRenewing ? {} : renewAttributes("off")),
-    ...{ fence, nudges: old.nudges + 1, dueAt, lane: "now", leaseUntil: undefined },
+    ...{ fence, dueAt, lane: "now", leaseUntil: undefined },
     ...{ expectVersion: undefined, expectAt: undefined },
   };
   const item = { ...old, ...keyAttributes(key), cluster, ...changes };

@@ -1,5 +1,5 @@
 import type { WheelLane } from "../../ports/rows.ts";
-import { isRefreshSlot } from "../stored.ts";
+import { soundSlot } from "../stored.ts";
 import type { Connection } from "./connection.ts";
 import { periodsAt } from "./table.ts";
 
@@ -18,7 +18,7 @@ export function periods(connection: Connection): Periods {
   const known = { renew: new Set<number>(), refresh: new Set<number>() };
   const read = async (lane: WheelLane, consistency: "strong" | "eventual"): Promise<ReadonlySet<number>> => {
     const item = await connection.get<PeriodsItem>(periodsAt(lane), consistency);
-    for (const step of item?.steps ?? []) if (isRefreshSlot(step, 0)) known[lane].add(step);
+    for (const step of item?.steps ?? []) if (soundSlot(step, 0)) known[lane].add(step);
     return known[lane];
   };
   return {

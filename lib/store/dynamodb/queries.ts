@@ -174,11 +174,12 @@ const WHEELS = {
   renew: { index: "renew", slot: "renewSlot", phase: "renewPhase" },
 } as const;
 
+/** An index has only items with the phase of its wheel. */
 interface WheelItem {
   readonly pk: SyncKey;
   readonly grp: string;
-  readonly phase?: number;
-  readonly renewPhase?: number;
+  readonly phase: number;
+  readonly renewPhase: number;
 }
 
 async function entriesOf(
@@ -195,5 +196,5 @@ async function entriesOf(
     between: [wheel.phase, from, to],
   });
   const sound = items.filter((item) => isSound(connection, item));
-  return sound.map(({ pk: key, grp: group, ...item }) => ({ key, group, lane, phase: item[wheel.phase] ?? 0 }));
+  return sound.map(({ pk: key, grp: group, ...item }) => ({ key, group, lane, phase: item[wheel.phase] }));
 }

@@ -5,16 +5,7 @@ import type { RowSummary, Settlement } from "../../ports/store.ts";
 import type { JsonObject } from "../../util/json.ts";
 import type { OnDamage } from "../damage.ts";
 import { stateOfFirst } from "../first-layout.ts";
-import {
-  isRefreshSlot,
-  isShape,
-  isTime,
-  parsed,
-  soundDeclared,
-  soundIssues,
-  soundPushed,
-  soundState,
-} from "../stored.ts";
+import { isShape, isTime, parsed, soundDeclared, soundIssues, soundPushed, soundSlot, soundState } from "../stored.ts";
 import { type ItemKey, periodOf, placeKey, SHARDS, shardOf, slotOf, syncAt, TABLE_VERSION } from "./table.ts";
 
 /** `held`: its dueAt is the end of a lease, so that the index alone shows which rows are free (lease-table 3). */
@@ -254,12 +245,11 @@ export function ownedOf(item: SyncItem, damaged: OnDamage): readonly OwnedSecret
 
 export function rowOf(item: SyncItem, declared: Declared, damaged: OnDamage): Row {
   const { pk: key, nudges, look, fence, renewSlot, renewPhase } = item;
-  const period = renewSlot === undefined ? undefined : periodOf(renewSlot);
-  const renews = period !== undefined && renewPhase !== undefined && isRefreshSlot(period, renewPhase);
+  const renew = slotFrom(renewSlot, renewPhase);
   return {
     ...{ key, declared, state: stateOf(item, damaged), nudges, verify: look, fence },
     ...timesOf(item),
-    ...(renews ? { renew: { period, phase: renewPhase } } : {}),
+    ...(renew && { renew }),
     ...expectOf(item),
   };
 }
@@ -281,12 +271,14 @@ export function summaryOf(item: SummaryItem, damaged: OnDamage): RowSummary {
 }
 
 function timesOf({ leaseUntil, dueAt, slot, phase }: SummaryItem): Pick<Row, "leaseUntil" | "dueAt" | "wheel"> {
-  const period = slot === undefined ? undefined : periodOf(slot);
+  const wheel = slotFrom(slot, phase);
   return {
     ...(isTime(leaseUntil) ? { leaseUntil } : {}),
     ...(isTime(dueAt) ? { dueAt } : {}),
-    ...(period !== undefined && phase !== undefined && isRefreshSlot(period, phase)
-      ? { wheel: { period, phase } }
-      : {}),
+    ...(wheel && { wheel }),
   };
+}
+
+function slotFrom(slot: string | undefined, phase: number | undefined): RefreshSlot | undefined {
+  return slot === undefined ? undefined : soundSlot(periodOf(slot), phase);
 }

@@ -126,7 +126,7 @@ interface Moved {
 
 function moving(connection: Connection) {
   const sync = connection.write(`
-    UPDATE sync SET key = :to, cluster = :cluster, fence = :fence, nudges = nudges + 1, due_at = :dueAt, lane = 'now',
+    UPDATE sync SET key = :to, cluster = :cluster, fence = :fence, due_at = :dueAt, lane = 'now',
       lease_until = NULL, expect = NULL, expect_at = NULL, period = NULL, phase = NULL,
       renew_period = CASE :renews WHEN 1 THEN renew_period END, renew_phase = CASE :renews WHEN 1 THEN renew_phase END
     WHERE key = :from`);

@@ -2,7 +2,7 @@ import { setImmediate as others } from "node:timers/promises";
 import type { SyncKey } from "../../keys.ts";
 import type { Place, Row } from "../../ports/rows.ts";
 import type { PlaceQuery, RowSummary, SyncStore, WheelEntry } from "../../ports/store.ts";
-import { isRefreshSlot } from "../stored.ts";
+import { soundSlot } from "../stored.ts";
 import type { Connection } from "./connection.ts";
 import { storedPath } from "./indexes.ts";
 import {
@@ -73,9 +73,7 @@ export function syncQueries(connection: Connection): Queries {
       return connection.read("due", () => sound(due({ after, until, now, limit })).map(dueOf));
     },
     periods: (lane) =>
-      connection.read("periods", () =>
-        periods[lane]({}).flatMap(({ period }) => (isRefreshSlot(period, 0) ? [Number(period)] : [])),
-      ),
+      connection.read("periods", () => periods[lane]({}).flatMap(({ period }) => soundSlot(period, 0)?.period ?? [])),
     onWheel: (lane, period, from, to) =>
       connection.read("onWheel", () =>
         sound(wheels[lane]({ period, from, to })).map(

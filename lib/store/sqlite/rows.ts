@@ -3,7 +3,7 @@ import { parseKey, type SyncKey } from "../../keys.ts";
 import type { Declared, Lane, Row, RowState } from "../../ports/rows.ts";
 import type { Due, RowSummary } from "../../ports/store.ts";
 import type { OnDamage } from "../damage.ts";
-import { isRefreshSlot, isTime, parsed, soundDeclared, soundIssues, soundPushed, soundState } from "../stored.ts";
+import { isTime, parsed, soundDeclared, soundIssues, soundPushed, soundSlot, soundState } from "../stored.ts";
 
 /** A row of the tables `sync` and `body`. */
 export interface SyncRecord extends Omit<SummaryRecord, "bytes"> {
@@ -57,6 +57,7 @@ export function rowOf(record: SyncRecord, damaged: OnDamage): Row | undefined {
     damaged(record.key);
     return undefined;
   }
+  const renew = soundSlot(record.renew_period, record.renew_phase);
   return {
     key: record.key,
     declared,
@@ -65,9 +66,7 @@ export function rowOf(record: SyncRecord, damaged: OnDamage): Row | undefined {
     verify: record.look === 1,
     fence: record.fence,
     ...timesOf(record),
-    ...(isRefreshSlot(record.renew_period, record.renew_phase)
-      ? { renew: { period: Number(record.renew_period), phase: Number(record.renew_phase) } }
-      : {}),
+    ...(renew && { renew }),
     ...expectOf(record),
   };
 }
@@ -131,12 +130,11 @@ export function summaryOf(record: SummaryRecord, damaged: OnDamage): RowSummary 
 function timesOf(
   record: Pick<SummaryRecord, "lease_until" | "due_at" | "period" | "phase">,
 ): Pick<Row, "leaseUntil" | "dueAt" | "wheel"> {
+  const wheel = soundSlot(record.period, record.phase);
   return {
     ...(isTime(record.lease_until) ? { leaseUntil: record.lease_until } : {}),
     ...(isTime(record.due_at) ? { dueAt: record.due_at } : {}),
-    ...(isRefreshSlot(record.period, record.phase)
-      ? { wheel: { period: Number(record.period), phase: Number(record.phase) } }
-      : {}),
+    ...(wheel && { wheel }),
   };
 }
 

@@ -15,10 +15,10 @@ export async function listAll(
   signal: AbortSignal,
   mayBeUnserved = false,
 ): Promise<readonly SeenResource[]> {
-  const scopes = namedNamespaces(settings.namespaces) ?? [undefined];
+  const scopes = namedNamespaces(settings.namespaces)?.map((namespace) => ({ namespace })) ?? [{}];
   const items: SeenResource[] = [];
-  for (const namespace of scopes) {
-    const options = { metadataOnly: false, ...(namespace === undefined ? {} : { namespace }) };
+  for (const scope of scopes) {
+    const options = { metadataOnly: false, ...scope };
     const take = listBounds(settings.name, kind.resource, clock);
     for (let page: string | undefined, isFirst = true; isFirst || page !== undefined; isFirst = false) {
       const answer = await clusters.list(settings.name, kind, options, page, signal);

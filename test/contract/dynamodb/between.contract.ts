@@ -1,55 +1,17 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { DynamoDBClient, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
+import { UpdateItemCommand } from "@aws-sdk/client-dynamodb";
 import { HOUR_MS } from "../../../lib/clock.ts";
 import { cleanupKey } from "../../../lib/keys.ts";
 import { EMPTY_STATE } from "../../../lib/ports/rows.ts";
-import type { Lease, LeaseStore, Schedule } from "../../../lib/ports/store.ts";
-import { dynamoLeaseStore } from "../../../lib/store/dynamodb/dynamodb-store.ts";
 import { aDeclared, aKey, anIssue, aPushed } from "../../builders.ts";
-import { type Dynalite, TEST_CREDENTIALS } from "../../harness/dynalite.ts";
-import { LEASE_MS, SLOT, START } from "../lease-store/scene.ts";
-import { meter } from "./meter.ts";
-
-const WHEEL = { kind: "wheel", slot: SLOT } as const;
-const KEY = aKey();
+import type { Dynalite } from "../../harness/dynalite.ts";
+import { LEASE_MS, START } from "../lease-store/scene.ts";
+import { betweenWorld, KEY, WHEEL } from "./between-world.ts";
 
 /** What happens between the read and the write of one operation: another worker is quicker. */
 export function dynamoBetweenContract(dynalite: () => Dynalite): void {
-  const world = async () => {
-    const { endpoint } = dynalite();
-    const client = new DynamoDBClient({ region: "us-east-1", endpoint, credentials: TEST_CREDENTIALS });
-    const table = await dynalite().createTable();
-    let next: { readonly command: string; readonly work: () => Promise<unknown> } | undefined;
-    const sent: string[] = [];
-    client.middlewareStack.add(
-      (send, { commandName = "" }) =>
-        async (args) => {
-          sent.push(commandName);
-          const { command, work } = next ?? {};
-          if (command === commandName) {
-            next = undefined;
-            await work?.();
-          }
-          return send(args);
-        },
-      { step: "initialize", name: "between" },
-    );
-    const { spent } = meter(client);
-    const store = dynamoLeaseStore({ client, table });
-    const other = dynamoLeaseStore({ client: dynalite().client, table });
-    const row = async () => (await other.read([KEY], "strong")).get(KEY) ?? assert.fail();
-    const claim = async (by: LeaseStore = other, now = START) =>
-      (await by.claim(await row(), { now, until: now + LEASE_MS })) ?? assert.fail();
-    const settle = (lease: Lease, schedule: Schedule = WHEEL, now = START) =>
-      other.settle(lease, { state: EMPTY_STATE, schedule, now });
-    const before = (command: string, work: () => Promise<unknown>): void => {
-      next = { command, work };
-    };
-    const asked = (): readonly string[] => sent.splice(0);
-    await other.declare(aDeclared(), START);
-    return { store, other, row, claim, settle, before, asked, spent, table, [Symbol.dispose]: () => client.destroy() };
-  };
+  const world = () => betweenWorld(dynalite());
 
   describe("between a read and a write", () => {
     it("lease-table 9: a nudge of a due row that is carried out meanwhile has it carried out once more", async () => {

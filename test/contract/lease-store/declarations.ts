@@ -13,6 +13,7 @@ export function declarationsContract(open: OpenStore): void {
       await using scene = await aScene(open);
       const declared = aDeclared();
       const due = await scene.store.declare(declared, scene.clock());
+      assert.equal(scene.writes(), 1);
       assert.deepEqual(due, { key: declared.key, group: declared.group, lane: "now", at: scene.clock() });
       const row = await scene.row(declared.key);
       assert.deepEqual(row.declared, declared);
@@ -36,6 +37,7 @@ export function declarationsContract(open: OpenStore): void {
       const changed = aDeclared({ hash: "changed", generation: 2, group: "another" });
       const due = await scene.store.declare(changed, scene.clock());
       assert.deepEqual(due, { key: row.key, group: "another", lane: "now", at: scene.clock() });
+      assert.deepEqual(await scene.store.due({ after: 0, until: scene.clock(), now: scene.clock() }, 9), [due]);
       const after = await scene.row(row.key);
       assert.deepEqual(after, { ...row, declared: changed, nudges: row.nudges + 1, dueAt: scene.clock() });
       assert.deepEqual(await scene.readers(), [row.key]);

@@ -141,6 +141,15 @@ export function placesContract(open: OpenStore): void {
       assert.ok("lease" in ((await scene.claimPush(other, [aPushed()])) ?? {}));
     });
 
+    it("lease-table 31: a path of one Vault is let go of, and the same path of another Vault is kept", async () => {
+      await using scene = await aScene(open);
+      const elsewhere = aPushed("db", { vault: "other" });
+      const row = await scene.settled(WHEEL, {}, { pushed: [aPushed(), aPushed("more"), elsewhere] });
+      await scene.settle(await scene.claim(row), WHEEL, { pushed: [elsewhere] });
+      assert.deepEqual(await found(scene, { prefix: "" }), []);
+      assert.deepEqual(await found(scene, { prefix: "" }, "other"), ["kv/db"]);
+    });
+
     it("lease-table 31: a claim that another worker won takes no path", async () => {
       await using scene = await aScene(open);
       const row = await scene.declare();

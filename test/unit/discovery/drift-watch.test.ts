@@ -178,6 +178,7 @@ describe("a list of Secrets", () => {
     await listing.page([drifted("changed"), aSecret("there")], signal);
     assert.deepEqual(scene.names(), ["changed"]);
     assert.equal(await listing.end(signal), undefined);
+    assert.equal(scene.nudged[0]?.[1].atOnce, true, "a missing Secret is written at once");
     assert.deepEqual(scene.names(), ["missing"]);
   });
 

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { declaredOf } from "../../../lib/discovery/declared.ts";
 import { declaredPush } from "../../../lib/discovery/push-declared.ts";
 import type { ClusterSettings } from "../../../lib/ports/fleet.ts";
-import { SECRET, VAULT_PUSH_SECRET } from "../../../lib/resource-kinds.ts";
+import { type KindRef, SECRET, VAULT_PUSH_SECRET } from "../../../lib/resource-kinds.ts";
 import type { JsonObject } from "../../../lib/util/json.ts";
 import { aSeen } from "./a-seen.ts";
 
@@ -14,9 +14,32 @@ describe("an annotated object that is too large to store", () => {
     return declaredPush({ name: "east" }, SECRET, aSeen({ annotations }), []);
   };
 
+  it("is stored without what it says, with its size", () => {
+    const { spec, tooLarge = 0 } = stored("false");
+    assert.deepEqual(spec, {});
+    assert.ok(tooLarge > 70_000);
+    assert.equal("tooLarge" in declaredPush({ name: "east" }, SECRET, aSeen({}), []), false);
+  });
+
   it("still says that what it pushed stays when it goes", () => {
     assert.deepEqual(stored("true").annotations, { [preserve]: "true" });
     assert.deepEqual(stored("x".repeat(70_000)).annotations, {});
+  });
+});
+
+describe("an annotated object", () => {
+  it("shares its messages with no other", () => {
+    const groupOf = (cluster: string, kind: KindRef, namespace: string, name: string) =>
+      declaredPush({ name: cluster }, kind, aSeen({ namespace, name }), []).group;
+    const groups = [
+      groupOf("east", SECRET, "shop", "db"),
+      groupOf("west", SECRET, "shop", "db"),
+      groupOf("east", VAULT_PUSH_SECRET, "shop", "db"),
+      groupOf("east", SECRET, "pay", "db"),
+      groupOf("east", SECRET, "shop", "api"),
+    ];
+    assert.equal(new Set(groups).size, groups.length);
+    assert.equal(groupOf("east", SECRET, "shop", "db"), groups[0]);
   });
 });
 

@@ -218,6 +218,16 @@ describe("an annotated object", () => {
     assert.equal(await one.handler().notServed(), undefined);
   });
 
+  it("that Vault Sync Operator wrote to before it was pushed is no news", async () => {
+    await using one = aScene();
+    const object = one.app({ annotations: { ...PUSHED, "vault-sync.io/secret-versions": "{}" } });
+    await one.declared(object);
+    await one.pushed();
+    one.pass(60_000);
+    await one.handler().changed(object, signal);
+    assert.deepEqual(one.sent, []);
+  });
+
   it("that comes back is taken anew", async () => {
     await using one = aScene();
     await one.declared();

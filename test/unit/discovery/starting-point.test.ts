@@ -217,6 +217,8 @@ describe("a watch pass starts", () => {
     assert.deepEqual(await one.rows("east"), [keyOf("Secret"), aKey("db")].sort());
     const due = one.sweeps.join();
     assert.deepEqual([due.includes(keyOf("Secret")), due.includes(aKey("db"))], [true, false]);
+    const pushed = (await one.leases.read([keyOf("Secret")], "strong")).get(keyOf("Secret"));
+    assert.equal(pushed?.verify, false, "nobody changed what stands in Vault");
     const elsewhere = { ...push, namespaces: { include: ["*"], exclude: ["shop"] } };
     await one.start({ ...before, filter: "former" }, { settings: { push: elsewhere } });
     assert.deepEqual(await one.rows("east"), [aKey("db")]);

@@ -11,6 +11,8 @@ import { aDeclared, aKey } from "../../builders.ts";
 const NOW = Date.UTC(2030, 0, 1);
 const quiet = (): void => undefined;
 
+type ResourceName = Parameters<DiscoveryDeps["resources"]["get"]>[0];
+
 /** A table with so many declarations, of which a list lacked all; some are still there when they are read by name. */
 async function scene(count: number, there: Readonly<Record<string, string>> = {}) {
   const leases = simulatedSqliteStore(undefined);
@@ -26,7 +28,12 @@ async function scene(count: number, there: Readonly<Record<string, string>> = {}
   const counts: string[] = [];
   const deps = {
     leases,
-    resources: { get: async ({ name }: { name: string }) => (there[name] ? { uid: there[name] } : undefined) },
+    resources: {
+      get: async ({ cluster, namespace, name, kind }: ResourceName) => {
+        const uid = kind === VAULT_STATIC_SECRET && there[`${cluster}/${namespace}/${name}`];
+        return uid ? { uid } : undefined;
+      },
+    },
     queue: {
       send: async (messages: readonly KeysMessage[]) => void sent.push(...messages.flatMap(({ keys }) => keys)),
     },
@@ -43,7 +50,7 @@ const retired = (name: string) => cleanupKey(aKey(name), `uid-of-${aKey(name)}`)
 
 describe("lease-table 18: declarations that a list lacks", () => {
   it("are cleaned up when they are gone, or another one has the name; what is still there stays", async () => {
-    await using one = await scene(3, { "db-0": `uid-of-${aKey("db-0")}`, "db-1": "another" });
+    await using one = await scene(3, { "east/shop/db-0": `uid-of-${aKey("db-0")}`, "east/shop/db-1": "another" });
     assert.equal(await one.miss(3), undefined);
     assert.deepEqual(await one.rows(), [retired("db-1"), retired("db-2"), aKey("db-0")].sort());
     assert.deepEqual([...one.sent].sort(), [retired("db-1"), retired("db-2")].sort());

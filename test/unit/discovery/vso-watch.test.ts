@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { MINUTE_MS, SECOND_MS } from "../../../lib/clock.ts";
-import { vsoWatch } from "../../../lib/discovery/vso-watch.ts";
+import { noticeVso, vsoWatch } from "../../../lib/discovery/vso-watch.ts";
 import { SyncError } from "../../../lib/errors.ts";
 import type { VsoLease } from "../../../lib/ports/clusters.ts";
 import type { SeenResource } from "../../../lib/ports/resources.ts";
@@ -160,6 +160,27 @@ describe("another controller, as watch passes see it", () => {
     scene.fails = undefined;
     await see("shop");
     assert.equal(scene.leasesAsked, 2);
+  });
+
+  it("a lease that can't be read before a watch pass is a failure, and says nothing of another controller", async () => {
+    const opened: unknown[] = [];
+    const away = new SyncError("KUBE_UNREACHABLE", "away");
+    const notice = (vsoLease: () => Promise<VsoLease | undefined>) =>
+      noticeVso(
+        { clock: () => START, clusters: { vsoLease } } as unknown as Parameters<typeof noticeVso>[0],
+        { open: async ({ circuit }) => void opened.push(circuit) },
+        aCluster(),
+        { name: "vso", first: "a" },
+        new AbortController().signal,
+      );
+    await assert.rejects(
+      notice(async () => Promise.reject(away)),
+      away,
+    );
+    assert.deepEqual(opened, []);
+    const held = { holder: "pod", renewedAt: START, durationMs: 15 * SECOND_MS };
+    assert.deepEqual([await notice(async () => held), opened], [false, ["vso:east"]]);
+    assert.equal(await notice(async () => undefined), true);
   });
 
   it("a clock that was set back asks for the lease again", async () => {

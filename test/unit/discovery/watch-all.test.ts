@@ -8,7 +8,7 @@ import { watchAll } from "../../../lib/discovery/watch-all.ts";
 import type { WatchTarget } from "../../../lib/discovery/watch-target.ts";
 import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
 import { type KindRef, VAULT_AUTH, VAULT_DYNAMIC_SECRET, VAULT_STATIC_SECRET } from "../../../lib/resource-kinds.ts";
-import { aCluster } from "../../builders.ts";
+import { aCluster, aKey, aReference } from "../../builders.ts";
 import { QUIET } from "../aws/records.ts";
 
 const START = Date.UTC(2030, 0, 1);
@@ -24,12 +24,14 @@ interface Given {
   readonly cut?: string;
   /** A list of this kind takes a second. */
   readonly slow?: string;
+  /** A sync logs in with a Secret. */
+  readonly credential?: boolean;
   /** The process stops when this kind is watched. */
   readonly stop?: string;
 }
 
 /** Watches three kinds for a minute, or only lists them; watches end at once when `cut` names their kind. */
-async function scene({ lists = {}, seconds = 60, cut, slow, stop }: Given) {
+async function scene({ lists = {}, seconds = 60, cut, slow, credential = false, stop }: Given) {
   let now = START;
   const process = new AbortController();
   const done: string[] = [];
@@ -37,13 +39,18 @@ async function scene({ lists = {}, seconds = 60, cut, slow, stop }: Given) {
   const asked: Record<string, number> = {};
   const deps = {
     ...{ clock: () => now, log: QUIET, metrics: { count: () => undefined } },
-    leases: { referencesOf: async () => [], byCluster: async () => [] },
+    leases: {
+      referencesOf: async () => (credential ? [aReference({ spec: { appRole: { secretRef: "login" } } })] : []),
+      removeReference: async () => false,
+      byCluster: async () => (credential ? [{ key: aKey(), refs: ["east/Secret/shop/login"] }] : []),
+    },
     clusters: {
-      async list(_cluster: string, { kind }: KindRef) {
+      async list(_cluster: string, { kind }: KindRef, _options: object, _page: unknown, signal: AbortSignal) {
         const at = asked[kind] ?? 0;
         asked[kind] = at + 1;
         done.push(`list ${kind} at ${(now - START) / 1_000}`);
-        if (kind === slow) await sleep(1_000, process.signal);
+        if (kind === slow) await sleep(1_000, signal);
+        signal.throwIfAborted();
         const answers = lists[kind] ?? ["served"];
         const answer = answers[Math.min(at, answers.length - 1)] ?? "served";
         if (answer === "served") return LISTED;
@@ -149,6 +156,12 @@ describe("the kinds of a cluster", () => {
   it("are listed and no more without time", async () => {
     const { done, elapsed } = await scene({ seconds: 0 });
     assert.deepEqual([of(done, "list").length, of(done, "watch"), elapsed], [3, [], 0]);
+  });
+
+  it("are listed without time, and the Secrets of logins after them", async () => {
+    const { done, progress } = await scene({ seconds: 0, credential: true, slow: "Secret" });
+    assert.equal(of(done, "list Secret").length, 1);
+    assert.equal(progress["Secret:shop/login"]?.cursor?.resourceVersion, "7");
   });
 
   it("are tried again each 5 s while they are not served or not readable, and watched for the rest of the time", async () => {

@@ -71,6 +71,16 @@ describe("the sweep of domain events", () => {
     assert.deepEqual([sink.events.length, left(), reads()], [250, [], 3]);
   });
 
+  it("ends after fifty pages: the next one sends the rest", async () => {
+    const many = Array.from({ length: 5_100 }, (_, n) => event(`e${n}`));
+    const rows = Object.fromEntries(many.map((one) => [one.id, [one]]));
+    const { events, sink, left, ofCircuits, reads } = opened({ rows, ofCircuits: many });
+    await events.sweep(SOON());
+    assert.deepEqual([reads(), left().length, ofCircuits().length, sink.events.length], [50, 100, 100, 10_000]);
+    await events.sweep(SOON());
+    assert.deepEqual([left(), ofCircuits()], [[], []]);
+  });
+
   it("leaves what is younger than a minute to the process that recorded it, unless there is no other", async () => {
     const rows = { young: [event("young", NOW - MINUTE_MS)], old: [event("old", NOW - MINUTE_MS - 1)] };
     for (const [isAlone, expected] of [

@@ -48,20 +48,20 @@ describe("a look at the workloads of a replaced credential", () => {
 
   it("ends it half a minute after all of them run with the next one", () => {
     const { inUseUntil: _until, ...rest } = inUse;
-    assert.deepEqual(lookedAt(inUse, "complete", START + 20_000), { ...rest, endAt: START + 50_000 });
+    assert.deepEqual(lookedAt(inUse, true, START + 20_000), { ...rest, endAt: START + 50_000 });
   });
 
   it("is repeated, the last time when it ends by itself", () => {
     const now = START + 20_000;
-    assert.deepEqual(lookedAt(inUse, "pending", now), { ...inUse, endAt: now + 15_000 });
-    assert.deepEqual(lookedAt(inUse, "unknown", START + 890_000), { ...inUse, endAt: START + 900_000 });
+    assert.deepEqual(lookedAt(inUse, false, now), { ...inUse, endAt: now + 15_000 });
+    assert.deepEqual(lookedAt(inUse, false, START + 890_000), { ...inUse, endAt: START + 900_000 });
   });
 
   it("leaves it to its own end after 15 minutes", () => {
     const over = START + 900_000;
-    const left = lookedAt(inUse, "pending", over);
+    const left = lookedAt(inUse, false, over);
     assert.deepEqual([left.endAt, left.inUseUntil, left.state], [over + 600_000, undefined, "ending"]);
     const { inUseUntil: _until, ...timeless } = inUse;
-    assert.equal(lookedAt(timeless, "unknown", 0).endAt, 600_000);
+    assert.equal(lookedAt(timeless, false, 0).endAt, 600_000);
   });
 });

@@ -50,7 +50,8 @@ async function verified({ issue = held(), verify = true, looked, token = "found"
   const deps = { ...vault.deps, issues: { ...vault.deps.issues, ...more } };
   const failed = await verifyLive(deps, claim, on).catch((error: unknown) => error);
   const [now] = row.state.issues ?? [];
-  return { asked: [...asked, ...vault.asked.map((one) => one.split(" ")[0])], now, failed };
+  const calls = [...asked, ...vault.asked.map((one) => one.split(" ")[0])];
+  return { asked: calls, requests: vault.requests, now, failed };
 }
 
 const gone = (): LeaseAnswer => ({ kind: "gone" });
@@ -90,8 +91,10 @@ describe("a lease that may be gone", () => {
 
   it("of Vault Secrets Operator is renewed by the login, because its token is not ours", async () => {
     const issue = held({ shared: true, sealedToken: "", target: "foreign" });
-    const { asked, now } = await verified({ issue, answers: { renewLease: () => ({ kind: "gone" }) } });
+    const { asked, requests, now } = await verified({ issue, answers: { renewLease: () => ({ kind: "gone" }) } });
     assert.deepEqual([asked, now], [["renewForeign"], { ...issue, lost: "gone" }]);
+    const { id, seconds } = issue.vaultLease ?? assert.fail();
+    assert.deepEqual(requests, [{ identity: IDENTITY, namespace: "team", id, seconds, by: KEY }]);
   });
 
   it("stays in doubt when Vault does not answer, and is asked for again without an event", async () => {

@@ -42,6 +42,26 @@ it("a run that fails for one caller loses nothing of another one, whose lines ar
   assert.deepEqual(asked.toSorted(), ["kv/first", "kv/last"]);
 });
 
+it("lines that mean nothing wait for no window, so that the next ones come at once", async () => {
+  await using store = openSqliteStore({ path: ":memory:" });
+  const paused: number[] = [];
+  const inlet = createInlet(
+    {
+      ...{ leases: store, queue: { send: async () => undefined }, clock: () => START, log: QUIET },
+      metrics: { count: () => undefined, observe: () => undefined },
+      readLine: (line) =>
+        line === "none" ? { kind: "none" } : { kind: "effects", effects: [{ kind: "path", path: line }] },
+      sleep: async (ms) => void paused.push(ms),
+    },
+    "main",
+  );
+  const { signal } = new AbortController();
+  assert.deepEqual(await inlet.take(["none", "none"], signal), { lines: 2, bad: 0, nudged: 0 });
+  assert.deepEqual(paused, []);
+  await inlet.take(["none", "kv/db"], signal);
+  assert.equal(paused.length, 1);
+});
+
 it("revocations that another process noted as keyferry's own have no effect; of too many at once the last have one", async () => {
   await using store = openSqliteStore({ path: ":memory:" });
   const sent: string[] = [];

@@ -9,14 +9,18 @@ import { QUIET } from "../aws/records.ts";
 
 const START = Date.UTC(2030, 0, 1);
 
-/** A row that pushed version 3, as it recorded it. */
+/** A row that pushed version 3 of `db` and version 5 of `other` to one Vault, and version 5 of `db` to another one. */
 async function aPusher() {
   const scene = { now: START };
   const store = openSqliteStore({ path: ":memory:" });
   const key = aKey();
   await store.declare(aDeclared({ key }), scene.now);
   const read = (await store.read([key], "strong")).get(key) ?? assert.fail();
-  const pushed = [aPushed("db", { version: 3 })];
+  const pushed = [
+    aPushed("db", { version: 3 }),
+    aPushed("other", { version: 5 }),
+    aPushed("db", { version: 5, vault: "elsewhere" }),
+  ];
   const claimed = await store.claimPush(read, { now: START, until: START + 90_000, pushed });
   assert.ok(claimed && "lease" in claimed);
   const state = { ...read.state, pushed };
@@ -26,12 +30,16 @@ async function aPusher() {
     ...{ leases: store, queue: { send: async () => undefined }, clock: () => scene.now, log: QUIET },
     metrics: { count: () => undefined, observe: () => undefined },
   };
-  const [{ vault, mount, path }] = pushed as [(typeof pushed)[number]];
-  const at = `${mount}/${path}`;
+  const at = "kv/db";
   return {
     at,
-    nudged: async (change: Partial<ChangedPlace>) =>
-      (await nudgePlace(deps, vault, { where: "path", path: at, at: scene.now, ...change })).nudged,
+    nudged: async (change: Partial<ChangedPlace>, vault = "main") => {
+      // A nudge while the row is due is not another one.
+      const due = (await store.read([key], "strong")).get(key) ?? assert.fail();
+      const { lease } = (await store.claim(due, { now: scene.now, until: scene.now + 90_000 })) ?? assert.fail();
+      await store.settle(lease, { state, schedule: { kind: "parked" }, now: scene.now });
+      return (await nudgePlace(deps, vault, { where: "path", path: at, at: scene.now, ...change })).nudged;
+    },
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   };
 }
@@ -41,6 +49,15 @@ describe("a row that pushes to a place", () => {
     await using pusher = await aPusher();
     assert.equal(await pusher.nudged({ version: 3 }), 0);
     assert.equal(await pusher.nudged({ version: 4 }), 1);
+  });
+
+  it("hears of a version that it wrote to another path, or to the same path of another Vault", async () => {
+    await using pusher = await aPusher();
+    assert.equal(await pusher.nudged({ path: "kv/other", version: 3 }), 1);
+    assert.equal(await pusher.nudged({ path: "kv/other", version: 5 }), 0);
+    assert.equal(await pusher.nudged({ version: 5 }), 1);
+    assert.equal(await pusher.nudged({ version: 5 }, "elsewhere"), 0);
+    assert.equal(await pusher.nudged({ version: 3 }, "elsewhere"), 1);
   });
 
   it("hears of a deletion that came together with its own write", async () => {

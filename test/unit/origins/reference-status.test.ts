@@ -90,6 +90,9 @@ describe("the status of what syncs refer to", () => {
     assert.equal(referenceEvent("VaultConnection", { error: ERROR, isAsked: true })?.reason, "VaultClientError");
     assert.equal(referenceEvent("VaultConnection", { error: ERROR })?.reason, "InvalidConfiguration");
     assert.equal(referenceEvent("SecretTransformation", {}), undefined);
-    assert.equal(referenceEvent("SecretTransformation", { error: ERROR })?.reason, "InvalidConfiguration");
+    assert.deepEqual(referenceEvent("SecretTransformation", { error: ERROR }), {
+      ...{ type: "Warning", reason: "InvalidConfiguration" },
+      message: "REFERENCE_MISSING: VaultConnection a/b was not found",
+    });
   });
 });

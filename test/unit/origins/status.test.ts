@@ -155,6 +155,7 @@ describe("status", () => {
   it("kubernetes-rules 22: has a MAC by the cluster's key, or none", () => {
     assert.equal(status({}, SYNCED).secretMAC, "bWFj");
     assert.equal("secretMAC" in status({ secretMAC: "b2xk" }, { kind: "synced" }), false);
+    assert.equal(status({ secretMAC: "b2xk" }, FAILED).secretMAC, "b2xk", "a failure writes no data");
   });
 
   it("emits an event for a write and for a failure, and none for a run that changed nothing", () => {

@@ -3,8 +3,9 @@ import { describe, it } from "node:test";
 import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
 import { cleanupKey, type SyncKey } from "../../../lib/keys.ts";
 import type { RowState } from "../../../lib/ports/rows.ts";
+import type { Json } from "../../../lib/util/json.ts";
 import { aDeclared, aKey, anIssue, aPushed } from "../../builders.ts";
-import { anIssuingVault } from "../issues/an-issuing-vault.ts";
+import { anIssuingVault, WAY } from "../issues/an-issuing-vault.ts";
 import { aSync, CIRCUIT, START } from "./a-sync.ts";
 
 const MINUTE_MS = 60_000;
@@ -29,7 +30,9 @@ async function left(state: Partial<RowState>, given: Parameters<typeof aSync>[0]
     ...given,
     deps: { issues, seals, ...given?.deps },
   });
-  await one.settled(state);
+  const target = await one.store.putTarget(WAY as unknown as Json, one.key);
+  const had = state.issues?.map((issue) => ({ ...issue, target }));
+  await one.settled({ ...state, ...(had && { issues: had }) });
   await one.store.tombstone(one.key, UID, START);
   return { ...one, cleared, clean: () => one.run({ of: CLEANUP }) };
 }
@@ -115,11 +118,14 @@ describe("the clean-up of a declaration that is gone", () => {
 
   it("lease-table 18: removes nothing of a declaration that is still there, whose credentials end by themselves", async () => {
     const cleared: number[] = [];
+    const vault = anIssuingVault();
+    const issue = anIssue({ serial: "one", sealedToken: `${aKey()} one hvs.own` });
     await using one = await left(
-      { owned: OWNED, issues: [anIssue()] },
-      { resource: {}, clears: () => cleared.push(1) },
+      { owned: OWNED, issues: [issue] },
+      { resource: {}, clears: () => cleared.push(1), deps: { issues: vault.deps.issues } },
     );
     await one.clean();
+    assert.deepEqual(vault.asked, [], "nothing is revoked");
     const { state, dueAt } = await one.row(CLEANUP);
     assert.deepEqual([cleared, state.owned, state.issues?.map((issue) => issue.state)], [[], [], ["ending"]]);
     assert.ok((dueAt ?? 0) > START);
@@ -147,11 +153,16 @@ describe("the clean-up of a declaration that is gone", () => {
   });
 
   it("lease-table 28: stays until what it has in Vault has ended", async () => {
-    const deps = { issues: { ...issues, revokeToken: async () => "later" } };
+    const vault = anIssuingVault({ revokeToken: () => "denied", revokeLease: () => "denied" });
+    const deps = { issues: vault.deps.issues };
     const sealedToken = `${aKey()} one hvs.own`;
-    const issue = anIssue({ serial: "one", target: "t", sealedToken });
+    const issue = anIssue({ serial: "one", sealedToken });
     await using one = await left({ issues: [issue], waitsFor: CIRCUIT }, { deps });
     await one.clean();
+    assert.deepEqual(
+      vault.asked.map((one) => one.split(" ")[0]),
+      ["revokeToken", "revokeLease"],
+    );
     const { state, dueAt } = await one.row(CLEANUP);
     assert.deepEqual(
       state.issues?.map((kept) => kept.state),

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { cleanupKey, type SyncKey } from "../../../lib/keys.ts";
 import type { ReconcileDeps } from "../../../lib/ports/deps.ts";
 import { EMPTY_STATE, type Issue, type RowState } from "../../../lib/ports/rows.ts";
-import { endAll, endUnused, isOnlyEnding, leaveAll, stayed } from "../../../lib/reconcile/duties.ts";
+import { endAll, endDue, endUnused, isOnlyEnding, leaveAll, stayed } from "../../../lib/reconcile/duties.ts";
 import { aDeclared, aKey, aRow } from "../../builders.ts";
 import { aClaim } from "../../claims.ts";
 import { anIssue, leaseless, START } from "../issues/an-issue.ts";
@@ -141,6 +141,23 @@ describe("what no Secret holds", () => {
       left?.map(({ serial, state }) => `${serial} ${state}`),
       ["live live", "later ending", "asking ending"],
     );
+  });
+});
+
+describe("a replaced credential that workloads may still use", () => {
+  it("is ended soon after they were restarted, and stays until then", async () => {
+    const used = ending(START, { replacedAt: START - 60_000, inUseUntil: START + 600_000 });
+    const endAfter = async (restartedAt: number) => {
+      const { left, asked } = await after([used], (deps, claim) => {
+        const get = async () => ({ createdAt: 0, restartedAt, isComplete: true });
+        const targets = [{ kind: "Deployment", name: "app" }] as const;
+        return endDue({ ...deps, rollouts: { get } } as unknown as ReconcileDeps, claim, targets, signal);
+      });
+      assert.deepEqual(asked, []);
+      return (left?.[0]?.endAt ?? 0) - START;
+    };
+    assert.equal(await endAfter(START - 60_000), 30_000, "then it is ended");
+    assert.equal(await endAfter(START - 60_001), 15_000, "then they are looked at again");
   });
 });
 

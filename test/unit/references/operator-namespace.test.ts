@@ -75,10 +75,10 @@ describe("which namespace is the operator's", () => {
     const deps = { installation: "ours", clusters: undefined as never };
     mustBeOurs(deps, settings, "ours");
     mustBeOurs(deps, settings, undefined);
-    assert.throws(
-      () => mustBeOurs(deps, settings, "theirs"),
-      /another keyferry installation \(theirs\).*ConfigMap vso\/keyferry-installation/,
-    );
+    assert.throws(() => mustBeOurs(deps, settings, "theirs"), {
+      message: /another keyferry installation \(theirs\).*ConfigMap vso\/keyferry-installation/,
+      circuit: "cluster:east",
+    });
   });
 });
 

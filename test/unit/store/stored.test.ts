@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import {
-  isRefreshSlot,
   isTime,
   parsed,
   soundClusterState,
@@ -10,6 +9,7 @@ import {
   soundIssues,
   soundPushed,
   soundReference,
+  soundSlot,
   soundState,
 } from "../../../lib/store/stored.ts";
 
@@ -306,7 +306,7 @@ it("a refresh slot comes again and again, and not all the time", () => {
     [1, 0],
     [60, 59],
   ])
-    assert.equal(isRefreshSlot(period, phase), true);
+    assert.deepEqual(soundSlot(period, phase), { period, phase });
   for (const [period, phase] of [
     [0, 0],
     [60, 60],
@@ -314,6 +314,6 @@ it("a refresh slot comes again and again, and not all the time", () => {
     ["60", 1],
     [60, "1"],
   ]) {
-    assert.equal(isRefreshSlot(period, phase), false);
+    assert.equal(soundSlot(period, phase), undefined);
   }
 });

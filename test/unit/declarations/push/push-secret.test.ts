@@ -182,6 +182,11 @@ describe("a clean-up", () => {
     assert.equal(of({ identity: "gone" }), undefined);
   });
 
+  it("deletes a version alone where the resource chose that, and fleet.yaml would delete whole paths", () => {
+    const of = (spec: JsonObject) => settingsToClear({ spec }, settings({ deletion: "metadata" }))?.deletion;
+    assert.deepEqual([of({}), of({ deletion: "version" })], ["metadata", "version"]);
+  });
+
   it("keeps what it needs of a resource that is too large, and nothing else", () => {
     const spec = { deletion: "preserve", conflict: "merge", identity: "x".repeat(64), sources: [{ a: 1 }], more: "y" };
     assert.deepEqual(keptToClear(spec), { deletion: "preserve", conflict: "merge" });

@@ -43,12 +43,18 @@ function decided(
 const UNREAD: SeenObject = { kind: "unread" };
 const HAS = { digest: NEW, version: 3 };
 const HAD = { digest: OLD, version: 3 };
+const KV_V1 = { mount: "old", path: "db", engine: "kv-v1" } as const;
 
 describe("what is done with a path of Vault", () => {
   const cases: Readonly<Record<string, readonly [actual: string, expected: string]>> = {
     "as recorded, and nobody asks": [decided(HAS, UNREAD), "nothing"],
     "as recorded, and Vault is to be read": [decided(HAS, UNREAD, { look: true }), "read"],
     "a changed Secret replaces the recorded version": [decided(HAD, UNREAD), "put 3"],
+    "without its version the path is read first": [decided({ digest: OLD }, UNREAD), "read"],
+    "a changed Secret replaces what stands in kv-v1, which has no versions": [
+      decided({ digest: OLD }, UNREAD, {}, { at: KV_V1 }),
+      "put 0",
+    ],
     "a digest of another key tells nothing": [decided({ digest: "other:x", version: 3 }, UNREAD), "read"],
     "a path without a record is read first": [decided({}, UNREAD), "read"],
     "after a refused write it is read": [decided(HAD, UNREAD, {}, { refusedAt: 3 }), "read"],
@@ -59,7 +65,7 @@ describe("what is done with a path of Vault", () => {
     "a deleted version is restored": [decided(HAS, { kind: "deleted", version: 4 }), "put 4"],
     "a removed path is restored": [decided(HAS, { kind: "absent" }), "put 0"],
     "kv-v1 has no versions: a refusal is one of the body": [
-      decided({ digest: OLD }, data(OLD), {}, { refusedAt: 0, at: { mount: "old", path: "db", engine: "kv-v1" } }),
+      decided({ digest: OLD }, data(OLD), {}, { refusedAt: 0, at: KV_V1 }),
       "VAULT_ANSWER_INVALID",
     ],
     "nothing there at first sight": [decided({}, { kind: "absent" }), "put 0"],
@@ -71,6 +77,10 @@ describe("what is done with a path of Vault", () => {
     "what a crashed run wrote is ours": [decided({ writing: EYE }, data(EYE, 2)), "put 2"],
     "unreadable: the recorded version is replaced": [decided(HAD, { kind: "denied" }), "put 3"],
     "unreadable: a new path is written where nothing is": [decided({}, { kind: "denied" }), "put 0"],
+    "unreadable, and nothing tells what stands there in kv-v1": [
+      decided({ digest: OLD }, { kind: "denied" }, {}, { at: KV_V1 }),
+      "VAULT_DENIED",
+    ],
     "unreadable, and moved": [decided(HAD, { kind: "denied" }, {}, { refusedAt: 3 }), "VAULT_DENIED"],
     "unreadable, and in step": [decided(HAS, { kind: "denied" }), "nothing"],
     "refused at the very version that stands there": [
@@ -103,7 +113,6 @@ describe("what is done with a path of Vault", () => {
 
 describe("what is done about binary values", () => {
   const BINARY = { body: new Map([["b", SecretValue.of(Buffer.from([0xff, 0]))]]) };
-  const OLD_KV = { mount: "old", path: "db", engine: "kv-v1" } as const;
   const LISTED = { ...HAS, binary: "listed", list: "b" } as const;
   const B = { ...BINARY, list: "b" };
   const seen = (list?: string): SeenObject =>
@@ -115,7 +124,7 @@ describe("what is done about binary values", () => {
     "unless the declaration is new": [decided({ ...HAD, binary: "suffixed" }, UNREAD, { isNew: true }, BINARY), "ask"],
     "nor after it was allowed": [decided({ ...HAD, binary: "listed" }, UNREAD, { isNew: true }, BINARY), "put 3"],
     "nor where nothing is binary": [decided(HAD, UNREAD, { isNew: true }), "put 3"],
-    "nor of kv-v1, which has no lists": [decided({ engine: "kv-v1" }, UNREAD, {}, { ...BINARY, at: OLD_KV }), "read"],
+    "nor of kv-v1, which has no lists": [decided({ engine: "kv-v1" }, UNREAD, {}, { ...BINARY, at: KV_V1 }), "read"],
     "what is in step is not asked about": [decided(HAS, UNREAD, {}, BINARY), "nothing"],
     "the list is as recorded": [decided(LISTED, UNREAD, {}, B), "nothing"],
     "the list was never written": [decided({ ...HAS, binary: "listed" }, UNREAD, {}, B), "list"],

@@ -30,6 +30,7 @@ describe("which write of a row stands at a path", () => {
     assert.equal(standing(WRITTEN, ONE, 4), undefined, "another version, with equal data");
     assert.equal(standing(WRITTEN, TWO, 3), undefined, "the version, with other data");
     assert.equal(standing(WRITTEN, ONE), undefined, "no version is told");
+    assert.equal(standingWrite(KEY, aPushed("db", { digest: digest(ONE) }), ONE, undefined, false), undefined);
     assert.deepEqual([standing(BEGUN, TWO, 4), standing(BEGUN, ONE, 3), standing(BEGUN, TWO, 3)], [4, 3, undefined]);
     assert.equal(standing({}, ONE, 3), undefined);
   });

@@ -31,6 +31,8 @@ interface Given extends Partial<Pick<Removing, "deletion" | "isMerged" | "vault"
   readonly isAllowed?: boolean;
   /** A patch meets another version. */
   readonly moves?: boolean;
+  /** What is recorded of it on the way. */
+  readonly records?: Pushed[];
   /** How the row keeps it; missing: it does not. */
   readonly stays?: Partial<Pushed>;
 }
@@ -41,6 +43,7 @@ async function removed({
   seen = [data({ a: "1" }, 3)],
   isAllowed = true,
   moves = false,
+  records = [],
   stays,
   ...more
 }: Given = {}) {
@@ -72,7 +75,9 @@ async function removed({
     },
     require: async () => void done.push("require"),
     async record(learned: Partial<RowState>) {
-      done.push(`record ${learned.pushed?.find((one) => one.path === "db")?.version}`);
+      const recorded = learned.pushed?.find((one) => one.path === "db") ?? assert.fail();
+      done.push(`record ${recorded.version}`);
+      records.push(recorded);
       learn(learned);
     },
     note: learn,
@@ -113,6 +118,8 @@ describe("lease-table 31: what a row pushed to a path", () => {
     assert.deepEqual(await removed({ pushed: late, stays }), ["read", "remove 3"]);
     assert.deepEqual(await removed({ pushed: late, stays, seen: [deleted(3)] }), ["read"]);
     assert.deepEqual(await removed({ pushed: late, stays, seen: ["VAULT_DENIED"] }), ["read", "remove 3"]);
+    const theirs = data({ a: "9" }, 3);
+    assert.deepEqual(await removed({ pushed: late, stays, seen: [theirs] }), ["read"], "it comes after theirs");
     assert.deepEqual(await removed({ pushed: late, seen: [deleted(4)] }), ["read"], "its number is taken");
     assert.deepEqual(await removed({ pushed: late, seen: [ABSENT] }), ["read"], "cas finds no version");
     assert.deepEqual(await removed({ pushed: late, deletion: "metadata", seen: [deleted(3)] }), ["read", "remove all"]);
@@ -178,8 +185,13 @@ describe("a path that is to go with all its versions", () => {
 
   it("has the version of a write that a crash followed recorded before", async () => {
     const pushed = { ...WRITTEN, writing: digestOf(KEY, dataOf({ b: "2" })), writingVersion: 4, writingKeys: ["b"] };
-    assert.deepEqual(await removed({ ...whole, pushed, seen: [data({ b: "2" }, 4), deleted(4)] }), [
+    const records: Pushed[] = [];
+    assert.deepEqual(await removed({ ...whole, pushed, records, seen: [data({ b: "2" }, 4), deleted(4)] }), [
       ...["read", "record 4", "remove 4", "read", "remove all"],
+    ]);
+    const [recorded = assert.fail()] = records;
+    assert.deepEqual(await removed({ ...whole, pushed: recorded, seen: [data({ b: "2" }, 4), deleted(4)] }), [
+      ...["read", "remove 4", "read", "remove all"],
     ]);
   });
 
@@ -203,6 +215,15 @@ describe("a path that others write to as well", () => {
     ]);
     assert.deepEqual(await removed({ ...merged, seen: [data({ a: "1" }, 9)] }), ["read", "patch a=null at 9"]);
     assert.deepEqual(await removed({ ...merged, seen: [data({ a: "9", theirs: "x" }, 9)] }), ["read", OTHERS]);
+  });
+
+  it("is left at once after a crash, since no write of the row's can make a version after the one of that removal", async () => {
+    const written = { ...WRITTEN, version: 2, writing: WRITTEN.digest, writingVersion: 3, writingKeys: ["a"] };
+    const pushed = { ...written, wroteAt: NOW };
+    const seen = [data({ a: "1", theirs: "x" }, 3)];
+    assert.deepEqual((await removed({ ...merged, pushed, seen })).at(-1), "patch a=null at 3");
+    const late = { ...WRITTEN, writing: digestOf(KEY, dataOf({ b: "2" })), writingVersion: 4, wroteAt: NOW };
+    assert.deepEqual((await removed({ ...merged, pushed: late, seen })).at(-1), "patch a=null at 3");
   });
 
   it("is removed where nothing of others is left", async () => {

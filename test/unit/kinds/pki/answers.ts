@@ -29,6 +29,8 @@ export interface Order {
   readonly backdated?: number;
   /** Seconds after NOW until which the intermediate, and the root, are valid; a year. */
   readonly caTtl?: number;
+  /** The same of the root alone, which the chain names then. */
+  readonly rootTtl?: number;
   readonly subject?: string;
   readonly names?: readonly JsonGeneralName[];
   /** An extension that holds these bytes, in hexadecimal. */
@@ -96,8 +98,8 @@ export async function anAnswerFor(
   return { answer: { response: {} as LosslessObject, fields }, pem };
 }
 
-async function authoritiesOf({ caName, caTtl = YEAR_S, byRoot = false }: Order) {
-  const root = await authority((byRoot ? caName : undefined) ?? "Root", caTtl);
+async function authoritiesOf({ caName, caTtl = YEAR_S, rootTtl = caTtl, byRoot = false }: Order) {
+  const root = await authority((byRoot ? caName : undefined) ?? "Root", rootTtl);
   return { root, ca: byRoot ? root : await authority(caName ?? "Inter", caTtl, root) };
 }
 
@@ -125,7 +127,9 @@ export async function anAnswer(order: Order = {}): Promise<Pick<IssuedData, "res
   const certificate = format === "pem_bundle" ? [pem, ...[leaf, ca.cert, root.cert].map(pemOf)].join("\n") : text(leaf);
   const response = parseLossless(
     JSON.stringify({
-      ...(byRoot ? {} : { ca_chain: [text(ca.cert)] }),
+      ...(byRoot
+        ? {}
+        : { ca_chain: [ca, ...(order.rootTtl === undefined ? [] : [root])].map(({ cert }) => text(cert)) }),
       certificate,
       expiration: (NOW + ttl * SECOND_MS) / SECOND_MS,
       issuing_ca: text(ca.cert),

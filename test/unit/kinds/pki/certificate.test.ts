@@ -137,5 +137,7 @@ describe("a certificate that arrives", () => {
       refuses(await check({ ttl: 3600, caTtl: 3599, byRoot }), new RegExp(message));
       (await check({ ttl: 3600, caTtl: 3600, byRoot }))();
     }
+    refuses(await check({ ttl: 3600, rootTtl: 3599 }), /but the CA "CN=Root" ends at 2026-01-01T00:59:59Z/);
+    (await check({ ttl: 3600, rootTtl: 3600 }))();
   });
 });

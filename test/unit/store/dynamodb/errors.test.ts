@@ -82,6 +82,8 @@ describe("what DynamoDB's errors mean", () => {
       new ConditionalCheckFailedException(options),
       named("ValidationException"),
       new TypeError("x is not a function"),
+      "thrown as a text",
+      undefined,
     ]) {
       assert.equal(dynamoError(error, "leases", "PutItem"), error);
     }
