@@ -8,7 +8,6 @@ import type { Engine } from "../lib/embedded/engine.ts";
 import { InputError } from "../lib/errors.ts";
 import type { Fleet } from "../lib/fleet/fleet.ts";
 import type { Hub } from "../lib/fleet/hub-schema.ts";
-import { withoutEvents } from "../lib/fleet/named-vaults.ts";
 import type { WatchedFleet } from "../lib/fleet/watched-fleet.ts";
 import { fleetConnections } from "../lib/hubs/connections.ts";
 import { followHubs } from "../lib/hubs/follow.ts";
@@ -181,8 +180,7 @@ function applied({ fleet, engine, clients, access, copies, inlets }: FollowedFle
     for (const { name, connect } of before.clusters) {
       if (!isDeepStrictEqual(fleet.find(name)?.connect, connect)) clients.forget(name);
     }
-    const renewAll = !isDeepStrictEqual(withoutEvents(now.vaults), withoutEvents(before.vaults));
-    await engine.change(now.clusters, { renewAll, isIncomplete: now.unread.length > 0 });
+    await engine.change(now.clusters, { isIncomplete: now.unread.length > 0 });
     await inlets.set(now.vaults);
     taken = now;
     await access.sweep(connected(now));

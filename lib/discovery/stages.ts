@@ -1,8 +1,9 @@
 import { SyncError } from "../errors.ts";
+import type { ClusterState } from "../ports/store.ts";
 import { mustBeOurs, observeOperator, operatorWarning } from "../references/operator-namespace.ts";
 import { askForMacs, makeMacKey } from "./mac-key.ts";
-import type { Stage } from "./pass.ts";
-import { isOfAnother, startingPoint } from "./starting-point.ts";
+import type { Pass, Stage } from "./pass.ts";
+import { inDoubt, startingPoint } from "./starting-point.ts";
 import { noticeVso } from "./vso-watch.ts";
 
 /** Checks the cluster's identity: another cluster may have its name now. */
@@ -21,7 +22,9 @@ export const operatorNamespace: Stage<"uid" | "state", "operator" | "installatio
     const { seen, installation } = await observeOperator(deps, settings, before, { mark: true }, signal);
     const warning = before?.without === seen.without ? undefined : operatorWarning(settings.name, seen);
     if (warning !== undefined) deps.log.warn("operator-namespace-without-powers", { cluster: settings.name, warning });
-    return { operator: seen, installation, state: { ...state, operator: seen } };
+    // That of another cluster is stored with its uid: the former one may be back before.
+    const isOfRow = state.uid === undefined || state.uid === uid;
+    return { operator: seen, installation, state: isOfRow ? { ...state, uid, operator: seen } : state };
   },
 };
 
@@ -42,25 +45,35 @@ export const otherController: Stage<"operator", "isAlone"> = {
   },
 };
 
-/** Forgets cursors of another cluster or filter for good before anything of it is released. */
-export const forgetting: Stage<"uid" | "operator" | "state", "state"> = {
-  name: "forgetting",
+/** Stores what is in doubt before anything is released or nudged for another cluster or other settings. */
+export const doubts: Stage<"uid" | "operator" | "state", "state"> = {
+  name: "doubts",
   async run({ deps, settings, row }, { uid, operator, state }) {
-    if (!isOfAnother(state, settings, { uid, operator })) return { state };
-    // If fleet.yaml is as before when this pass has failed, what it released is listed again.
-    const forgetful = { ...state, cursors: {} };
-    if (await deps.leases.saveCluster(row, forgetful, { until: row.leaseUntil })) return { state: forgetful };
-    throw new SyncError("LEASE_LOST", `another watch pass over cluster ${settings.name} has begun`);
+    const doubtful = inDoubt(state, settings, { uid, operator });
+    if (doubtful === state) return { state };
+    await mustBeStored(deps, row, doubtful);
+    return { state: doubtful };
   },
 };
 
 /** Checks whether the cursors are still valid. */
-export const startOfWatches: Stage<"uid" | "operator" | "state", "start"> = {
+export const startOfWatches: Stage<"uid" | "operator" | "state", "start" | "state"> = {
   name: "starting-point",
-  async run({ deps, settings, options, signal }, { uid, operator, state }) {
-    return { start: await startingPoint(deps, settings, state, { uid, operator }, options, signal) };
+  async run({ deps, settings, row, options, signal }, { uid, operator, state }) {
+    const start = await startingPoint(deps, settings, state, { uid, operator }, options, signal);
+    const { vsoIn } = state;
+    const known = state.uid === uid && vsoIn !== undefined ? { ...start, vsoIn } : start;
+    // Before the first declaration: what comes of this cluster is released if another one has the name again, and a
+    // restored one is listed although its revision grows.
+    if (row.state.uid !== uid || start.restores !== state.restores) await mustBeStored(deps, row, known);
+    return { start, state: known };
   },
 };
+
+async function mustBeStored({ leases }: Pass["deps"], row: Pass["row"], state: ClusterState): Promise<void> {
+  if (await leases.saveCluster(row, state, { until: row.leaseUntil })) return;
+  throw new SyncError("LEASE_LOST", `another watch pass over cluster ${row.name} has begun`);
+}
 
 /** Creates the key of Vault Secrets Operator's MACs where that is not at work. */
 export const macKey: Stage<"isAlone" | "start" | "state", "start" | "state" | "newMacKey"> = {

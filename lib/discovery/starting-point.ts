@@ -6,12 +6,12 @@ import type { ClusterSettings } from "../ports/fleet.ts";
 import type { ClusterState, OperatorSeen } from "../ports/store.ts";
 import { hasPowers } from "../references/operator-namespace.ts";
 import { pushingKind } from "../resource-kinds.ts";
-import { sendDue, sendTokenSweep } from "../schedule/messages.ts";
+import { sendTokenSweep } from "../schedule/messages.ts";
 import { type DiscoveryDeps, OWNED_SELECTOR, REFERENCE_KINDS, SYNC_KINDS } from "./deps.ts";
 import type { WatchPassOptions } from "./pass.ts";
 import { retire } from "./retire.ts";
+import { renewalInDoubt, renewChanged } from "./settings-change.ts";
 import { nudgeUntold, TOLD } from "./untold.ts";
-import { placeAnew } from "./vault-names.ts";
 
 /** A cursor without events for longer may belong to a restored cluster (lease-table 20). */
 const SILENCE_MS = 3 * MINUTE_MS;
@@ -29,14 +29,21 @@ function filterOf(settings: ClusterSettings, operator: OperatorSeen): string {
   );
 }
 
-/** The cursors belong to another cluster, or to another filter. What left is released before the next ones are stored. */
-export function isOfAnother(
-  { cursors, ...state }: ClusterState,
+/**
+ * The state without what is in doubt from now on, because fleet.yaml or the cluster is another one than at the last watch
+ * pass. Stored before anything is released or nudged: if that is cut off, whatever fleet.yaml says then is done as a whole.
+ */
+export function inDoubt(
+  state: ClusterState,
   settings: ClusterSettings,
   { uid, operator }: { readonly uid: string; readonly operator: OperatorSeen },
-): boolean {
-  if (Object.keys(cursors).length === 0) return false;
-  return state.uid !== uid || state.filter !== filterOf(settings, operator);
+): ClusterState {
+  const isAnother = state.uid !== undefined && state.uid !== uid;
+  const isFiltered = state.filter !== undefined && state.filter !== filterOf(settings, operator);
+  const known = renewalInDoubt(state, settings);
+  if (!isAnother && !isFiltered) return known;
+  const { filter: _filter, ...rest } = known;
+  return { ...rest, cursors: {} };
 }
 
 /** Discards the cursors of another cluster, filter or later revision: everything is listed. */
@@ -52,21 +59,18 @@ export async function startingPoint(
   const isAnother = state.uid !== undefined && state.uid !== uid;
   if (isAnother) await releaseAll(deps, settings);
   const isFiltered = state.filter !== filter;
-  if (isFiltered) {
-    await releaseOthers(deps, settings);
-    await nudgePushes(deps, settings.name);
-  }
+  if (isFiltered) await releaseOthers(deps, settings);
   const isDoubtful = options.probeRevision || state.attempts > 0 || isSilent(state, deps.clock());
   const isRestored = !isAnother && isDoubtful && (await isBehind(deps, settings, state, signal));
   if (isRestored) deps.log.warn("cluster-restored", { cluster: settings.name });
   await nudgeUntold(deps, settings.name, state);
-  const names = await placeAnew(deps, settings, state);
+  const ranWith = await renewChanged(deps, settings, state);
   const isFresh = isAnother || isFiltered || isRestored || options.acceptMissing;
   // The watch stage updates what was seen of other controllers.
-  const { besideVso: _before, vsoIn: _seen, vaultNames: _names, macKey, ...rest } = state;
+  const { besideVso: _before, vsoIn: _seen, macKey, ...rest } = state;
   return {
     ...rest,
-    ...names,
+    ...ranWith,
     ...(settings.besideVso && { besideVso: settings.besideVso }),
     uid,
     operator,
@@ -113,12 +117,6 @@ function isPushedNoMore({ push }: ClusterSettings, key: SyncKey): boolean {
   const isPushed =
     push?.kinds.some((pushed) => pushed === kind) === true && namespaceMatcher(push.namespaces)(namespace);
   return !isPushed;
-}
-
-/** What fleet.yaml allows is another thing now: each push runs again. */
-async function nudgePushes({ leases, queue, clock }: DiscoveryDeps, cluster: string): Promise<void> {
-  const keys = (await leases.byCluster(cluster)).map(({ key }) => key).filter((key) => pushingKind(partsOf(key).kind));
-  await sendDue(queue, await leases.nudgeAll(keys, { now: clock(), verify: false }), clock());
 }
 
 function isSilent(state: ClusterState, now: number): boolean {

@@ -9,7 +9,7 @@ import type { DiscoveryDeps } from "./deps.ts";
 import { inOrder, type Pass, type Run, runStages, type WatchPassOptions } from "./pass.ts";
 import { errorOf, sightless } from "./sight.ts";
 import {
-  forgetting,
+  doubts,
   identity,
   installation,
   macKey,
@@ -26,7 +26,7 @@ const STAGES = inOrder(
   operatorNamespace,
   installation,
   otherController,
-  forgetting,
+  doubts,
   startOfWatches,
   macKey,
   syncsOfNewMacKey,

@@ -49,7 +49,7 @@ export interface Engine {
   once(stop: AbortSignal): Promise<readonly SyncError[]>;
   /**
    * Applies a fleet at runtime: releases clusters that left, watches new ones, and runs all syncs of clusters with new
-   * settings. Call it again after an error. `renewAll`: a setting of all clusters changed.
+   * settings. Call it again after an error.
    */
   change(clusters: readonly ClusterSettings[], how?: FleetChangeOptions): Promise<void>;
   /** Every cluster had a watch pass, or could not have one. */

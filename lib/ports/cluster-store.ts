@@ -29,8 +29,8 @@ export interface ClusterState {
   readonly told?: number;
   /** Since when it can't be read: the state of its syncs is as old. */
   readonly outOfSight?: EpochMs;
-  /** Names of Vaults in fleet.yaml by address, at the last watch pass; missing: none is named. */
-  readonly vaultNames?: Readonly<Record<string, string>>;
+  /** Fingerprint of the settings of which all syncs were told; empty: of none; missing: it is not known. */
+  readonly ranWith?: string;
   /** Upper bounds of its stored objects and their bytes. */
   readonly kept?: { readonly rows: number; readonly bytes: number };
 }

@@ -220,6 +220,8 @@ export interface Pushed {
    * that time, and forgotten only then.
    */
   readonly landsBy?: EpochMs;
+  /** Its removal has begun: what is recorded may stand there no more. */
+  readonly removing?: true;
 }
 
 export interface WriteBurst {

@@ -139,7 +139,7 @@ const CLUSTER: Form = {
     macKey: isShape,
     told: isCount,
     outOfSight: isTime,
-    vaultNames: isTexts,
+    ranWith: isText,
     kept: formed({ rows: isCount, bytes: isCount }),
   },
 };

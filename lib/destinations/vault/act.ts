@@ -206,10 +206,11 @@ function recorded(acting: Acting, work: ObjectWork, version: number | undefined)
   return noted(acting, { ...work, recorded: now, isDone: true });
 }
 
-/** Without its version, and without the write that may have been carried out. */
+/** Without its version, without the write that may have been carried out, and without a removal that had begun. */
 export function settled(pushed: Pushed): Omit<Pushed, "version"> {
   const { writing: _writing, writingVersion: _made, writingKeys: _keys, version: _version, ...rest } = pushed;
-  return rest;
+  const { removing: _removing, ...stays } = rest;
+  return stays;
 }
 
 function namesOf(fields: KvFields): readonly string[] {

@@ -33,7 +33,7 @@ type SeenData = Extract<SeenObject, { kind: "data" }>;
 const inStep: Check = (work, { look }) => {
   const { seen, recorded, digest, refusedAt } = work;
   if (seen.kind !== "unread" || look || refusedAt !== undefined || !isSame(recorded.digest, digest)) return undefined;
-  return onlyListed(work);
+  return recorded.removing ? undefined : onlyListed(work);
 };
 
 /** Once for a path, and again for each new declaration, since the login may have got the right meanwhile. */
@@ -44,8 +44,8 @@ const unasked: Check = ({ body, recorded, isAsked = false }, { isNew }) => {
 
 /** Only at the recorded version: if that is not the newest any more, Vault refuses it and a read tells why. */
 const sourceChanged: Check = ({ seen, recorded, refusedAt, at }, { look, conflict, isOfThisKey }) => {
-  const { digest, version } = recorded;
-  if (seen.kind !== "unread" || look || refusedAt !== undefined || conflict === "merge") return undefined;
+  const { digest, version, removing } = recorded;
+  if (seen.kind !== "unread" || look || removing || refusedAt !== undefined || conflict === "merge") return undefined;
   if (digest === undefined || !isOfThisKey(digest)) return undefined;
   if (at.engine === "kv-v2" && version === undefined) return undefined;
   return { kind: "put", cas: version ?? 0, because: "a Secret changed" };
@@ -57,7 +57,7 @@ const unread: Check = ({ seen }) => (seen.kind === "unread" ? { kind: "read" } :
 const mayNotRead: Check = (work, { conflict }) => {
   const { seen, recorded, digest, refusedAt, at } = work;
   if (seen.kind !== "denied") return undefined;
-  if (isSame(recorded.digest, digest)) return onlyListed(work);
+  if (isSame(recorded.digest, digest) && !recorded.removing) return onlyListed(work);
   const isBlind = refusedAt !== undefined || conflict === "merge" || at.engine === "kv-v1";
   if (!isBlind) return { kind: "put", cas: recorded.version ?? 0, because: "a Secret changed" };
   const message = `${pathText(at)} may not be read, and holds another version than keyferry wrote: allow its login to read it`;
@@ -68,6 +68,7 @@ const mayNotRead: Check = (work, { conflict }) => {
 const unchanged: Check = (work, { conflict }) => {
   const { seen, recorded, digest } = work;
   if (seen.kind !== "data" || seen.version !== recorded.version || !isSame(recorded.digest, digest)) return undefined;
+  if (recorded.removing) return undefined;
   return isThere(seen, digest, conflict) ? onlyListed(work) : undefined;
 };
 

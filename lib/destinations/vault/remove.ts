@@ -36,13 +36,22 @@ interface Removed {
  */
 export async function removePushed(removing: Removing, pushed: Pushed): Promise<Left | undefined> {
   const { claim, clock, requestMs } = removing;
-  await claim.require();
+  await begin(claim, pushed);
   const { left, newest } = await removeIfOurs(removing, pushed);
   const paths = claim.row.state.pushed ?? [];
-  const recorded = paths.find((path) => isSamePath(path, pushed)) ?? pushed;
+  const { removing: _begun, ...recorded } = paths.find((path) => isSamePath(path, pushed)) ?? pushed;
   const kept = newest === undefined ? undefined : awaiting(recorded, newest, { now: clock(), requestMs });
   claim.note({ pushed: kept === undefined ? withoutPath(paths, pushed) : withPath(paths, kept) });
   return kept === undefined ? left : undefined;
+}
+
+/** Recorded before it is removed: it may be wanted again when this is cut off, and is read then. */
+async function begin(claim: Removing["claim"], pushed: Pushed): Promise<void> {
+  const paths = claim.row.state.pushed ?? [];
+  const known = paths.find((path) => isSamePath(path, pushed));
+  const isToRecord = known?.digest !== undefined && known.removing === undefined;
+  if (isToRecord) await claim.record({ pushed: withPath(paths, { ...known, removing: true }) });
+  else await claim.require();
 }
 
 async function removeIfOurs(removing: Removing, pushed: Pushed): Promise<Removed> {

@@ -72,7 +72,7 @@ function isSettled({ row, resolved, digestKey }: ForeseeInput<ResolvedPush>, dat
   return located.every(({ name, at, pushed }) => {
     const body = bodies.get(name);
     const recorded = known.find((path) => isSamePath(path, pushed));
-    const digest = recorded?.digest;
+    const digest = recorded?.removing ? undefined : recorded?.digest;
     if (body === undefined || digest === undefined) return body === undefined && digest === undefined;
     const { fields } = contentOf(body, at.path, { ...recorded, engine: at.engine });
     return sameDigest(digest, digestOf(digestKey, storedFields(fields)));

@@ -29,9 +29,11 @@ export function doomAt(n: number, side: Side, counted: RegExp): Doom {
     async effect(name, work) {
       if (isMet || !counted.test(name)) return work();
       left -= 1;
-      if (left === 0 && side === "before") return die();
+      // Others may be under way at the same time.
+      const isIt = left === 0;
+      if (isIt && side === "before") return die();
       const result = await work();
-      return left === 0 ? die() : result;
+      return isIt ? die() : result;
     },
   };
 }

@@ -89,6 +89,8 @@ export interface World extends AsyncDisposable {
   crash(): void;
   /** Another fleet from the next process on. */
   fleet(change: (clusters: readonly ClusterSettings[]) => readonly ClusterSettings[]): void;
+  /** From now on the name leads keyferry to the API server of another cluster of this world. */
+  leads(name: string, to: string): void;
   readonly log: readonly LogLine[];
 }
 
@@ -153,6 +155,7 @@ export async function aWorld(options: WorldOptions = {}): Promise<World> {
     count: (name, _labels, by = 1) => void counts.set(name, (counts.get(name) ?? 0) + by),
     observe: (name, _labels, value) => void seconds.set(name, [...(seconds.get(name) ?? []), value].slice(-1_000)),
   };
+  const led = new Map<string, string>();
   let processes: Keyferry[] = [];
 
   const clusterOf = (name = settings[0]?.name ?? ""): MemoryCluster => {
@@ -164,7 +167,7 @@ export async function aWorld(options: WorldOptions = {}): Promise<World> {
     const process = keyferry({
       ...{ time, store, queue, random },
       tokens: store.tokens(),
-      clusterOf: (name) => clusters.get(name),
+      clusterOf: (name) => clusters.get(led.get(name) ?? name),
       vaultAt: (address) => vaults.get(address),
       fleet: () => settings,
       log: { debug: line("debug"), info: line("info"), warn: line("warn"), error: line("error") },
@@ -211,6 +214,7 @@ export async function aWorld(options: WorldOptions = {}): Promise<World> {
         else await clusterOf().apply(thing);
       }
     },
+    leads: (name, to) => void led.set(name, to),
     metrics: { counts, seconds },
     async vaultWrites(path, data) {
       const version = await vault.putKv("kv", path, data);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { releaseDeparted } from "../../../lib/discovery/departed.ts";
 import { type DiscoveryDeps, REFERENCE_KINDS, SYNC_KINDS } from "../../../lib/discovery/deps.ts";
-import { startingPoint } from "../../../lib/discovery/starting-point.ts";
+import { inDoubt, startingPoint } from "../../../lib/discovery/starting-point.ts";
 import { cleanupKey, referenceKey, type SyncKey, syncKey } from "../../../lib/keys.ts";
 import type { ClusterSettings } from "../../../lib/ports/fleet.ts";
 import type { Row, RowState } from "../../../lib/ports/rows.ts";
@@ -134,25 +134,43 @@ describe("a watch pass starts", () => {
     assert.deepEqual((await one.start(before, { settings })).besideVso, ["shop"]);
   });
 
-  it("with the names of its Vaults, and runs the syncs anew whose Vault has another name or address", async () => {
-    await using one = await scene("east");
+  it("and runs every sync again that ran with other settings, also where not all were told of the last ones", async () => {
+    await using one = await scene("east", "west");
     const main = { name: "main", addresses: ["https://v.test"], identities: [] };
     const settings = { vaults: [main] };
-    const other = aKey("other");
-    await one.leases.declare(aDeclared({ key: other }), NOW);
+    const isDue = async (before: ClusterState, how: Parameters<typeof one.start>[1] = {}) => {
+      await parked(one.leases, aKey("db"));
+      const { ranWith } = await one.start(before, how);
+      const due = (await one.leases.byCluster("east")).some(({ dueAt }) => dueAt !== undefined);
+      return { due, state: { ...before, ...(ranWith === undefined ? {} : { ranWith }) } };
+    };
+    const { ranWith: _none, ...left } = await one.left();
+    const first = await isDue(left, { settings });
+    assert.equal(first.due, false, "nothing ran with others");
+    assert.equal((await isDue(first.state, { settings })).due, false);
+    assert.equal((await isDue(first.state, { settings: { ...settings, labels: { a: "b" } } })).due, false);
+    const proxied = { vaults: [{ ...main, proxy: "http://user:password@proxy.test" }] };
+    assert.equal((await isDue(first.state, { settings: proxied })).due, false);
+    const second = await isDue(first.state, { settings: { vaults: [{ ...main, name: "other" }] } });
+    assert.equal(second.due, true);
+    assert.equal((await isDue(second.state, { settings })).due, true, "the former ones are others too");
+    assert.equal((await isDue({ ...first.state, ranWith: "" }, { settings })).due, true, "an interrupted change");
+  });
+
+  it("lease-table 21: after it has stored what is in doubt, for another cluster, filter or setting", async () => {
+    await using one = await scene("east");
     const before = await one.left();
-    await parked(one.leases, aKey("db"), { waitsFor: "vault:https://v.test" });
-    await parked(one.leases, other, { waitsFor: "vault:https://other.test" });
-    const due = async () =>
-      (await one.leases.byCluster("east")).filter(({ dueAt }) => dueAt !== undefined).map(({ key }) => key);
-    assert.deepEqual([before.vaultNames, await due()], [undefined, []]);
-    const { vaultNames } = await one.start(before, { settings });
-    assert.deepEqual([vaultNames, await due()], [{ "https://v.test": "main" }, [aKey("db")]]);
-    await parked(one.leases, aKey("db"));
-    await one.start({ ...before, vaultNames: vaultNames ?? {} }, { settings });
-    assert.deepEqual(await due(), [], "it has that name already");
-    const renamed = { ...before, vaultNames: vaultNames ?? {} };
-    assert.deepEqual([(await one.start(renamed)).vaultNames, await due()], [undefined, [aKey("db")]]);
+    const doubt = (settings: Partial<ClusterSettings>, uid = "cluster-1", operator: typeof OPERATOR = OPERATOR) =>
+      inDoubt(before, aCluster(settings), { uid, operator });
+    assert.equal(doubt({}), before, "nothing is written when nothing is new");
+    assert.equal(doubt({ labels: { a: "b" } }), before);
+    const { filter: _filter, ...unfiltered } = before;
+    const included = { namespaces: { include: ["shop"], exclude: [] } };
+    assert.deepEqual(doubt(included), { ...unfiltered, cursors: {} });
+    assert.deepEqual(doubt({}, "cluster-2"), { ...unfiltered, cursors: {} });
+    assert.deepEqual(doubt({ vaultAddresses: "named" }), { ...before, ranWith: "" });
+    const { ranWith: _unknown, ...older } = before;
+    assert.equal(inDoubt(older, aCluster(), { uid: "cluster-1", operator: OPERATOR }), older);
   });
 
   it("lease-table 20: knows a restored cluster by the first kind that it serves, also where it reads namespaces alone", async () => {
@@ -201,7 +219,7 @@ describe("a watch pass starts", () => {
     assert.deepEqual(await keys(), [at("shop"), at("vso")].sort());
   });
 
-  it("releases what a kind pushed that is pushed no more, and runs the other pushes again", async () => {
+  it("releases what a kind pushed that is pushed no more, and runs all others again", async () => {
     await using one = await scene("east");
     const keyOf = (kind: string) => syncKey({ cluster: "east", kind, namespace: "shop", name: "app" });
     const before = await one.left();
@@ -216,7 +234,7 @@ describe("a watch pass starts", () => {
     await one.start(before, { settings: { push } });
     assert.deepEqual(await one.rows("east"), [keyOf("Secret"), aKey("db")].sort());
     const due = one.sweeps.join();
-    assert.deepEqual([due.includes(keyOf("Secret")), due.includes(aKey("db"))], [true, false]);
+    assert.deepEqual([due.includes(keyOf("Secret")), due.includes(aKey("db"))], [true, true]);
     const pushed = (await one.leases.read([keyOf("Secret")], "strong")).get(keyOf("Secret"));
     assert.equal(pushed?.verify, false, "nobody changed what stands in Vault");
     const elsewhere = { ...push, namespaces: { include: ["*"], exclude: ["shop"] } };

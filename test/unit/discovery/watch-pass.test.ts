@@ -273,9 +273,13 @@ describe("a watch pass that fails", () => {
   });
 
   it("lease-table 21: tells that another one has the cluster now", async () => {
-    await using one = await aScene({ leases: { saveCluster: async () => false } });
-    assert.equal((await one.run()).kind, "done");
-    assert.ok(one.log.includes("cluster-lease-lost"));
+    const leases = { saveCluster: async () => false };
+    await using known = await aScene({ before: { uid: "cluster-1" }, leases });
+    assert.equal((await known.run()).kind, "done");
+    assert.ok(known.log.includes("cluster-lease-lost"));
+    await using unknown = await aScene({ leases });
+    const outcome = await unknown.run();
+    assert.equal(outcome.kind === "done" && outcome.error?.code, "LEASE_LOST");
   });
 });
 

@@ -98,6 +98,17 @@ describe("what is done with a path of Vault", () => {
   };
   for (const [what, [actual, expected]] of Object.entries(cases)) it(what, () => assert.equal(actual, expected));
 
+  it("a path whose removal was cut off is read, and counts as ours only when it was seen", () => {
+    const has = { ...HAS, removing: true } as const;
+    assert.equal(decided(has, UNREAD), "read");
+    assert.equal(decided({ ...HAD, removing: true }, UNREAD), "read", "the recorded version may be gone");
+    assert.equal(decided(has, { kind: "deleted", version: 3 }), "put 3");
+    assert.equal(decided(has, { kind: "absent" }), "put 0");
+    assert.equal(decided(has, data(NEW, 3)), "record");
+    assert.equal(decided(has, data(EYE, 4)), "put 4");
+    assert.equal(decided(has, { kind: "denied" }), "put 3");
+  });
+
   it("with fail, a path that was merged with before keeps the keys of others", () => {
     assert.equal(decided({ ...HAS, merged: true }, data(EYE, 4)), "patch 4");
     assert.equal(decided({ ...HAD, merged: true }, UNREAD), "read", "what others have changed there counts");

@@ -1,0 +1,58 @@
+import { fingerprint } from "../digest.ts";
+import type { ClusterSettings } from "../ports/fleet.ts";
+import type { ClusterState } from "../ports/store.ts";
+import { sendDue } from "../schedule/messages.ts";
+import { canonical } from "../util/canonical.ts";
+import type { Json } from "../util/json.ts";
+import type { DiscoveryDeps } from "./deps.ts";
+
+/** How many rows are nudged at once. */
+const PAGE = 500;
+
+/** No fingerprint: not every sync was told of the settings. */
+const IN_DOUBT = "";
+
+/**
+ * Of the settings that syncs depend on. Only watch passes depend on the connection and the followed namespaces; a proxy
+ * may hold a password.
+ */
+function settingsOf(settings: ClusterSettings & { readonly connect?: unknown }): string {
+  const { connect: _connect, injector: _injector, labels: _labels, namespaces: _namespaces, ...rest } = settings;
+  const vaults = settings.vaults?.map(({ proxy: _proxy, ...vault }) => vault);
+  // Without members that are undefined.
+  return fingerprint(canonical(JSON.parse(JSON.stringify({ ...rest, vaults })) as Json));
+}
+
+/** The state to store before syncs are nudged: an interrupted change is one again, also back to the former settings. */
+export function renewalInDoubt(state: ClusterState, settings: ClusterSettings): ClusterState {
+  const { ranWith } = state;
+  return ranWith === undefined || ranWith === settingsOf(settings) ? state : { ...state, ranWith: IN_DOUBT };
+}
+
+/**
+ * Runs every sync and reference again when the settings of its cluster are others than at the last watch pass. So a row
+ * also stores where it is found by events: under its Vault's name in fleet.yaml, or its address where it has none.
+ */
+export async function renewChanged(
+  deps: Pick<DiscoveryDeps, "leases" | "queue" | "clock" | "log">,
+  settings: ClusterSettings,
+  { ranWith: before }: ClusterState,
+): Promise<Pick<ClusterState, "ranWith">> {
+  const ranWith = settingsOf(settings);
+  // Nothing ran before, or an earlier version stored no fingerprint.
+  if (before === undefined || before === ranWith) return { ranWith };
+  deps.log.info("cluster-settings-changed", { cluster: settings.name });
+  await renewAll(deps, settings.name);
+  return { ranWith };
+}
+
+async function renewAll(
+  { leases, queue, clock }: Pick<DiscoveryDeps, "leases" | "queue" | "clock">,
+  cluster: string,
+): Promise<void> {
+  const keys = (await leases.byCluster(cluster)).map(({ key }) => key);
+  for (let from = 0; from < keys.length; from += PAGE) {
+    const dues = await leases.nudgeAll(keys.slice(from, from + PAGE), { now: clock(), verify: false });
+    await sendDue(queue, dues, clock());
+  }
+}
