@@ -79,6 +79,8 @@ export async function apiServerSpec(plan: Plan): Promise<ServerSpec> {
       ...(plan.admissionPlugins.length > 0 ? [`--enable-admission-plugins=${plan.admissionPlugins.join(",")}`] : []),
       ...plan.apiServerArgs,
     ],
+    // Less work for Go's garbage collector: a fifth of what a start costs.
+    env: { GOGC: "300" },
     ready: httpProbe(`${apiUrl(plan)}/readyz`, plan.credentials.ca.pem),
     startTimeoutMs: START_TIMEOUT_MS,
     // With watches open it would wait for a minute; etcd has all that it acknowledged.
