@@ -86,7 +86,7 @@ export async function lookAgain(
       found === "many" ? settledSince(deps, keys, since - LAG_MS) : unknownOf(keys, new Set(found));
     const done = await nudgePlace(deps, vault, changed, isMeant);
     nudged += done.nudged;
-    isWide ||= done.isWide ?? false;
+    if (done.isWide) isWide = true;
   }
   // More rows have joined than are nudged at once.
   if (isWide) await sweepsOf(deps, vault).request("event");

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { SyncError } from "../../lib/errors.ts";
 import { aStaticSecret } from "./world/builders.ts";
-import { handover, macOf, STATIC, statusOf, synced } from "./world/handing-over.ts";
+import { handover, macKey, macOf, STATIC, statusOf, synced } from "./world/handing-over.ts";
 import { base64 } from "./world/views.ts";
 import type { World } from "./world/world.ts";
 
@@ -58,6 +58,18 @@ describe("a MAC that is written beside a running engine", () => {
     await give();
     assert.equal(world.secret("db")?.data.password, "two");
     assert.equal(statusOf(world, "db").secretMAC, macOf(world, "db"));
+  });
+
+  it("is by the key that another program made first", async () => {
+    await using world = await synced(aStaticSecret());
+    world.crash();
+    const { survey, giveThat } = handover(world);
+    const found = await survey();
+    assert.equal(found.hmacKey.kind, "absent");
+    const theirs = Buffer.alloc(16, 9);
+    await macKey(world, theirs.toString("base64"));
+    await giveThat(found);
+    assert.equal(statusOf(world, "db").secretMAC, macOf(world, "db", theirs));
   });
 
   for (const [what, happens] of [

@@ -44,11 +44,12 @@ describe("a handover to Vault Secrets Operator", () => {
   });
 
   it("kubernetes-rules 22: leaves the key, the marks and the MACs that VSO would have written itself", async () => {
-    await using world = await synced(aStaticSecret(), aPkiSecret());
+    await using world = await synced(aStaticSecret(), aPkiSecret(), aDynamicSecret("login"));
     const { give, told } = handover(world);
     await give();
     assert.equal(told[0], "key of east");
-    assert.deepEqual(told.slice(1).sort(), ["db", "web"]);
+    assert.deepEqual(told.slice(1).sort(), ["db", "login", "web"]);
+    assert.equal(statusOf(world, "login", DYNAMIC).secretMAC, undefined, "VSO has none for its kind");
     const key = world.resource("vso-cc-storage-hmac-key", "Secret", { namespace: "vso" })?.data?.key;
     assert.equal(key, KEY.toString("base64"));
     for (const [name, kind] of [

@@ -322,6 +322,16 @@ describe("a cluster that left the fleet", () => {
     await releaseDeparted({ ...one.deps, leases: { ...one.leases, read: slow } }, [], { isAlone: true });
     assert.equal((await one.leases.referencesOf("east")).length, 1);
     assert.equal((await one.leases.clusters()).length, 1);
+    // A part has 200 rows, and the watch pass begins during the first one.
+    for (let n = 0; n < 205; n++) await one.leases.declare(aDeclared({ key: aKey(`s-${n}`) }), NOW);
+    const later = { ...one.deps, clock: () => NOW + 3 * HOUR_MS };
+    let parts = 0;
+    const again = async (rows: Parameters<typeof one.leases.read>[0], how: "strong") => {
+      if (parts++ === 0) await one.leases.claimCluster("east", { now: NOW + 5 * HOUR_MS, until: NOW + 6 * HOUR_MS });
+      return one.leases.read(rows, how);
+    };
+    await releaseDeparted({ ...later, leases: { ...one.leases, read: again } }, [], { isAlone: true });
+    assert.deepEqual([parts, (await one.rows("east")).length], [1, 5]);
   });
 
   it("lease-table 18: takes its references along, and keeps what it has in Vault as long as its Vault says", async () => {

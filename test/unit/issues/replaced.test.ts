@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { lookedAt, type Replacing, replacedIssue } from "../../../lib/issues/replaced.ts";
+import { lookedAt, type Replacing, replacedIssue, revokeReplacedProblem } from "../../../lib/issues/replaced.ts";
 import { anIssue, START } from "./an-issue.ts";
 
 const REVOKE_REPLACED = "keyferry.dev/revoke-replaced";
@@ -41,6 +41,12 @@ describe("a replaced credential", () => {
     const issue = replacedIssue(anIssue(), replacing({ annotations: { [REVOKE_REPLACED]: "soon" } }), START);
     assert.equal(issue.inUseUntil, START + 900_000);
   });
+});
+
+it("a wish that is none is told, and no other", () => {
+  const problem = (wish?: string) => revokeReplacedProblem(wish === undefined ? {} : { [REVOKE_REPLACED]: wish });
+  assert.deepEqual([problem(), problem("at-end"), problem("30s")], [undefined, undefined, undefined]);
+  assert.match(problem("soon") ?? "", /revoke-replaced must be a duration.*no effect/);
 });
 
 describe("a look at the workloads of a replaced credential", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
-import { cleanupKey, type SyncKey } from "../../../lib/keys.ts";
+import { cleanupKey, type SyncKey, syncKey } from "../../../lib/keys.ts";
 import type { RowState } from "../../../lib/ports/rows.ts";
 import type { Json } from "../../../lib/util/json.ts";
 import { aDeclared, aKey, anIssue, aPushed } from "../../builders.ts";
@@ -55,6 +55,27 @@ describe("the clean-up of a declaration that is gone", () => {
     await using one = await left({ blanks: "db" }, { deps: { resources: { get } } });
     await one.clean();
     assert.equal(asked.length, 1, "a Secret that is to be emptied is something");
+    await using held = await aSync({ resource: undefined, deps: { resources: { get } } });
+    await held.settled();
+    assert.ok(await held.store.claim(await held.row(), { now: START, until: START + 9_000 }));
+    await held.store.tombstone(held.key, UID, START);
+    held.pass(9_000);
+    await held.run({ of: CLEANUP });
+    assert.deepEqual([asked.length, await held.exists(CLEANUP)], [1, false]);
+  });
+
+  it("is done at once where the row has the status of a reference alone", async () => {
+    const key = syncKey({ cluster: "east", kind: "VaultAuth", namespace: "shop", name: "default" });
+    await using one = await aSync({ declared: { key }, resource: undefined, deps: { kinds: { of: () => undefined } } });
+    await one.settled();
+    assert.ok(await one.store.claim(await one.row(), { now: START, until: START + 9_000 }));
+    const { uid } = one.declared;
+    await one.store.tombstone(key, uid, START);
+    one.pass(9_000);
+    const left = cleanupKey(key, uid);
+    assert.equal(await one.exists(left), true);
+    await one.run({ of: left });
+    assert.equal(await one.exists(left), false);
   });
 
   it("wakes a new declaration of the same name, and those that wait for the Secret", async () => {
