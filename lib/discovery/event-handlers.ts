@@ -3,7 +3,7 @@ import { partsOf, type ReferenceKey, type SyncKey, syncKey } from "../keys.ts";
 import { isLeftToVso } from "../origins/handed-over.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { SeenResource } from "../ports/resources.ts";
-import type { Declared } from "../ports/rows.ts";
+import type { Declared, Reference } from "../ports/rows.ts";
 import type { ClusterState, Due, RowSummary } from "../ports/store.ts";
 import type { KindRef } from "../resource-kinds.ts";
 import { sendDue } from "../schedule/messages.ts";
@@ -211,21 +211,29 @@ export function referenceHandler(
     list() {
       const changes: (ReferenceKey | undefined)[] = [];
       const seen = new Set<string>();
+      let stored: Promise<ReadonlyMap<ReferenceKey, Reference>> | undefined;
+      const storedBefore = () => {
+        stored ??= deps.leases.referencesOf(settings.name).then((all) => new Map(all.map((one) => [one.key, one])));
+        return stored;
+      };
       return {
         async page(items, signal) {
           const dues: Due[] = [];
           await guard.check(kind, items, signal);
+          const known = await storedBefore();
           for (const item of items) {
             seen.add(`${item.namespace}/${item.name}`);
             const of = { cluster: settings.name, kind, object: item };
-            const taken = await unlessBug(deps, of, () => takeReference(deps, context, kind, item, signal));
+            const taken = await unlessBug(deps, of, () =>
+              takeReference(deps, { ...context, known }, kind, item, signal),
+            );
             changes.push(taken?.changed);
             if (taken?.due) dues.push(taken.due);
           }
           await sendDue(deps.queue, dues, deps.clock());
         },
         async end() {
-          for (const { key, uid } of await deps.leases.referencesOf(settings.name)) {
+          for (const { key, uid } of (await storedBefore()).values()) {
             const parts = partsOf(key);
             const isOfKind = parts.kind === kind.kind && (scope === undefined || parts.namespace === scope);
             if (isOfKind && !seen.has(`${parts.namespace}/${parts.name}`)) {

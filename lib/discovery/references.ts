@@ -1,10 +1,12 @@
+import { SECOND_MS } from "../clock.ts";
 import { type ReferenceKey, referenceKey, syncKey } from "../keys.ts";
 import { namespaceMatcher } from "../namespaces.ts";
 import { VSO_FINALIZERS } from "../origins/vso-finalizers.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { SeenResource } from "../ports/resources.ts";
+import type { Reference } from "../ports/rows.ts";
 import type { Due } from "../ports/store.ts";
-import { nudgeReferring } from "../references/referring.ts";
+import { nudgeReferring, pagesOf } from "../references/referring.ts";
 import { type KindRef, REFERENCE_STATUS_KINDS } from "../resource-kinds.ts";
 import { sendTokenSweep } from "../schedule/messages.ts";
 import { declaredOf, referenceOf } from "./declared.ts";
@@ -19,12 +21,16 @@ export interface Taken {
   readonly due?: Due;
 }
 
+export type KnownReferences = ReadonlyMap<ReferenceKey, Pick<Reference, "uid" | "hash">>;
+
 export interface TakeContext {
   readonly settings: ClusterSettings;
   readonly restores?: number | undefined;
   /** For kinds with powers in the operator namespace. */
   readonly guard?: OperatorGuard;
   readonly budget: RowBudget;
+  /** The stored references of the cluster, before a list of all of them. */
+  readonly known?: KnownReferences;
   /** The delay of a status run, in ms: objects that refer to each other are processed concurrently. */
   readonly statusAfterMs?: number;
 }
@@ -32,7 +38,7 @@ export interface TakeContext {
 /** Stores a seen reference (lease-table 23). */
 export async function takeReference(
   deps: DiscoveryDeps,
-  { settings, restores, guard, budget, statusAfterMs = 0 }: TakeContext,
+  { settings, restores, guard, budget, known, statusAfterMs = 0 }: TakeContext,
   kind: KindRef,
   seen: SeenResource,
   signal: AbortSignal,
@@ -42,6 +48,9 @@ export async function takeReference(
   const bytes = bytesOf(reference);
   const key = syncKey({ cluster: settings.name, kind: kind.kind, namespace: seen.namespace, name: seen.name });
   if (!(await budget.hasRoom(key, bytes))) return {};
+  const before = (known ?? (await readOne(deps, reference.key))).get(reference.key);
+  const isStored = before?.uid === reference.uid && before.hash === reference.hash;
+  if (!isStored) await makeDependentsDue(deps, reference.key);
   const isChanged = await deps.leases.putReference(reference);
   if (isChanged) budget.took(key, bytes);
   const changed = isChanged ? { changed: reference.key } : {};
@@ -80,9 +89,27 @@ export async function dropReference(
   const { namespace, name, uid } = seen;
   const object = { cluster: settings.name, kind: kind.kind, namespace, name };
   const key = referenceKey(object);
+  if ((await readOne(deps, key)).has(key)) await makeDependentsDue(deps, key);
   if (uid !== undefined && REFERENCE_STATUS_KINDS.includes(kind))
     await deps.leases.tombstone(syncKey(object), uid, deps.clock());
   return (await deps.leases.removeReference(key)) ? key : undefined;
+}
+
+/** Longer than it takes to store a reference: then these rows are nudged. */
+const DUE_AFTER_MS = 10 * SECOND_MS;
+
+/**
+ * Before a change is stored: if a crash comes in between, no event tells of the change any more, since it is stored. The
+ * rows run with it then.
+ */
+async function makeDependentsDue({ leases, clock }: DiscoveryDeps, key: ReferenceKey): Promise<void> {
+  for await (const page of pagesOf((read) => leases.byReference(key, read))) {
+    await leases.nudgeAll(page, { now: clock() + DUE_AFTER_MS, verify: false });
+  }
+}
+
+function readOne({ leases }: DiscoveryDeps, key: ReferenceKey): Promise<KnownReferences> {
+  return leases.references([key], "strong");
 }
 
 /**

@@ -2,7 +2,7 @@ import { SyncError } from "../errors.ts";
 import type { Claim } from "../ports/claim.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { ResourceRef } from "../ports/objects.ts";
-import type { Row, StatusSeen } from "../ports/rows.ts";
+import type { Row, RowState, StatusSeen } from "../ports/rows.ts";
 import { asObject, sameJson } from "../util/canonical.ts";
 import type { Json, JsonObject } from "../util/json.ts";
 import type { Announced } from "./origin.ts";
@@ -68,10 +68,16 @@ function isOther(before: JsonObject, after: JsonObject): boolean {
   return !sameJson(newsOf(before), newsOf(after));
 }
 
+/** What a row records of its status. Undefined: a write failed, and may have been carried out all the same. */
+export function seenAfter({ state, declared }: Row, told: StatusSeen | undefined): Pick<RowState, "seen"> {
+  if (told !== undefined) return { seen: { ...told, hash: declared.hash } };
+  return state.seen === undefined ? {} : { seen: { ...state.seen, isDoubtful: true } };
+}
+
 /** Our own status if we wrote one for this version of the declaration, else the one that discovery read. */
 function statusBefore(row: Row): StatusSeen {
-  const own = row.state.seen;
-  return own !== undefined && own.hash === row.declared.hash ? own : row.declared.seen;
+  const { hash, isDoubtful: _isDoubtful, ...own } = row.state.seen ?? {};
+  return "status" in own && hash === row.declared.hash ? own : row.declared.seen;
 }
 
 async function writeStatus(
@@ -82,19 +88,33 @@ async function writeStatus(
   signal: AbortSignal,
 ): Promise<Announced> {
   const { row } = claim;
-  let from = statusBefore(row);
+  const before = statusBefore(row);
+  let from: StatusSeen | undefined = before;
+  // A run that was cut off may have written another status than the row has.
+  if (claim.isAfterCut === true || row.state.seen?.isDoubtful === true) from = await statusNow(apis, ref, row, signal);
   for (let tries = 0; tries < MAX_TRIES; tries++) {
+    if (from === undefined) return { seen: before, isGone: true };
     const status = next(from.status);
     if (sameJson(status, from.status)) return { seen: from, isGone: false };
     await claim.require("status");
     const resourceVersion = await tryWrite(apis, ref, status, from, signal);
     if (resourceVersion !== undefined) return { seen: { resourceVersion, status }, isGone: false };
     // A late settle must not write to a recreated resource (kubernetes-rules 17), so it is read before the next try.
-    const found = await apis.resources.get(ref, signal);
-    if (!found || found.uid !== row.declared.uid) return { seen: from, isGone: true };
-    from = { resourceVersion: found.resourceVersion, status: found.status };
+    from = await statusNow(apis, ref, row, signal);
   }
   throw new SyncError("KUBE_CONFLICT", `the status of ${ref.kind.kind} ${ref.namespace}/${ref.name} keeps changing`);
+}
+
+/** Undefined: the resource is gone, or was made anew. */
+async function statusNow(
+  { resources }: AnnounceApis,
+  ref: ResourceRef,
+  { declared }: Row,
+  signal: AbortSignal,
+): Promise<StatusSeen | undefined> {
+  const found = await resources.get(ref, signal);
+  if (found?.uid !== declared.uid) return undefined;
+  return { resourceVersion: found.resourceVersion, status: found.status };
 }
 
 /** The new resourceVersion; undefined when the resource changed or is gone since its status was read. */

@@ -7,6 +7,8 @@ export interface Claim {
   readonly row: Row;
   /** Whether the lease is taken. */
   readonly isTaken: boolean;
+  /** The last run did not end: what it wrote to the resource's status is not known. Missing: it did. */
+  readonly isAfterCut?: boolean;
   /**
    * Takes the lease, unless this claim has it. False: another worker has it, or the declaration changed and the row is
    * due again.

@@ -266,8 +266,8 @@ export interface RowState {
   readonly pushed?: readonly Pushed[];
   /** The hash of the last applied declaration: another one is a change even with equal data. */
   readonly appliedHash?: string;
-  /** The status as we last wrote it, and the hash of its declaration. */
-  readonly seen?: StatusSeen & { readonly hash: string };
+  /** The status as we last wrote it, and the hash of its declaration. Doubtful: another write of it had no answer. */
+  readonly seen?: StatusSeen & { readonly hash: string; readonly isDoubtful?: true };
   readonly attempts: number;
   readonly error?: RowError;
   /** When the destination was last known to be in step under a lease. */

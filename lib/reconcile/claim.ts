@@ -75,6 +75,7 @@ export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): 
     get isTaken() {
       return lease !== undefined;
     },
+    isAfterCut: read.leaseUntil !== undefined,
     claimPaths(next) {
       paths = next;
     },

@@ -1,7 +1,7 @@
 import { type CheckedReference, checkReference } from "../declarations/check-reference.ts";
 import { SyncError } from "../errors.ts";
 import type { ReferenceKey, SyncKey } from "../keys.ts";
-import { announceReference } from "../origins/announce.ts";
+import { announceReference, seenAfter } from "../origins/announce.ts";
 import { declaringResource } from "../origins/cluster.ts";
 import type { Verdict } from "../origins/reference-status.ts";
 import type { Claim } from "../ports/claim.ts";
@@ -50,7 +50,7 @@ export async function runReferenceStatus(
     ...claim.row.state,
     refs: known.refs,
     ...referenceVault(known),
-    ...(told.seen === undefined ? {} : { seen: { ...told.seen, hash: row.declared.hash } }),
+    ...seenAfter(claim.row, told.seen),
   };
   const error = told.error === undefined ? verdict.error : ownOutage(told.error);
   deps.metrics.ran?.({ key: row.key, at: deps.clock(), ...(error === undefined ? {} : { code: error.code }) });

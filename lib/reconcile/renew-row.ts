@@ -5,6 +5,7 @@ import { isKept, withIssues } from "../issues/issue-times.ts";
 import { endsAtEarliest, type Renewing, renewAgainIn, renewIssues } from "../issues/renew-issues.ts";
 import { retentionOf } from "../issues/retention.ts";
 import { isCleanupKey, partsOf } from "../keys.ts";
+import { seenAfter } from "../origins/announce.ts";
 import type { Origin } from "../origins/origin.ts";
 import { originOf } from "../origins/origin-of.ts";
 import type { RunOutcome } from "../origins/status.ts";
@@ -107,7 +108,7 @@ async function tellRisk(
 ): Promise<void> {
   const claim = claimOf(deps, row);
   if (deps.fleet(partsOf(row.key).cluster) === undefined || !(await claim.take())) return;
-  const { state, declared } = claim.row;
+  const { state } = claim.row;
   const issues = (state.issues ?? []).map(({ atRisk: _former, ...issue }) =>
     issue.serial === risk?.issue.serial ? { ...issue, atRisk: risk.endsAt } : issue,
   );
@@ -122,7 +123,7 @@ async function tellRisk(
   }
   const outcome = { kind: "warned", type: "CredentialRenewed", ...(warning && { warning }) } as const;
   const seen = await told(originOf(deps, claim.row), outcome, claim, signal);
-  const next = { ...state, issues, ...(seen && { seen: { ...seen, hash: declared.hash } }) };
+  const next = { ...state, issues, ...seenAfter(claim.row, seen) };
   await claim.settle(stayed({ ...claim.row, state: next }, deps.clock(), row.dueAt));
 }
 

@@ -8,6 +8,7 @@ import { asError, followAt, type KnownFailure, type SharedOutcome } from "../fai
 import { renewSlotOf } from "../issues/issue-times.ts";
 import { partsOf } from "../keys.ts";
 import type { Resolved } from "../kinds/kind.ts";
+import { seenAfter } from "../origins/announce.ts";
 import type { Announced } from "../origins/origin.ts";
 import type { RunOutcome } from "../origins/status.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
@@ -84,7 +85,7 @@ async function settleInStep(deps: ReconcileDeps, run: Run, inStep: InStep, batch
     ...(obtained.own === undefined ? {} : { own: obtained.own }),
     ...issuesOf(obtained.issues ?? before.issues),
     ...(resolved.blanks === undefined ? {} : { blanks: resolved.blanks }),
-    ...(told.announced && { seen: { ...told.announced.seen, hash: declared.hash } }),
+    ...seenAfter(claim.row, told.announced?.seen),
   };
   const timing = await timingOf(deps);
   // Data is refreshed at its normal pace even if the status can't be written.
@@ -231,8 +232,7 @@ async function settleError(
   const { claim, kind, resolved, refs } = run;
   if (!(await claim.take())) return undefined;
   const rolled = await rollOutWritten(deps, run, batch);
-  const { state, declared } = claim.row;
-  const { rollout: _rollout, ...before } = state;
+  const { rollout: _rollout, ...before } = claim.row.state;
   const outcome: RunOutcome = { kind: "failed", error, ...statusOf(kind.failedStatus?.(error)) };
   const told = error.code === "DECLARATION_GONE" ? {} : await announce(run, outcome, batch);
   const owned = resolved instanceof SyncError ? before.owned : kind.destination.ownedWith(resolved, before.owned);
@@ -242,7 +242,7 @@ async function settleError(
     ...vaultOf(run),
     refs,
     owned: error instanceof DestinationAwaited ? error.recordOf(owned) : owned,
-    ...(told.announced && { seen: { ...told.announced.seen, hash: declared.hash } }),
+    ...seenAfter(claim.row, told.announced?.seen),
   };
   const refused = refusedTo(run, error);
   const taken = error instanceof PathAwaited ? error.awaits : undefined;

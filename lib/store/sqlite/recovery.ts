@@ -5,7 +5,7 @@ export interface Recovery {
   /**
    * Ends every lease. Only for the holder of the data directory's lock, because then no other worker runs. Rows of a
    * killed process are due at once instead of at the end of their leases; their fences stay, so that it can't store
-   * anything.
+   * anything. That they were worked on stays known.
    */
   expireLeases(now: EpochMs): Promise<void>;
 }
@@ -19,7 +19,7 @@ export function recovery(connection: Connection): Recovery {
       SELECT 1 FROM body WHERE body.id = sync.body AND ${BUSY_UNTIL} > :now)`);
   const idle = connection.part(`
     UPDATE body SET state = json_remove(state, '$.busyUntil', '$.busyFence') WHERE ${BUSY_UNTIL} > :now`);
-  const syncs = connection.write("UPDATE sync SET lease_until = NULL, due_at = :now WHERE lease_until > :now");
+  const syncs = connection.write("UPDATE sync SET lease_until = :now, due_at = :now WHERE lease_until > :now");
   const clusters = connection.write("UPDATE cluster SET lease_until = NULL, due_at = :now WHERE lease_until > :now");
   return {
     expireLeases: (now) =>

@@ -46,6 +46,9 @@ describe("what is watched of a cluster", () => {
       const times: number[] = [];
       const store = {
         putReference: async () => true,
+        referencesOf: async () => [],
+        byReference: async () => ({ items: [] }),
+        nudgeAll: async () => [],
         declare: async (_declared: unknown, at: number) => void times.push(at),
         tombstone: async (_key: unknown, _uid: unknown, at: number) => void times.push(at),
       };

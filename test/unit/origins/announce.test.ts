@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { SyncError } from "../../../lib/errors.ts";
 import { cleanupKey } from "../../../lib/keys.ts";
 import { annotatedOrigin, PUSH_FINALIZER } from "../../../lib/origins/annotated.ts";
-import { announce, announceReference } from "../../../lib/origins/announce.ts";
+import { announce, announceReference, seenAfter } from "../../../lib/origins/announce.ts";
 import { clusterOrigin, declaringResource } from "../../../lib/origins/cluster.ts";
 import type { RunOutcome } from "../../../lib/origins/status.ts";
 import type { Warning } from "../../../lib/origins/warnings.ts";
@@ -137,6 +137,47 @@ describe("the result of a run", () => {
     const { written, announced } = await told({ ...SYNCED, status: { serialNumber: null } }, row);
     assert.equal(written[0]?.status.serialNumber, null);
     assert.equal("serialNumber" in announced.seen.status, false);
+  });
+});
+
+describe("a status that may be another one than the row has", () => {
+  const cases: Readonly<Record<string, (row: Row) => { row: Row; isAfterCut?: true }>> = {
+    "after a run that was cut off": (row) => ({ row, isAfterCut: true }),
+    "after a write without an answer": (row) => ({
+      row: { ...row, state: { ...row.state, ...seenAfter(row, undefined) } },
+    }),
+  };
+  const toldOf = async (
+    outcome: RunOutcome,
+    { row, isAfterCut }: { row: Row; isAfterCut?: true },
+    found?: SeenResource,
+  ) => {
+    const cluster = aCluster([], () => found);
+    const claim = Object.assign(await aClaim(row, () => NOW), isAfterCut && { isAfterCut });
+    return { ...cluster, announced: await announce(cluster.apis, REF, outcome, claim, signal) };
+  };
+  for (const [when, doubtful] of Object.entries(cases)) {
+    it(`is read, ${when}`, async () => {
+      const known = doubtful(await after(SYNCED));
+      const { status: failed } = (await after(DENIED)).state.seen ?? assert.fail();
+      const other = await toldOf(SYNCED, known, aSeen({ uid: UID, resourceVersion: "200", status: failed }));
+      assert.deepEqual([other.written.length, other.written[0]?.version], [1, "200"]);
+      assert.deepEqual(other.announced.seen.resourceVersion, "200+");
+      const { status = {} } = known.row.state.seen ?? {};
+      const same = await toldOf(SYNCED, known, aSeen({ uid: UID, resourceVersion: "200", status }));
+      assert.deepEqual([same.written, same.announced.seen], [[], { resourceVersion: "200", status }]);
+      const gone = await toldOf(SYNCED, known);
+      assert.deepEqual([gone.written, gone.announced.isGone], [[], true]);
+    });
+  }
+
+  it("is in doubt until it is known again", async () => {
+    const row = await after(SYNCED);
+    const { seen } = row.state;
+    assert.deepEqual(seenAfter(row, undefined), { seen: { ...seen, isDoubtful: true } });
+    assert.deepEqual(seenAfter({ ...row, state: EMPTY_STATE }, undefined), {}, "discovery read it");
+    const { announced } = await told(DENIED, row);
+    assert.deepEqual(seenAfter(row, announced.seen), { seen: { ...announced.seen, hash: ROW.declared.hash } });
   });
 });
 

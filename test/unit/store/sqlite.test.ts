@@ -130,7 +130,7 @@ describe("places", () => {
 });
 
 describe("the state of an engine that was killed", () => {
-  it("has no leases, and what was under work is due at once; the rest stays as it was", async () => {
+  it("has no leases that last, and what was under work is due at once; the rest stays as it was", async () => {
     await using file = aFile();
     const { store } = file;
     const held = await file.settled("held");
@@ -146,7 +146,7 @@ describe("the state of an engine that was killed", () => {
     const before = await file.rowOf(idle);
     await store.expireLeases(NOW + 1);
     const row = await file.rowOf(held);
-    assert.deepEqual([row.leaseUntil, row.dueAt, row.fence], [undefined, NOW + 1, lease.fence]);
+    assert.deepEqual([row.leaseUntil, row.dueAt, row.fence], [NOW + 1, NOW + 1, lease.fence], "it was worked on");
     assert.deepEqual(await file.rowOf(idle), before);
     const cluster = async (name: string) => (await store.cluster(name)) ?? assert.fail(name);
     assert.deepEqual([(await cluster("watched")).leaseUntil, (await cluster("watched")).dueAt], [undefined, NOW + 1]);
