@@ -41,6 +41,7 @@ async function scene({ lists = {}, seconds = 60, cut, slow, credential = false, 
     ...{ clock: () => now, log: QUIET, metrics: { count: () => undefined } },
     leases: {
       referencesOf: async () => (credential ? [aReference({ spec: { appRole: { secretRef: "login" } } })] : []),
+      references: async () => new Map(),
       removeReference: async () => false,
       byCluster: async () => (credential ? [{ key: aKey(), refs: ["east/Secret/shop/login"] }] : []),
     },
