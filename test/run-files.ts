@@ -30,10 +30,15 @@ const known = JSON.parse(await readFile(SECONDS, "utf8")) as Readonly<Record<str
 const gone = Object.keys(known).filter((name) => !existsSync(resolve(ROOT, name)));
 if (gone.length > 0) throw new Error(`test/seconds.json names files that are gone: ${gone.join(", ")}`);
 
-const names = positionals
-  .flatMap((name) => (name.endsWith(".test.ts") ? [name] : globSync(`${name}/**/*.test.ts`, { cwd: ROOT })))
-  .sort((a, b) => (known[b] ?? 0) - (known[a] ?? 0) || a.localeCompare(b));
-if (names.length === 0) throw new Error(`no test files in ${positionals.join(", ") || "no folder"}`);
+/** A folder without a test would pass unseen. */
+function filesOf(name: string): readonly string[] {
+  const found = globSync(name.endsWith(".test.ts") ? name : `${name}/**/*.test.ts`, { cwd: ROOT });
+  if (found.length === 0) throw new Error(`no test files in ${name}`);
+  return found;
+}
+
+if (positionals.length === 0) throw new Error("which folders or files?");
+const names = positionals.flatMap(filesOf).sort((a, b) => (known[b] ?? 0) - (known[a] ?? 0) || a.localeCompare(b));
 
 // Files, and the commands that they start, load mostly the same modules.
 process.env.NODE_COMPILE_CACHE ??= resolve(ROOT, "node_modules/.cache/compiled");
