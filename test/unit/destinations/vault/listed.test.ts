@@ -51,6 +51,14 @@ describe("binary fields of a path of Vault", () => {
     await assert.rejects(refused.decide({ kind: "list" }), { code: "VAULT_DENIED" });
   });
 
+  it("of others stay listed, without the names that this push writes as text", async () => {
+    const of = { digest: WANTED, ownDigest: WANTED, stale: [] };
+    const one = aScene({ seen: { kind: "data", version: 3, ...of, list: "a,theirs" } });
+    await one.decide({ kind: "list" });
+    assert.deepEqual(one.done, ["require", 'describe {"keyferry.base64":"theirs"}']);
+    assert.deepEqual(one.mine(), aPushed("db"), "the list is not this push's");
+  });
+
   it("get a suffix, with a new look at the path, where Vault refuses the list", async () => {
     for (const refuses of ["VAULT_DENIED", "VAULT_ANSWER_INVALID"] as const) {
       const one = aScene({ ...LISTED, seen: { kind: "absent" }, refuses });
