@@ -20,6 +20,8 @@ import { queueHandler } from "./wiring/queue-handler.ts";
 
 /** Long enough for bookmarks, which need watches of 3 s or more (lease-table 19). */
 const WATCH_SECONDS = 5;
+/** Each function reads a changed fleet.yaml again within half a minute. */
+const SETTINGS_LAG_MS = 35 * SECOND_MS;
 /** Less than a minute, so that the cluster is due at each tick. */
 const AGAIN_MS = 30 * SECOND_MS;
 
@@ -99,6 +101,7 @@ async function runPass(name: string, signal: AbortSignal): Promise<void> {
     againMs: AGAIN_MS,
     probeRevision: false,
     acceptMissing: acceptMissing.has(name),
+    settingsLagMs: SETTINGS_LAG_MS,
     sleep,
   };
   const { injector } = base.fleet.live().current();

@@ -15,6 +15,8 @@ export interface WatchPassOptions {
    */
   readonly probeRevision: boolean;
   readonly acceptMissing: boolean;
+  /** For how long other processes may work with the settings of before; default: 0. */
+  readonly settingsLagMs?: number;
   /** Called when all declarations are processed and the watch begins. */
   readonly onListed?: () => void;
   /** Waits, and resolves early when the signal aborts. */

@@ -5,6 +5,7 @@ import { sendDue } from "../schedule/messages.ts";
 import { canonical } from "../util/canonical.ts";
 import type { Json } from "../util/json.ts";
 import type { DiscoveryDeps } from "./deps.ts";
+import type { WatchPassOptions } from "./pass.ts";
 
 /** How many rows are nudged at once. */
 const PAGE = 500;
@@ -37,22 +38,24 @@ export async function renewChanged(
   deps: Pick<DiscoveryDeps, "leases" | "queue" | "clock" | "log">,
   settings: ClusterSettings,
   { ranWith: before }: ClusterState,
+  { settingsLagMs = 0 }: Pick<WatchPassOptions, "settingsLagMs">,
 ): Promise<Pick<ClusterState, "ranWith">> {
   const ranWith = settingsOf(settings);
   // Nothing ran before, or an earlier version stored no fingerprint.
   if (before === undefined || before === ranWith) return { ranWith };
   deps.log.info("cluster-settings-changed", { cluster: settings.name });
-  await renewAll(deps, settings.name);
+  await renewAll(deps, settings.name, settingsLagMs);
   return { ranWith };
 }
 
 async function renewAll(
   { leases, queue, clock }: Pick<DiscoveryDeps, "leases" | "queue" | "clock">,
   cluster: string,
+  afterMs: number,
 ): Promise<void> {
   const keys = (await leases.byCluster(cluster)).map(({ key }) => key);
   for (let from = 0; from < keys.length; from += PAGE) {
-    const dues = await leases.nudgeAll(keys.slice(from, from + PAGE), { now: clock(), verify: false });
+    const dues = await leases.nudgeAll(keys.slice(from, from + PAGE), { now: clock() + afterMs, verify: false });
     await sendDue(queue, dues, clock());
   }
 }

@@ -27,8 +27,8 @@ export function notingReleases(leases: LeaseStore, clusters: readonly ClusterSet
     released: () => released,
     leases: {
       ...leases,
-      release: (key) => noting(key, () => leases.release(key)),
-      retire: (key, until, now) => noting(key, () => leases.retire(key, until, now)),
+      release: (key, hash) => noting(key, () => leases.release(key, hash)),
+      retire: (key, until, now, hash) => noting(key, () => leases.retire(key, until, now, hash)),
     },
   };
 }

@@ -192,17 +192,17 @@ export interface SyncStore {
 
   /**
    * Deletes a row without touching its Secrets: its cluster or namespace left the fleet (lease-table 18). Deleting a
-   * row with issues is a bug and throws (lease-table 28).
+   * row with issues is a bug and throws (lease-table 28). With a hash: only while that is the row's declaration.
    */
-  release(key: SyncKey): Promise<void>;
+  release(key: SyncKey, hash?: string): Promise<void>;
 
   /**
    * A cluster, namespace or declaration leaves us, and its Secrets stay. A row with issues becomes the clean-up
    * `key#uid` with `retainUntil`: it keeps its issues and its slot on the renew wheel, loses Secrets, pushed paths,
    * place, cluster and all references but targets, and is due at `until`. A clean-up keeps its key and continues. A row
-   * without issues is released.
+   * without issues is released. With a hash: only while that is the row's declaration.
    */
-  retire(key: SyncKey, until: EpochMs, now: EpochMs): Promise<Due | undefined>;
+  retire(key: SyncKey, until: EpochMs, now: EpochMs, hash?: string): Promise<Due | undefined>;
 
   /** Retired rows of all clusters that have not ended. */
   retired(): Promise<readonly RowSummary[]>;

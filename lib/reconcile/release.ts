@@ -11,9 +11,11 @@ import { claimOf } from "./claim.ts";
  * revoked here. A certificate is VSO's from now on.
  */
 export async function release(deps: ReconcileDeps, row: Row): Promise<void> {
-  const { key, state } = row;
+  const { key, state, declared } = row;
+  // Only as it was read: if its mark is gone by now, it stays keyferry's, and no event tells of that again.
+  const { hash } = declared;
   if ((state.issues ?? []).length === 0) {
-    await deps.leases.release(key);
+    await deps.leases.release(key, hash);
   } else {
     const claim = claimOf(deps, row);
     if (!(await claim.take())) return;
@@ -23,7 +25,7 @@ export async function release(deps: ReconcileDeps, row: Row): Promise<void> {
     const settled = { state: { ...claim.row.state, issues }, schedule: { kind: "due", at: now }, renew, now } as const;
     await claim.settle({ ...settled, did: { handedOver: true } });
     const retention = retentionOf(state.waitsFor, deps.fleet(partsOf(key).cluster)?.vaults);
-    await deps.leases.retire(key, now + retention, now);
+    await deps.leases.retire(key, now + retention, now, hash);
   }
   deps.log.info("declaration-handed-over", { key });
 }

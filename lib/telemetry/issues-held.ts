@@ -44,10 +44,10 @@ export function issuesHeld(registry: Registry): IssuesHeld {
         return outcome;
       },
       tombstone: async (key, uid, now) => moved(key, await store.tombstone(key, uid, now)),
-      retire: async (key, until, now) => moved(key, await store.retire(key, until, now)),
-      release(key) {
+      retire: async (key, until, now, hash) => moved(key, await store.retire(key, until, now, hash)),
+      release(key, hash) {
         see(key);
-        return store.release(key);
+        return store.release(key, hash);
       },
     }),
   };

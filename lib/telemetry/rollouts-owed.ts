@@ -34,9 +34,9 @@ export function rolloutsOwed(registry: Registry): RolloutsOwed {
         see(key, undefined);
         return store.tombstone(key, uid, now);
       },
-      release(key) {
+      release(key, hash) {
         see(key, undefined);
-        return store.release(key);
+        return store.release(key, hash);
       },
     }),
   };

@@ -99,9 +99,9 @@ export function forgetting<S extends LeaseStore>(store: S, series: Pick<SyncSeri
       series.forget(key);
       return store.tombstone(key, uid, now);
     },
-    release(key) {
+    release(key, hash) {
       series.forget(key);
-      return store.release(key);
+      return store.release(key, hash);
     },
   };
 }

@@ -71,17 +71,20 @@ export function declarations(
         return old?.uid === uid ? tombstone(steps, old, now) : undefined;
       });
     },
-    release: async (key) => {
+    release: async (key, hash) => {
       connection.count("release");
-      const removed = await connection.remove<SyncItem>(syncAt(key), hasNoIssues);
+      const isMeant = hash === undefined ? hasNoIssues : all(hasNoIssues, declarationIsStill(hash));
+      const removed = await connection.remove<SyncItem>(syncAt(key), isMeant);
       if (removed.holds) return forget(steps, removed.item);
       if (removed.item) demandNoIssues(key, stateOf(removed.item, connection.damaged));
     },
-    retire: (key, until, now) => {
+    retire: (key, until, now, hash) => {
       connection.count("retire");
       return untilItHolds(key, async () => {
         const old = await read(key);
-        return old === undefined ? undefined : retire(steps, old, until, now);
+        return old === undefined || old.declaredHash !== (hash ?? old.declaredHash)
+          ? undefined
+          : retire(steps, old, until, now);
       });
     },
   };

@@ -48,17 +48,17 @@ export function declarations(connection: Connection, indexes: Indexes): Declarat
         const old = record({ key });
         return old?.uid === uid ? tombstone(steps, old, now) : undefined;
       }),
-    release: (key) =>
+    release: (key, hash) =>
       connection.change("release", () => {
         const old = record({ key });
-        if (old === undefined) return;
+        if (old === undefined || old.hash !== (hash ?? old.hash)) return;
         demandNoIssues(key, stateOf(old, connection.damaged));
         remove(old);
       }),
-    retire: (key, until, now) =>
+    retire: (key, until, now, hash) =>
       connection.change("retire", () => {
         const old = record({ key });
-        return old === undefined ? undefined : retire(steps, old, until, now);
+        return old === undefined || old.hash !== (hash ?? old.hash) ? undefined : retire(steps, old, until, now);
       }),
   };
 }

@@ -233,6 +233,19 @@ export function leftBehindContract(open: OpenStore): void {
       assert.equal(await scene.store.retire(row.key, START + HOUR_MS, scene.clock()), undefined);
     });
 
+    it("lease-table 28: a row whose declaration changed since it was read is neither retired nor released", async () => {
+      await using scene = await aScene(open);
+      const leased = await scene.settled(WHEEL, {}, { issues: [anIssue()] });
+      const plain = await scene.settled(WHEEL, { key: aKey("plain") });
+      const end = async (ofLeased: string, ofPlain: string) => {
+        const due = await scene.store.retire(leased.key, START + HOUR_MS, scene.clock(), ofLeased);
+        await scene.store.release(plain.key, ofPlain);
+        return [due !== undefined, (await scene.store.read([leased.key, plain.key], "strong")).size];
+      };
+      assert.deepEqual(await end("another", "another"), [false, 2]);
+      assert.deepEqual(await end(leased.declared.hash, plain.declared.hash), [true, 0]);
+    });
+
     it("lease-table 28: a clean-up that is retired keeps its key and is carried on now, not at the end of the retention", async () => {
       await using scene = await aScene(open);
       const row = await scene.settled(WHEEL, {}, { issues: [anIssue()], owned: [{ name: "db" }] });

@@ -226,15 +226,15 @@ export function monitor(options: MonitorOptions): Monitor {
         if (due) tombstoned.add(key);
         return due;
       },
-      release(key) {
+      release(key, hash) {
         released.add(key);
-        return store.release(key);
+        return store.release(key, hash);
       },
-      async retire(key, until, now) {
+      async retire(key, until, now, hash) {
         held.delete(key);
         // It is released if it has no issues.
         released.add(key);
-        return store.retire(key, until, now);
+        return store.retire(key, until, now, hash);
       },
       async settle(lease, settlement) {
         const outcome = await store.settle(lease, settlement);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { releaseDeparted } from "../../../lib/discovery/departed.ts";
 import { type DiscoveryDeps, REFERENCE_KINDS, SYNC_KINDS } from "../../../lib/discovery/deps.ts";
+import type { WatchPassOptions } from "../../../lib/discovery/pass.ts";
 import { inDoubt, startingPoint } from "../../../lib/discovery/starting-point.ts";
 import { cleanupKey, referenceKey, type SyncKey, syncKey } from "../../../lib/keys.ts";
 import type { ClusterSettings } from "../../../lib/ports/fleet.ts";
@@ -15,7 +16,13 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const OPERATOR = { name: "vso", first: "u" };
 const CURSOR = { resourceVersion: "50", movedAt: NOW };
-const OPTIONS = { seconds: 10, againMs: 0, probeRevision: false, acceptMissing: false, sleep: async () => undefined };
+const OPTIONS: WatchPassOptions = {
+  seconds: 10,
+  againMs: 0,
+  probeRevision: false,
+  acceptMissing: false,
+  sleep: async () => undefined,
+};
 
 /** A lease table in memory with the syncs `db` of these clusters, and a cluster at revision 60. */
 async function scene(...clusters: readonly string[]) {
@@ -155,6 +162,10 @@ describe("a watch pass starts", () => {
     assert.equal(second.due, true);
     assert.equal((await isDue(second.state, { settings })).due, true, "the former ones are others too");
     assert.equal((await isDue({ ...first.state, ranWith: "" }, { settings })).due, true, "an interrupted change");
+    await parked(one.leases, aKey("db"));
+    await one.start({ ...first.state, ranWith: "" }, { settings, options: { settingsLagMs: 35_000 } });
+    const [row] = await one.leases.byCluster("east");
+    assert.equal(row?.dueAt, NOW + 35_000, "other processes work with the former ones until then");
   });
 
   it("lease-table 21: after it has stored what is in doubt, for another cluster, filter or setting", async () => {

@@ -157,7 +157,7 @@ describe("a status that may be another one than the row has", () => {
     return { ...cluster, announced: await announce(cluster.apis, REF, outcome, claim, signal) };
   };
   for (const [when, doubtful] of Object.entries(cases)) {
-    it(`is read, ${when}`, async () => {
+    it(`kubernetes-rules 15: is read, ${when}`, async () => {
       const known = doubtful(await after(SYNCED));
       const { status: failed } = (await after(DENIED)).state.seen ?? assert.fail();
       const other = await toldOf(SYNCED, known, aSeen({ uid: UID, resourceVersion: "200", status: failed }));

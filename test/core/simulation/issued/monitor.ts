@@ -213,10 +213,10 @@ export function issuedMonitor(options: IssuedMonitorOptions): IssuedMonitor {
         secrets.onDeclare(declared);
         return due;
       },
-      async retire(key, until, at) {
+      async retire(key, until, at, hash) {
         // Its cluster left, and it begins anew if that comes back: no row knows of its requests.
         unplanned.delete(`${key} ${secrets.uidOf(key)}`);
-        return store.retire(key, until, at);
+        return store.retire(key, until, at, hash);
       },
       async settle(lease, settlement) {
         const outcome = await store.settle(lease, settlement);
