@@ -163,11 +163,14 @@ export function agentContract(flavor: Vault["flavor"], agent: Agent): void {
       assert.equal(ended, 403);
     });
 
-    it("log in, read and revoke their token in a Vault namespace", { skip: flavor !== "openbao" }, async () => {
-      await makeNamespace(world, "team");
-      const { file, ended } = await revokedToken({ namespace: "team" }, {}, "team");
-      assert.deepEqual([file, ended], ["username: team\n", 403]);
-    });
+    // Vault has them in its Enterprise edition alone.
+    if (flavor === "openbao") {
+      it("log in, read and revoke their token in a Vault namespace", async () => {
+        await makeNamespace(world, "team");
+        const { file, ended } = await revokedToken({ namespace: "team" }, {}, "team");
+        assert.deepEqual([file, ended], ["username: team\n", 403]);
+      });
+    }
 
     it("have their files where no mount namespace is allowed, too", async () => {
       await using pod = await world.pod({ "agent-inject-secret-db": "kv1/db" }, { isolation: "rewritten" });
