@@ -3,6 +3,7 @@ import { after, before, describe, it } from "node:test";
 import { type Cluster, type VaultFlavor, waitFor } from "../harness/index.ts";
 import { WORKLOAD_CONTROLLERS } from "../workloads.ts";
 import { keyferry, type RunningEngine, startEngine, status } from "./support/engine.ts";
+import { heldAt } from "./support/held.ts";
 import { allowPush, aDeployment as deployment, named, aSecret as secret } from "./support/pushing.ts";
 import { sideBySide } from "./support/side-by-side.ts";
 import { startWorld, type World } from "./support/world.ts";
@@ -37,12 +38,7 @@ function storyOn(flavor: VaultFlavor): void {
   });
 
   const cluster = (): Cluster => world.clusters[0] ?? assert.fail("no cluster");
-  const held = async (path: string): Promise<unknown> => {
-    const { status: code, body } = await world.vault.request("GET", path);
-    if (code !== 200) return undefined;
-    const { data } = body as { data: { data?: unknown } };
-    return path.startsWith("kv1/") ? data : data.data;
-  };
+  const held = (path: string) => heldAt(world.vault, path);
   const holds = (path: string, expected: unknown) =>
     waitFor(`${path} to hold it`, async () => JSON.stringify(await held(path)) === JSON.stringify(expected));
   const versionOf = async (path: string): Promise<number> => {
