@@ -196,7 +196,7 @@ describe("bad input: each declaration gets its coded error, and others go on", (
     const kubernetes = { role: "app", serviceAccount: "robot" };
     await declareAs("VaultAuth", "robot", { method: "kubernetes", mount: "kubernetes-one", kubernetes });
     await place.declare("robot", { path: "good", vaultAuthRef: "robot" });
-    assert.match(await place.failed("robot", "REFERENCE_MISSING"), /ServiceAccount team-a\/robot/);
+    await place.failed("robot", "REFERENCE_MISSING", undefined, /ServiceAccount team-a\/robot/);
     await place.cluster.apply({ apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "robot", namespace: NS } });
     await place.touch("robot");
     await place.synced("robot", 14_000);

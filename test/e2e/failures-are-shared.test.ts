@@ -78,7 +78,7 @@ describe("what is mended outside is seen soon, asked for once for all, and at on
     it("a service account that was missing is found by itself", async () => {
       await login("robot", ROLE, "robot");
       await place.declare("robot", { path: "good", vaultAuthRef: "robot" });
-      assert.match(await place.failed("robot", "REFERENCE_MISSING"), /ServiceAccount team-a\/robot/);
+      await place.failed("robot", "REFERENCE_MISSING", undefined, /ServiceAccount team-a\/robot/);
       await place.cluster.apply({
         apiVersion: "v1",
         kind: "ServiceAccount",

@@ -31,7 +31,7 @@ export function globalStories(scene: () => AuthScene): void {
     const spec = { vaultAuthGlobalRef: { allowDefault: true } };
     await cluster.apply({ apiVersion: API, kind: "VaultAuth", metadata, spec });
     await place.declare("from-default", { path: "db", vaultAuthRef: "from-default" });
-    assert.match(await place.failed("from-default", "REFERENCE_MISSING"), /VaultAuthGlobal team-a\/default or /);
+    await place.failed("from-default", "REFERENCE_MISSING", undefined, /VaultAuthGlobal team-a\/default or /);
     await declareGlobal("default", OPERATOR_NAMESPACE, GLOBAL);
     await follows("from-default", { vaultAuthRef: "from-default" });
   });

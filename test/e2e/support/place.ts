@@ -38,8 +38,12 @@ export interface Place {
   conditions(name: string, kind?: string): Promise<Readonly<Record<string, Condition>>>;
   /** Waits until all three conditions are True at the present generation. */
   synced(name: string, timeoutMs?: number): Promise<void>;
-  /** Waits until the conditions say that it failed by this code; checks conditions and event, answers the message. */
-  failed(name: string, code: string, kind?: string): Promise<string>;
+  /**
+   * Waits until the conditions say that it failed by this code; checks conditions and event, answers the message.
+   * `about`: what the message says, where one code has several reasons: a sync may be seen before a reference that was
+   * made just before it, since each kind has a watch of its own.
+   */
+  failed(name: string, code: string, kind?: string, about?: RegExp): Promise<string>;
   events(
     name: string,
   ): Promise<readonly { readonly type: string; readonly reason: string; readonly message: string }[]>;
@@ -95,10 +99,11 @@ export function placeIn(cluster: Cluster, namespace: string): Place {
         timeoutMs,
       );
     },
-    async failed(name, code, kind) {
-      const message = await cluster.waitFor(`${name} to fail by ${code}`, async () => {
+    async failed(name, code, kind, about = /^/) {
+      const message = await cluster.waitFor(`${name} to fail by ${code}, about ${about}`, async () => {
         const { Ready } = await place.conditions(name, kind);
-        return Ready?.status === "False" && Ready.message.startsWith(`${code}: `) && Ready.message;
+        const isIt = Ready?.status === "False" && Ready.message.startsWith(`${code}: `) && about.test(Ready.message);
+        return isIt && Ready.message;
       });
       const conditions = await place.conditions(name, kind);
       for (const type of TYPES) assert.equal(conditions[type]?.status, "False", type);
