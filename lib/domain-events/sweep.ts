@@ -28,13 +28,17 @@ export function isTooOld(at: EpochMs, now: EpochMs): boolean {
 
 /** Sends what a crash, or a sink that was out of reach, left in rows; ends when the sink refuses some. */
 export async function sweepRows(deps: SweepDeps, out: Outbox, signal: AbortSignal): Promise<void> {
+  /** A row may keep some when it can't be written: the next sweep sends these again. */
+  const seen = new Set<string>();
   for (let page = 0; page < MOST_PAGES && !signal.aborted; page++) {
     const now = deps.clock();
     const rows = await deps.leases.unsent(deps.isAlone ? now + 1 : now - SWEPT_AFTER_MS, ROWS_OF_PAGE);
     const found = rows.flatMap(({ key, events }) => events.map((event) => ({ key, event })));
     const old = found.filter(({ event }) => isTooOld(event.at, now));
     await drop(deps, old);
-    const due = found.filter(({ event }) => !out.isWaiting(event.id) && !isTooOld(event.at, now));
+    const isDue = ({ id, at }: DomainEvent): boolean => !seen.has(id) && !out.isWaiting(id) && !isTooOld(at, now);
+    const due = found.filter(({ event }) => isDue(event));
+    for (const { event } of due) seen.add(event.id);
     const failed = await out.deliver(due, signal);
     if (rows.length < ROWS_OF_PAGE || failed > 0 || due.length + old.length === 0) return;
   }

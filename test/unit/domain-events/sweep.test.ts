@@ -115,6 +115,18 @@ describe("the sweep of domain events", () => {
     assert.deepEqual([reads(), left().length], [1, 151]);
   });
 
+  it("sends nothing twice when rows can't be written: the next sweep does", async () => {
+    const rows = Object.fromEntries(Array.from({ length: 100 }, (_, n) => [`n${n}`, [event(`e${n}`)]]));
+    const { events, store, sink, left } = opened({ rows });
+    store.clearUnsent = async () => {
+      throw new Error("throttled");
+    };
+    await events.sweep(SOON());
+    assert.deepEqual([sink.events.length, left().length], [100, 100]);
+    await events.sweep(SOON());
+    assert.equal(sink.events.length, 200);
+  });
+
   it("ends when it is asked to", async () => {
     const { events, reads } = opened({ rows: { db: [event("one")] } });
     await events.sweep(AbortSignal.abort());
