@@ -270,6 +270,8 @@ export interface RowState {
   readonly seen?: StatusSeen & { readonly hash: string; readonly isDoubtful?: true };
   readonly attempts: number;
   readonly error?: RowError;
+  /** A difference was seen, and the run that should have verified it failed: the next one that works does. */
+  readonly isUnverified?: true;
   /** When the destination was last known to be in step under a lease. */
   readonly syncedAt?: EpochMs;
   readonly settledAt?: EpochMs;
@@ -338,6 +340,17 @@ export function pushPlace({ vault, mount, path }: Pushed): Place {
 /** Whether a row without a declaration has nothing left to clean up in a cluster or Vault. */
 export function ownsNothing({ owned, blanks, issues = [], pushed = [] }: RowState): boolean {
   return owned.length === 0 && blanks === undefined && issues.length === 0 && pushed.length === 0;
+}
+
+/** A difference at the destination was seen, and no run has looked at it since. */
+export function isToVerify({ verify, state }: Pick<Row, "verify" | "state">): boolean {
+  return verify || state.isUnverified === true;
+}
+
+/** The row after a look at its destination. */
+export function verified(row: Row): Row {
+  const { isUnverified: _former, ...state } = row.state;
+  return { ...row, state, verify: false };
 }
 
 /** The row has applied its declaration's version. */

@@ -73,7 +73,7 @@ async function settleInStep(deps: ReconcileDeps, run: Run, inStep: InStep, batch
     isRotation: obtained.isRotation ?? false,
   };
   const told = await announce(run, outcome, batch);
-  const { own: _own, rollout: _rollout, issues: _issues, blanks: _blanks, ...kept } = before;
+  const { own: _own, rollout: _rollout, issues: _issues, blanks: _blanks, isUnverified: _verified, ...kept } = before;
   const state: RowState = {
     ...kept,
     ...rolled.state,
@@ -173,7 +173,13 @@ async function settleLater(
   { at, own }: { readonly at: EpochMs; readonly own: Json },
 ): Promise<undefined> {
   if (!(await claim.take())) return;
-  await claim.settle({ state: { ...claim.row.state, own, refs }, schedule: { kind: "due", at }, now: deps.clock() });
+  const state = { ...claim.row.state, own, refs, ...unverified(claim.row) };
+  await claim.settle({ state, schedule: { kind: "due", at }, now: deps.clock() });
+}
+
+/** A settle ends the request to verify the destination: what this run did not look at, the next one has to. */
+function unverified({ verify }: Row): Pick<RowState, "isUnverified"> {
+  return verify ? { isUnverified: true } : {};
 }
 
 /**
@@ -242,6 +248,7 @@ async function settleError(
     ...vaultOf(run),
     refs,
     owned: error instanceof DestinationAwaited ? error.recordOf(owned) : owned,
+    ...unverified(claim.row),
     ...seenAfter(claim.row, told.announced?.seen),
   };
   const refused = refusedTo(run, error);

@@ -69,6 +69,7 @@ const STATE: Form = {
     blanks: isText,
     seen: formed({ ...isStatusSeen, hash: isText }),
     error: isError,
+    isUnverified: isFlag,
     syncedAt: isTime,
     settledAt: isTime,
     bridgeUntil: isTime,

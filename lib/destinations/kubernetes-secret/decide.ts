@@ -1,7 +1,7 @@
 import { isOfKey, sameDigest } from "../../digest.ts";
 import { SyncError } from "../../errors.ts";
 import { WAITS_FOR_A_SECRET } from "../../failures/release-wake.ts";
-import { isApplied } from "../../ports/rows.ts";
+import { isApplied, isToVerify } from "../../ports/rows.ts";
 import type { SeenSecret } from "../../ports/secrets.ts";
 import { mayNotWrite } from "./belonging.ts";
 import { ownersOf } from "./owners.ts";
@@ -51,7 +51,7 @@ function observed(seen: Seen): SeenSecret | undefined {
 
 function mustBeObserved(seen: Seen): Decision | undefined {
   if (seen.secret !== "unread" || seen.applied) return undefined;
-  const someoneSawADifference = seen.row.verify;
+  const someoneSawADifference = isToVerify(seen.row);
   const isNotOurs = !seen.destination.create;
   const owned = ownedUnder(seen.row, seen.destination.name);
   const writeOfUnknownEnd = owned !== undefined && owned.uid === undefined;

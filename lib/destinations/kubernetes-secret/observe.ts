@@ -1,4 +1,5 @@
 import { digestOf } from "../../digest.ts";
+import { verified } from "../../ports/rows.ts";
 import type { SeenSecret } from "../../ports/secrets.ts";
 import type { DestinationApis } from "../destination.ts";
 import { isRecorded } from "./belonging.ts";
@@ -38,7 +39,7 @@ export async function observed(
     if (ownedUnder(work.seen.row, work.seen.destination.name)?.uid !== undefined) {
       await apis.origin.mustBeDeclared(signal);
     }
-    return { ...work, seen: { ...work.seen, secret: "absent", row: { ...work.seen.row, verify: false } } };
+    return { ...work, seen: { ...work.seen, secret: "absent", row: verified(work.seen.row) } };
   }
   const rivals = work.seen.destination.create ? await rivalsIn(apis, work, found, signal) : [];
   return { ...work, seen: { ...work.seen, secret: found, secretDigest: digestOf(apis.digestKey, found.data), rivals } };

@@ -1,6 +1,6 @@
 import type { Digest, DigestKey } from "../../digest.ts";
 import type { NamedObject, OwnerReference } from "../../ports/objects.ts";
-import type { OwnedSecret, Row } from "../../ports/rows.ts";
+import { type OwnedSecret, type Row, verified } from "../../ports/rows.ts";
 import type { DesiredSecret, SeenSecret, WrittenSecret } from "../../ports/secrets.ts";
 import type { SecretData } from "../../secret-value.ts";
 import type { Rival } from "./owners.ts";
@@ -99,7 +99,7 @@ export function recorded(
   return {
     ...after,
     ...(why === undefined ? {} : { wrote: why }),
-    seen: { ...after.seen, row: { ...after.seen.row, verify: false }, secret: "unread", applied: true },
+    seen: { ...after.seen, row: verified(after.seen.row), secret: "unread", applied: true },
   };
 }
 

@@ -11,7 +11,7 @@ import { partsOf } from "../../keys.ts";
 import type { Claim } from "../../ports/claim.ts";
 import type { ClusterSettings } from "../../ports/fleet.ts";
 import type { PushSettings } from "../../ports/fleet-push.ts";
-import { isApplied, type Pushed, type Row } from "../../ports/rows.ts";
+import { isApplied, isToVerify, type Pushed, type Row } from "../../ports/rows.ts";
 import type { VaultIdentity } from "../../ports/vault.ts";
 import { allowsPath } from "../../push-paths.ts";
 import { VAULT_PUSH_SECRET } from "../../resource-kinds.ts";
@@ -102,7 +102,7 @@ function subjectOf({ key }: Row): string {
 function rulesOf({ digestKey }: DestinationApis, { row, resolved }: ToWrite<WantsPaths>): Omit<PushRules, "now"> {
   const { push, declaration } = resolved;
   const isNew = !isApplied(row);
-  const look = row.verify || declaration.reconcileMs !== undefined || isNew;
+  const look = isToVerify(row) || declaration.reconcileMs !== undefined || isNew;
   const isOfThisKey = (digest: Digest): boolean => isOfKey(digestKey, digest);
   return { look, isNew, conflict: push.conflict, isOfThisKey, subject: subjectOf(row), declaration: row.declared.hash };
 }

@@ -4,7 +4,7 @@ import { countedIssue, issuesTooFrequent } from "../../issues/ask-anew.ts";
 import { liveIssue } from "../../issues/issue-times.ts";
 import { verifyLive } from "../../issues/verify-live.ts";
 import { REFRESH_ANNOTATION } from "../../origins/refresh-annotation.ts";
-import type { Issue, Row } from "../../ports/rows.ts";
+import { type Issue, isToVerify, type Row } from "../../ports/rows.ts";
 import type { SecretData } from "../../secret-value.ts";
 import type { ForeseeInput, Obtained, ObtainInput, SyncKind } from "../kind.ts";
 import { askOwn } from "./ask-own.ts";
@@ -62,8 +62,7 @@ async function keepOrAsk<R extends ResolvedIssued>(kind: IssuingKind<R>, run: Ob
 async function looked<R extends ResolvedIssued>(kind: IssuingKind<R>, run: ObtainInput<R>): Promise<IssuedState> {
   const { claim } = run;
   const was = issuedState(claim.row.state);
-  const { expect, verify } = claim.row;
-  const isMeant = expect !== undefined || verify || was.inDoubt;
+  const isMeant = claim.row.expect !== undefined || isToVerify(claim.row) || was.inDoubt;
   if (kind.look === undefined || was.made === undefined || !isMeant) return was;
   // Without an answer the doubt stays, whatever becomes of this run.
   claim.note({ own: ownIssued({ ...was, inDoubt: true }) });

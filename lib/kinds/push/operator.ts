@@ -2,7 +2,7 @@ import { PUSH_VERSIONS } from "../../declarations/push/annotations.ts";
 import { type OperatorSeen, operatorIn, withOperator, writtenVersions } from "../../declarations/push/operator.ts";
 import { SyncError } from "../../errors.ts";
 import { partsOf } from "../../keys.ts";
-import { isApplied, type Row } from "../../ports/rows.ts";
+import { isApplied, isToVerify, type Row } from "../../ports/rows.ts";
 import { annotatedKind, type KindRef } from "../../resource-kinds.ts";
 import type { ObtainInput } from "../kind.ts";
 import type { ResolvedPush } from "./resolve.ts";
@@ -20,7 +20,7 @@ export async function operatorOf(run: ObtainInput<ResolvedPush>): Promise<Operat
   const was = operatorIn(row.state.own);
   mustBeAlone(row, was);
   if (row.declared.annotations[PUSH_VERSIONS] === undefined) return was && { versions: "" };
-  if (was !== undefined && !row.verify && isApplied(row)) return was;
+  if (was !== undefined && !isToVerify(row) && isApplied(row)) return was;
   const versions = await versionsNow(run, kind);
   const isSecondWrite = was !== undefined && was.atWork === undefined && was.versions !== versions && versions !== "";
   if (!isSecondWrite) return { versions };

@@ -6,7 +6,7 @@ import { writableAt } from "../../destinations/vault/frequency.ts";
 import { vaultPaths } from "../../destinations/vault/vault-paths.ts";
 import { digestOf, sameDigest } from "../../digest.ts";
 import type { Warning } from "../../origins/warnings.ts";
-import { isApplied } from "../../ports/rows.ts";
+import { isApplied, isToVerify } from "../../ports/rows.ts";
 import { type KindRef, PUSHING_KINDS } from "../../resource-kinds.ts";
 import type { SecretData } from "../../secret-value.ts";
 import type { JsonObject } from "../../util/json.ts";
@@ -66,7 +66,7 @@ function ownOf(
 /** Whether this run neither writes nor reads Vault. */
 function isSettled({ row, resolved, digestKey }: ForeseeInput<ResolvedPush>, data: SecretData): boolean {
   const { located = [], declaration } = resolved;
-  if (row.verify || declaration.reconcileMs !== undefined || !isApplied(row)) return false;
+  if (isToVerify(row) || declaration.reconcileMs !== undefined || !isApplied(row)) return false;
   const bodies = splitBodies(data);
   const known = row.state.pushed ?? [];
   return located.every(({ name, at, pushed }) => {

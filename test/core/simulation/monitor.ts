@@ -5,7 +5,7 @@ import type { KubeCall } from "../../../lib/kubernetes/kube-call.ts";
 import { OWNER_UID_LABEL } from "../../../lib/owner-labels.ts";
 import { CALL_TIMEOUT_MS } from "../../../lib/ports/deps.ts";
 import type { Row } from "../../../lib/ports/rows.ts";
-import type { Lease, LeaseStore } from "../../../lib/ports/store.ts";
+import type { Lease, LeaseStore, Settlement } from "../../../lib/ports/store.ts";
 import type { Json } from "../world/api/fields.ts";
 import type { Change, Stored } from "../world/api/objects.ts";
 import type { MemoryCluster } from "../world/cluster.ts";
@@ -105,7 +105,7 @@ export function monitor(options: MonitorOptions): Monitor {
     fences.set(id, lease.fence);
     claimed.set(lease.key, (claimed.get(lease.key) ?? 0) + 1);
   };
-  const onSettle = (lease: Lease, outcome: string): void => {
+  const onSettle = (lease: Lease, { state }: Settlement, outcome: string): void => {
     if (held.get(lease.key)?.lease.fence === lease.fence) held.delete(lease.key);
     if (outcome === "lost") return;
     const latest = fences.get(`${lease.key} ${lease.uid}`);
@@ -113,7 +113,8 @@ export function monitor(options: MonitorOptions): Monitor {
       say(`lease-table 4: ${lease.key} was settled by fence ${lease.fence}, and ${latest} has it`);
     }
     const content = written.get(lease.uid);
-    if (content !== undefined) recorded.set(lease.uid, content);
+    // A settle without data, such as one that only finds another declaration, records none.
+    if (content !== undefined && state.digest !== undefined) recorded.set(lease.uid, content);
   };
   /** The declaration that the Secret of a call names as its own. */
   const labelled = ({ cluster, kind, namespace, name }: KubeCall): unknown => {
@@ -241,7 +242,7 @@ export function monitor(options: MonitorOptions): Monitor {
         trace(
           `${process} ${outcome} ${lease.key}: ${settlement.state.error?.code} ${JSON.stringify(settlement.schedule)}`,
         );
-        onSettle(lease, outcome);
+        onSettle(lease, settlement, outcome);
         if (outcome !== "lost" && settlement.schedule.kind === "gone") released.add(lease.key);
         return outcome;
       },

@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { aStaticSecret, aVaultSecret } from "./world/builders.ts";
+import { base64 } from "./world/views.ts";
+import { aWorld, type World } from "./world/world.ts";
+
+/** Its next refresh is hours away: nothing but the drift itself brings the Secret back. */
+async function synced(): Promise<World> {
+  const world = await aWorld();
+  await world.given(aVaultSecret(), aStaticSecret("db", { refreshAfter: "2h" }));
+  await world.advance("10s");
+  assert.equal(world.secret("db")?.data.password, "one");
+  return world;
+}
+
+const EDIT = { data: { password: base64("eve") } };
+const READS = (path: string): string => `path "${path}" { capabilities = ["read"] }`;
+
+describe("lease-table 22: drift that meets a failure is repaired when the failure is over", () => {
+  it("of rights in Vault", async () => {
+    await using world = await synced();
+    await world.vault.writePolicy("app", READS("other/*"));
+    await world.edit("Secret", "db", EDIT);
+    await world.advance("10s");
+    assert.match(world.condition("db"), /VAULT_DENIED/);
+    await world.vault.writePolicy("app", READS("*"));
+    await world.advance("10m");
+    assert.equal(world.secret("db")?.data.password, "one");
+  });
+
+  it("of several runs", async () => {
+    await using world = await synced();
+    await world.vault.writePolicy("app", READS("other/*"));
+    await world.remove("Secret", "db");
+    await world.advance("30m");
+    assert.equal(world.secret("db"), undefined);
+    await world.vault.writePolicy("app", READS("*"));
+    await world.advance("1h");
+    assert.equal(world.secret("db")?.data.password, "one");
+  });
+
+  for (const outage of ["refused", "silent"] as const) {
+    it(`of a Vault (${outage})`, async () => {
+      await using world = await synced();
+      world.vault.fail(outage);
+      await world.edit("Secret", "db", EDIT);
+      await world.advance("20s");
+      world.vault.fail(undefined);
+      await world.advance("2m");
+      assert.equal(world.secret("db")?.data.password, "one");
+    });
+  }
+
+  it("and one look is enough: the next refresh asks the cluster nothing", async () => {
+    await using world = await synced();
+    world.vault.fail("refused");
+    await world.edit("Secret", "db", EDIT);
+    await world.advance("20s");
+    world.vault.fail(undefined);
+    await world.advance("2m");
+    const costs = await world.counting(() => world.advance("3h"));
+    assert.deepEqual([costs.claims, costs.settles], [0, 0]);
+  });
+});
