@@ -14,7 +14,7 @@ that was changed by hand right after a refresh waits for that. The Secret of a d
 reference; keyferry removes what is left a little later, and forgets the sync.
 `;
 
-const CLEAN_UP_MS = 15_000;
+const CLEAN_UP_MS = 60_000;
 const INTERRUPTED = 130;
 
 interface Flags {
@@ -101,14 +101,17 @@ async function happenings(steps: Show, story: Story): Promise<readonly Delay[]> 
   ];
 }
 
-/** The status as a person sees it, once the rows of deleted declarations are gone. */
+/** The status as a person sees it, once every sync is in step and the rows of deleted declarations are gone. */
 async function statusWithout(world: World, syncs: number): Promise<string> {
-  const isSettled = async (): Promise<boolean> => {
-    const answer = JSON.parse(await statusOf(world, "json")) as { readonly syncs: readonly unknown[] };
-    return answer.syncs.length === syncs;
+  const isRow = (line: string): boolean => world.clusters.some(({ name }) => line.startsWith(`${name}/`));
+  const settled = async (): Promise<string | undefined> => {
+    // It ends with 1 while a sync has failed, which is tried again.
+    const text = await statusOf(world).catch(() => "");
+    const rows = text.split("\n").filter(isRow);
+    // While a refresh is under way, the state is another one.
+    return rows.length === syncs && rows.every((row) => / synced /.test(row)) ? text : undefined;
   };
-  await waitFor(`a status of ${syncs} syncs`, isSettled, CLEAN_UP_MS);
-  return statusOf(world);
+  return waitFor(`a status of ${syncs} syncs, all in step`, settled, CLEAN_UP_MS);
 }
 
 const HELP = `

@@ -8,7 +8,7 @@ const KEYFERRY = fileURLToPath(new URL("../bin/keyferry.js", import.meta.url));
 /** Running work may take 20 s to end. */
 const STOP_MS = 25_000;
 const OUTPUT_MS = 5_000;
-const STATUS_MS = 20_000;
+const STATUS_MS = 60_000;
 
 export interface Places {
   readonly fleetPath: string;
@@ -69,8 +69,8 @@ function revoked(output: string): number {
 }
 
 /** `keyferry status`: what it prints. Throws when it says that a sync has failed. */
-export function statusOf({ fleetPath, dataDir }: Places, output: "table" | "json" = "table"): Promise<string> {
-  const args = [KEYFERRY, "status", "--fleet", fleetPath, "--data-dir", dataDir, "--output", output];
+export function statusOf({ fleetPath, dataDir }: Places): Promise<string> {
+  const args = [KEYFERRY, "status", "--fleet", fleetPath, "--data-dir", dataDir];
   return new Promise((resolve, reject) => {
     execFile(process.execPath, args, { timeout: STATUS_MS }, (error, stdout, stderr) => {
       if (error === null) resolve(stdout);

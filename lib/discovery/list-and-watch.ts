@@ -51,14 +51,16 @@ export async function listAndWatch(
   input: ListAndWatchInput,
   signal: AbortSignal,
 ): Promise<Progress> {
-  const { error: _last, ...from } = input.from;
+  const { error: last, ...from } = input.from;
   const { cursor } = from;
-  let progress: Progress = from;
+  const isOld = cursor !== undefined && deps.clock() - cursor.movedAt > CURSOR_MAX_AGE_MS;
+  let progress: Progress = isOld ? withoutCursor(from) : from;
   const move = (next: Progress): void => {
     progress = next;
     input.onProgress(next);
   };
-  move(cursor !== undefined && deps.clock() - cursor.movedAt > CURSOR_MAX_AGE_MS ? withoutCursor(from) : from);
+  // The last error stays reported until this try has ended.
+  input.onProgress(last === undefined ? progress : { ...progress, error: last });
   try {
     const isResumed = progress.cursor !== undefined;
     for await (const next of catchUp(deps, input, progress, signal)) move(next);

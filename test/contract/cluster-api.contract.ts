@@ -202,7 +202,7 @@ export function clusterApiContract(name: string, open: OpenCluster): void {
         const first = await apis.secrets.apply(secret, aDesired(owner), { kind: "absent" }, patient());
         await apis.secrets.apply(secret, aDesired(owner), { kind: "as-seen", ...first }, patient());
         const last = await apis.secrets.apply(secret, aDesired(owner, "bob"), { kind: "as-seen", ...first }, patient());
-        const events = await watched(SECRET, OURS, { resourceVersion: first.resourceVersion, seconds: 1 });
+        const events = await watched(SECRET, OURS, { resourceVersion: first.resourceVersion, seconds: 3 });
         const changes = events.flatMap((event) => ("object" in event ? [event.object] : []));
         assert.deepEqual(
           changes.map(({ resourceVersion }) => resourceVersion),
@@ -219,7 +219,7 @@ export function clusterApiContract(name: string, open: OpenCluster): void {
         const patch = { metadata: { labels: { "app.kubernetes.io/managed-by": "someone" } } };
         const path = `/api/v1/namespaces/${namespace}/secrets/s`;
         await cluster.request("PATCH", path, patch, { contentType: "application/merge-patch+json" });
-        const events = await watched(SECRET, OURS, { resourceVersion, seconds: 1 });
+        const events = await watched(SECRET, OURS, { resourceVersion, seconds: 3 });
         assert.deepEqual(
           events.flatMap((event) => ("object" in event ? [event.type] : [])),
           ["DELETED"],

@@ -12,7 +12,7 @@ import type { ClusterSettings } from "../../lib/ports/fleet.ts";
 import type { ClusterState } from "../../lib/ports/store.ts";
 import { openSqliteStore, type SqliteStore } from "../../lib/store/sqlite/sqlite-store.ts";
 import { type Cluster, startCluster, type TempFolder, tempFolder } from "../harness/index.ts";
-import { aNamespace, endsOf, patient, type TestApis } from "./kubernetes-fixtures.ts";
+import { aNamespace, endsOf, inForce, patient, type TestApis } from "./kubernetes-fixtures.ts";
 
 const CLUSTER = "east";
 const OPERATOR = "operator";
@@ -20,6 +20,8 @@ const KIND = "VaultStaticSecret";
 const MARK = "keyferry-installation";
 const RBAC = "rbac.authorization.k8s.io";
 const READ = ["get", "list", "watch"];
+
+type Rule = Parameters<typeof inForce>[2];
 
 describe("discovery on a real cluster: one watch pass after the other", () => {
   let cluster: Cluster;
@@ -72,14 +74,21 @@ describe("discovery on a real cluster: one watch pass after the other", () => {
       ...{ seconds: 0, againMs: 0, probeRevision: false, acceptMissing: false },
       sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined),
     };
+    const watchPass = (options: Partial<WatchPassOptions> = {}) =>
+      runWatchPass(deps, circuits as never, whole, { ...defaults, ...options }, patient());
     return {
       apis,
       store,
       later: (ms: number) => {
         ahead += ms;
       },
-      watchPass: (options: Partial<WatchPassOptions> = {}) =>
-        runWatchPass(deps, circuits as never, whole, { ...defaults, ...options }, patient()),
+      watchPass,
+      /** A resumed pass watches for a second, and the API server may tell of a change a moment later. */
+      passUntil: (what: string, isSo: () => Promise<boolean>) =>
+        cluster.waitFor(what, async () => {
+          await watchPass();
+          return isSo();
+        }),
       state: async () => (await store.cluster(CLUSTER))?.state as ClusterState,
       row: async (name: string) => (await store.read([keyOf(name)], "strong")).get(keyOf(name)),
       keys: async () => (await store.byCluster(CLUSTER)).map(({ key }) => key),
@@ -104,7 +113,7 @@ describe("discovery on a real cluster: one watch pass after the other", () => {
     });
 
   /** A service account with roles of its own in some namespaces, and no role beyond. */
-  async function kubeconfigWith(rules: Readonly<Record<string, readonly object[]>>): Promise<string> {
+  async function kubeconfigWith(rules: Readonly<Record<string, readonly Rule[]>>): Promise<string> {
     const name = `reader-${ns}`;
     await cluster.apply({ apiVersion: "v1", kind: "ServiceAccount", metadata: { namespace: ns, name } });
     for (const [namespace, list] of Object.entries(rules)) {
@@ -115,6 +124,7 @@ describe("discovery on a real cluster: one watch pass after the other", () => {
         { apiVersion: `${RBAC}/v1`, kind: "Role", metadata, rules: list },
         { apiVersion: `${RBAC}/v1`, kind: "RoleBinding", metadata, roleRef, subjects },
       ]);
+      for (const rule of list.slice(0, 1)) await inForce(cluster, { namespace: ns, name }, rule, namespace);
     }
     return cluster.kubeconfigFor({ serviceAccount: { namespace: ns, name } });
   }
@@ -125,9 +135,8 @@ describe("discovery on a real cluster: one watch pass after the other", () => {
     await scene.watchPass();
     assert.equal(scene.listed(), 1);
     await declare("b");
-    await scene.watchPass();
+    await scene.passUntil("b", async () => (await scene.row("b")) !== undefined);
     assert.equal(scene.listed(), 1, "only watched");
-    assert.ok(await scene.row("b"));
     scene.later(11 * MINUTE_MS);
     await scene.watchPass();
     assert.equal(scene.listed(), 2);
@@ -176,7 +185,7 @@ describe("discovery on a real cluster: one watch pass after the other", () => {
     await declare("a", { path: "second" });
     await cluster.delete(resource("a"));
     await declare("a", { path: "third" });
-    await scene.watchPass();
+    await scene.passUntil("the last one", async () => (await scene.row("a"))?.declared.spec.path === "third");
     const before = await scene.row("a");
     await scene.setCursors(cursors);
     await scene.watchPass();
@@ -190,11 +199,10 @@ describe("discovery on a real cluster: one watch pass after the other", () => {
     const annotations = Object.fromEntries(Array.from({ length: 300 }, (_, at) => [`note-${at}`, "x".repeat(1_000)]));
     await declare("large", { destination: { name: "large", create: true, annotations } });
     await declare("small");
-    await scene.watchPass();
+    await scene.passUntil("what comes after it", async () => (await scene.row("small")) !== undefined);
     const large = await scene.row("large");
     assert.ok((large?.declared.tooLarge ?? 0) > 300_000);
     assert.deepEqual(large?.declared.spec, {});
-    assert.ok(await scene.row("small"));
     const { cursors } = await scene.state();
     const small = { apiVersion: "secrets.hashicorp.com/v1beta1", kind: KIND, namespace: ns, name: "small" };
     assert.equal(cursors[KIND]?.resourceVersion, (await cluster.get(small))?.metadata.resourceVersion);
@@ -224,7 +232,7 @@ describe("discovery on a real cluster: one watch pass after the other", () => {
       false,
       "the probe for a restore suffices with it",
     );
-    assert.ok(await scene.row("b"));
+    await scene.passUntil("b", async () => (await scene.row("b")) !== undefined);
   });
 
   it("lease-table 18: a list that is refused is not missing; others go on, and the cluster says what is missing", async () => {
@@ -292,8 +300,7 @@ describe("discovery on a real cluster: one watch pass after the other", () => {
     await scene.watchPass();
     assert.deepEqual(await row(), before, "the same again changes nothing");
     await login("two");
-    await scene.watchPass();
-    assert.equal((await row())?.declared.spec.mount, "two");
+    await scene.passUntil("the change", async () => (await row())?.declared.spec.mount === "two");
     await cluster.delete({ apiVersion: api, kind: "VaultAuth", metadata });
     await scene.setCursors({});
     await scene.watchPass();

@@ -48,12 +48,43 @@ export function endsOf(cluster: ContractCluster, kubeconfig: string = cluster.ad
   return apisOver({ resolve: () => ({ kubeConfig: { text: kubeconfig } }) });
 }
 
+interface Rule {
+  readonly apiGroups: readonly string[];
+  readonly resources: readonly string[];
+  readonly resourceNames?: readonly string[];
+  readonly verbs: readonly string[];
+}
+
+/** A real API server learns of a role a moment after it has stored it: waits until the account may do what a rule says. */
+export async function inForce(
+  cluster: Pick<KubeClient, "request" | "waitFor">,
+  account: { readonly namespace: string; readonly name: string },
+  rule: Rule,
+  namespace?: string,
+): Promise<void> {
+  const [group, name, verb] = [rule.apiGroups[0], rule.resourceNames?.[0], rule.verbs[0]];
+  const [resource, subresource] = (rule.resources[0] ?? "").split("/");
+  const review = {
+    apiVersion: "authorization.k8s.io/v1",
+    kind: "SubjectAccessReview",
+    spec: {
+      user: `system:serviceaccount:${account.namespace}:${account.name}`,
+      resourceAttributes: { namespace, group, resource, subresource, name, verb },
+    },
+  };
+  const path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+  await cluster.waitFor(`the role of ${account.name} to be in force`, async () => {
+    const { body } = await cluster.request<{ status?: { allowed?: boolean } }>("POST", path, review);
+    return body.status?.allowed === true;
+  });
+}
+
 /** A service account that may do just this in one namespace, as a kubeconfig. */
 export async function kubeconfigWith(
   cluster: ContractCluster,
   namespace: string,
   name: string,
-  rules: readonly { readonly apiGroups: string[]; readonly resources: string[]; readonly verbs: string[] }[],
+  rules: readonly Rule[],
 ): Promise<string> {
   const rbac = "rbac.authorization.k8s.io";
   await cluster.apply([
@@ -67,6 +98,8 @@ export async function kubeconfigWith(
       subjects: [{ kind: "ServiceAccount", namespace, name }],
     },
   ]);
+  const [first] = rules;
+  if (first !== undefined && "url" in cluster) await inForce(cluster, { namespace, name }, first, namespace);
   return cluster.kubeconfigFor({ serviceAccount: { namespace, name } });
 }
 

@@ -158,8 +158,9 @@ for (const flavor of ["openbao", "vault"] as const) {
     for (const [declared, seconds] of lifetimes) {
       it(`last as long as ${JSON.stringify(declared)}`, async () => {
         const { issued } = await issue(vault, declared);
-        // Vault sets its begin back by 30 s.
-        assert.equal((issued.expiration - issued.notBefore) / 1000, seconds + 30);
+        const lasts = (issued.expiration - issued.notBefore) / 1000;
+        // Vault sets its begin back by 30 s. It reads its clock for the end first: a second may begin in between.
+        assert.ok(lasts === seconds + 30 || lasts === seconds + 29, `${lasts} s`);
       });
     }
 

@@ -27,6 +27,7 @@ import {
   base64,
   dataOf,
   endsOf,
+  inForce,
   OWNER_LABELS,
   patient,
   type TestApis,
@@ -89,7 +90,11 @@ describe("kubernetes-rules 9: the roles in infra/kubernetes/rbac.yaml", () => {
         subjects: [{ kind: "ServiceAccount", namespace: NAMESPACE, name: role }],
       },
     ]);
-    const apis = endsOf(cluster, await cluster.kubeconfigFor({ serviceAccount: { namespace: NAMESPACE, name: role } }));
+    const account = { namespace: NAMESPACE, name: role };
+    const found = await cluster.get({ apiVersion: `${rbac}/v1`, kind: "ClusterRole", name: role });
+    const [first] = (found?.rules ?? []) as readonly Parameters<typeof inForce>[2][];
+    await inForce(cluster, account, first ?? assert.fail(`no rules of ${role}`));
+    const apis = endsOf(cluster, await cluster.kubeconfigFor({ serviceAccount: account }));
     opened.push(apis);
     return apis;
   }

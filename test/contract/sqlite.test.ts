@@ -42,6 +42,8 @@ async function lines(from: Child, enough: number): Promise<string[]> {
     // Not before the end: what was said before the kill counts.
     if (said.length === enough) from.kill("SIGKILL");
   }
+  // Its output ends a moment before its locks do.
+  if (from.exitCode === null && from.signalCode === null) await once(from, "exit");
   return said;
 }
 

@@ -147,6 +147,8 @@ export function vaultTokensContract(
         const counted = await audited(vault, async () => {
           await times(20, () => own.read(kv2(identity, "app"), forever));
           await cluster.waitFor("the renewal", async () => (await renewals()) > before);
+          // Vault's audit log has an answer before we do.
+          await own.read(kv2(identity, "app"), forever);
         });
         assert.equal(counted(LOGIN), 0);
         assert.equal(counted(RENEWAL), 1);

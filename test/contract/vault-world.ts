@@ -123,7 +123,7 @@ export function identityOn(
   const { address, caPem } = vault;
   if (!named.includes(address)) named.push(address);
   if ("server" in vault && "time" in vault) inMemory.set(address, vault as MemoryVault);
-  const target = { address, headers: {}, skipTlsVerify: false, timeoutMs: 5_000, ...(caPem && { caPem }) };
+  const target = { address, headers: {}, skipTlsVerify: false, timeoutMs: 30_000, ...(caPem && { caPem }) };
   return { id: `identity-${++identities}`, target, headers: {}, ...rest };
 }
 

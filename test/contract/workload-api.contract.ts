@@ -64,8 +64,11 @@ export function workloadApiContract(name: string, open: OpenCluster): void {
       assert.ok(seen);
       return seen;
     }
-    const restart = async (target: RolloutTarget, at: number) =>
-      apis.rollouts.restart(named(target), (await get(target)).resourceVersion, at, patient());
+    /** Its controller writes to a workload that was just made: a restart between such a read and write does nothing. */
+    const restart = (target: RolloutTarget, at: number) =>
+      cluster.waitFor("the restart", async () =>
+        apis.rollouts.restart(named(target), (await get(target)).resourceVersion, at, patient()),
+      );
     const generationOf = async (target: RolloutTarget) => (await read(target)).metadata.generation ?? 0;
     const revisionsOf = async ({ name }: RolloutTarget): Promise<number> => {
       const path = `/apis/apps/v1/namespaces/${NS}/replicasets?labelSelector=app%3D${name}`;
@@ -135,7 +138,7 @@ export function workloadApiContract(name: string, open: OpenCluster): void {
         const target = await made("Deployment");
         const completed = () => cluster.waitFor("its controller", async () => (await get(target)).isComplete);
         await completed();
-        await cluster.waitFor("the restart", () => restart(target, Date.now()));
+        await restart(target, Date.now());
         const generation = await generationOf(target);
         await completed();
         const { status } = (await read(target)) as KubeObject & { status?: { observedGeneration?: number } };

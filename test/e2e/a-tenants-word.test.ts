@@ -85,10 +85,12 @@ describe("what a tenant can write stops nobody else", () => {
   it("kubernetes-rules 24: a second one stops its own namespace, and others of the cluster go on; it ends by itself", async () => {
     await tenant.declare("db2", { path: "db" });
     await tenant.synced("db2");
-    await cluster.waitFor("keyferry to stand back there", async () => {
+    // The second write is looked up each 10 s at most.
+    const isWaiting = async () => {
       await forge(new Date());
       return (await status(world)).syncs.some(({ key, state }) => key.includes(`/${TENANT}/`) && state === "waiting");
-    });
+    };
+    await cluster.waitFor("keyferry to stand back there", isWaiting, PATIENCE_MS);
     const { syncs } = await status(world);
     const stateOf = (namespace: string) =>
       syncs.filter(({ key }) => key.includes(`/${namespace}/`)).map(({ state }) => state);

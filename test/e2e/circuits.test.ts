@@ -193,9 +193,12 @@ describe("two clusters that reach one Vault, each by a CA of its own", () => {
     await world?.[Symbol.asyncDispose]();
   });
 
+  /** Outages of Vault that were met: one of a cluster is another matter, and the engine may have met others before. */
+  const met = () => opened(engine).filter(({ circuit }) => String(circuit).startsWith("vault:")).length;
   const outage = async (): Promise<void> => {
+    const before = met();
     await world.vault.stop();
-    await waitFor("cluster one to meet the outage", async () => opened(engine).length > 0, RESUMED_MS);
+    await waitFor("cluster one to meet the outage", async () => met() > before, RESUMED_MS);
     assert.equal(await engine?.stop(), 0);
   };
   const isBack = async (password: string): Promise<void> => {

@@ -78,7 +78,7 @@ describe("the dashboards for Grafana, asked of a real Prometheus", { timeout: 60
         empty = found.filter(({ values }) => !values.some(Number.isFinite)).map(({ title }) => title);
         return empty.length === 0;
       },
-      60_000,
+      180_000,
     ).catch((error: Error) => assert.fail(`${error.message}; empty: ${empty.join(", ")}`));
   });
 

@@ -8,7 +8,9 @@ import { promisify } from "node:util";
 import { tempFolder, waitFor } from "../harness/index.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
-const LIMIT_MS = 180_000;
+const LIMIT_MS = 600_000;
+/** The demo takes half a minute where nothing else runs; here other tests have the machine, too. */
+const DEMO_MS = 120_000;
 
 /** How every password of the demo begins, as text and as base64 at each of its three places in a longer text. */
 const TRACES = ["tr0ub4dor-", "dHIwdWI0ZG9y", "RyMHViNGRvc", "0cjB1YjRkb3It"];
@@ -70,11 +72,11 @@ function mustHideSecrets(demo: Demo): void {
 }
 
 describe("the demo", { timeout: LIMIT_MS }, () => {
-  it("shows everything with its delays in under a minute, exits 0, leaves nothing behind and prints no secret", async (t) => {
+  it("shows everything with its delays in a short time, exits 0, leaves nothing behind and prints no secret", async (t) => {
     const startedAt = performance.now();
     const demo = await start(t, "npm", ["run", "demo"]);
     assert.equal(await demo.ended, 0, demo.output());
-    assert.ok(performance.now() - startedAt < 60_000, "it took longer than a minute");
+    assert.ok(performance.now() - startedAt < DEMO_MS, `it took longer than ${DEMO_MS / 1_000} s`);
     const happened = ["declared", "changed in Vault", "edited by hand", "deleted by hand", "declaration deleted"];
     for (const what of happened) {
       for (const cluster of ["prod-eu", "prod-us"]) {
@@ -92,7 +94,7 @@ describe("the demo", { timeout: LIMIT_MS }, () => {
     const hints = await waitFor(
       "the hints",
       async () => demo.child.exitCode !== null || /^ {2}curl .*metrics.*$/m.exec(demo.stdout()),
-      60_000,
+      DEMO_MS,
     );
     assert.ok(hints !== true, `it ended early:\n${demo.output()}`);
     const url = /http:\S+metrics/.exec(hints[0])?.[0] ?? "";
@@ -107,7 +109,7 @@ describe("the demo", { timeout: LIMIT_MS }, () => {
 
   it("leaves nothing behind when it is stopped on its way", async (t) => {
     const demo = await start(t, process.execPath, ["bin/node24.js", "demo/demo.ts"]);
-    await waitFor("a server to run", async () => demo.output().includes("OpenBao answers"));
+    await waitFor("a server to run", async () => demo.output().includes("OpenBao answers"), DEMO_MS);
     demo.child.kill("SIGINT");
     assert.equal(await demo.ended, 130);
     await mustLeaveNothing(demo);

@@ -3,15 +3,16 @@ import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Cluster, waitFor } from "../harness/index.ts";
 import { ownedSecrets } from "./support/chaos.ts";
-import { keyferry, runOnce, startEngine, status } from "./support/engine.ts";
+import { keyferry, type RunningEngine, runOnce, startEngine, status } from "./support/engine.ts";
+import { sum } from "./support/metric-sums.ts";
 import type { Place } from "./support/place.ts";
 import { endAll, startPlace } from "./support/start-place.ts";
 import { aStaticSecret, shippedCrds, type World } from "./support/world.ts";
 
 const NS = "team-a";
 const MANY = Array.from({ length: 14 }, (_, index) => `many-${String(index).padStart(2, "0")}`);
-/** A running watch pass stores its cursors this often. */
-const CURSORS_SAVED_MS = 6_000;
+/** Servers that start again, and keyferry's own pauses meanwhile, on a busy machine. */
+const PATIENCE_MS = 90_000;
 const API = "secrets.hashicorp.com/v1beta1";
 
 describe("a missing declaration deletes only when it is certain", () => {
@@ -28,6 +29,19 @@ describe("a missing declaration deletes only when it is certain", () => {
   const declareAll = (names: readonly string[]) =>
     cluster.apply(names.map((name) => aStaticSecret(NS, name, { refreshAfter: "10m" })));
   const clusterState = async () => (await status(world)).clusters[0];
+  /** The revision of a restored cluster grows by itself: it must not come up to the cursors before keyferry looks. */
+  const raiseRevision = async () => {
+    const filler = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "filler", namespace: NS } };
+    for (let at = 0; at < 200; at++) await cluster.apply({ ...filler, data: { at: String(at) } });
+  };
+  /** Waits until a watch pass has stored a cursor of now. */
+  const cursorsStored = async (engine: RunningEngine) => {
+    const saves = async () =>
+      sum(await engine.metrics(), "keyferry_store_operations_total", { operation: "saveCluster" });
+    const before = await saves();
+    await place.touch("early");
+    await waitFor("the cursors to be stored", async () => (await saves()) > before, PATIENCE_MS);
+  };
 
   it("lease-table 20: after a restore of etcd everything is in step again, while running and after a restart", async () => {
     await place.declare("back", { refreshAfter: "10m" });
@@ -38,27 +52,30 @@ describe("a missing declaration deletes only when it is certain", () => {
       await place.synced("early");
       const snapshot = await cluster.snapshotEtcd();
       await waitFor("the cluster to be followed again", async () => (await clusterState())?.state === "ok");
+      await raiseRevision();
       await world.vault.putKv("kv", "back", { password: "two" });
       for (const name of ["back", "early"]) await cluster.request("PATCH", pathOf(name), TOUCH, MERGE);
       await place.secretThat("back", ({ data }) => data.password === "two");
       await place.undeclare("early");
       await place.declare("late", { path: "back", refreshAfter: "10m" });
       await place.synced("late");
-      await cluster.waitFor("early to go", async () => (await place.secret("early")) === undefined);
+      await cluster.waitFor("early to go", async () => (await place.secret("early")) === undefined, PATIENCE_MS);
 
       await cluster.restoreEtcd(snapshot);
       await place.secretThat("back", ({ data }) => data.password === "two");
       await place.secretThat("early", ({ data }) => data.password === "two");
       await place.synced("back");
       assert.ok(engine.logs.some(({ event }) => event === "cluster-restored"));
-      await waitFor("the row of what never was to go", async () => {
-        const { syncs } = await status(world);
-        return syncs.every(({ key }) => !key.endsWith("/late"));
-      });
+      await waitFor(
+        "the row of what never was to go",
+        async () => (await status(world)).syncs.every(({ key }) => !key.endsWith("/late")),
+        PATIENCE_MS,
+      );
+      await raiseRevision();
       await world.vault.putKv("kv", "back", { password: "three" });
       for (const name of ["back", "early"]) await cluster.request("PATCH", pathOf(name), TOUCH, MERGE);
       for (const name of ["back", "early"]) await place.secretThat(name, ({ data }) => data.password === "three");
-      await sleep(CURSORS_SAVED_MS);
+      await cursorsStored(engine);
       await engine.kill();
       await cluster.restoreEtcd(snapshot);
     }
@@ -68,13 +85,15 @@ describe("a missing declaration deletes only when it is certain", () => {
     await place.synced("back");
     await place.undeclare("back");
     await place.undeclare("early");
-    await cluster.waitFor("all to go", async () => Object.keys(await ownedSecrets(cluster, NS)).length === 0);
+    const isOver = async () => Object.keys(await ownedSecrets(cluster, NS)).length === 0;
+    await cluster.waitFor("all to go", isOver, PATIENCE_MS);
     assert.ok(engine.logs.some(({ event }) => event === "cluster-restored"));
     assert.equal(await engine.stop(), 0);
-    await waitFor("rows to go", async () => {
+    const areForgotten = async () => {
       assert.equal((await runOnce(world)).code, 0);
       return (await status(world)).syncs.length === 0;
-    });
+    };
+    await waitFor("rows to go", areForgotten, PATIENCE_MS);
   });
 
   it("lease-table 18: more than ten and a fifth gone at once awaits approval, is said, and cleaned up only when a person says so", async () => {
@@ -91,7 +110,8 @@ describe("a missing declaration deletes only when it is certain", () => {
     await world.writeFleet(() => ({ namespaces: { include: ["*"], exclude: ["nobody"] } }));
     {
       await using engine = await startEngine(world);
-      await waitFor("it to await approval", async () => (await clusterState())?.state === "awaiting-approval");
+      const isAwaited = async () => (await clusterState())?.state === "awaiting-approval";
+      await waitFor("it to await approval", isAwaited, PATIENCE_MS);
       const shown = await keyferry(["status", "--fleet", world.fleetPath, "--data-dir", `${world.folder}/data`]);
       assert.equal(shown.code, 1);
       assert.match(shown.stdout + shown.stderr, /13 of 14 declarations are gone.*--accept-missing one/);
@@ -104,8 +124,9 @@ describe("a missing declaration deletes only when it is certain", () => {
     assert.equal(Object.keys(await ownedSecrets(cluster, NS)).length, MANY.length);
 
     await using engine = await startEngine(world, { args: ["--accept-missing", "one"] });
-    await cluster.waitFor("the Secrets to go", async () => Object.keys(await ownedSecrets(cluster, NS)).length === 1);
-    await waitFor("the cluster to be well", async () => (await clusterState())?.state === "ok");
+    const isCleared = async () => Object.keys(await ownedSecrets(cluster, NS)).length === 1;
+    await cluster.waitFor("the Secrets to go", isCleared, PATIENCE_MS);
+    await waitFor("the cluster to be well", async () => (await clusterState())?.state === "ok", PATIENCE_MS);
     assert.equal(await engine.stop(), 0);
     await cluster.servers.controllers.start();
   });
@@ -130,9 +151,8 @@ describe("a missing declaration deletes only when it is certain", () => {
     await cluster.restart();
     {
       await using again = await startEngine(world);
-      await waitFor("each of them to be told so", async () =>
-        (await status(world)).syncs.every(({ error }) => error?.code === "KUBE_REJECTED"),
-      );
+      const isTold = async () => (await status(world)).syncs.every(({ error }) => error?.code === "KUBE_REJECTED");
+      await waitFor("each of them to be told so", isTold, PATIENCE_MS);
       assert.deepEqual(Object.keys(await ownedSecrets(cluster, NS)), names, "after a restart");
       assert.equal(await again.stop(), 0);
     }

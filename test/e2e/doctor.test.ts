@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { parse, stringify } from "yaml";
 import { type Cluster, testCa } from "../harness/index.ts";
-import { foundAndMended, type Practice, practiceIn } from "./support/doctor.ts";
+import { type Examination, foundAndMended, type Practice, practiceIn } from "./support/doctor.ts";
 import { dataDirOf, runOnce } from "./support/engine.ts";
 import { CONFIGURATION } from "./support/injector.ts";
 import type { Place } from "./support/place.ts";
@@ -17,6 +17,9 @@ const RBAC = new URL("../../infra/kubernetes/rbac.yaml", import.meta.url).pathna
 const MERGE = { contentType: "application/merge-patch+json" };
 const PASSWORD = "Qx9-correct-horse-doctor";
 
+/** How long an API server may take to follow a change. */
+const FOLLOWED_MS = 30_000;
+const GROUP = "/apis/secrets.hashicorp.com/v1beta1";
 const FIELDS = ["schema", "openAPIV3Schema", "properties", "spec", "properties"];
 
 type Fields = { [name: string]: unknown };
@@ -67,15 +70,33 @@ describe("doctor finds what is broken in a cluster, and what it prints mends it"
     const { status, text } = await cluster.request("PATCH", path, body, MERGE);
     assert.equal(status, 200, text);
   };
-  const remedyOf = async (code: string) => {
-    const { findings } = await practice.examine();
-    const found = findings.find((one) => one.code === code);
-    assert.ok(found, `${code} among ${JSON.stringify(findings, undefined, 2)}`);
-    return found;
+  /** Examines until it is so: API servers follow a change of rights, quotas or definitions a moment later. */
+  const until = async <T>(what: string, look: (examination: Examination) => T | undefined | false): Promise<T> => {
+    let seen = "";
+    const found = async () => {
+      const examination = await practice.examine();
+      seen = JSON.stringify(examination.findings, undefined, 2);
+      return look(examination);
+    };
+    return cluster.waitFor(what, found, FOLLOWED_MS).catch((error: Error) => assert.fail(`${error.message}\n${seen}`));
   };
-  const isHealthy = async () => assert.deepEqual((await practice.examine()).errors, []);
+  const remedyOf = (code: string) =>
+    until(`doctor finds ${code}`, ({ findings }) => findings.find((one) => one.code === code));
+  const isHealthy = () => until("doctor finds no error", ({ errors }) => errors.length === 0);
+  /** Waits until controllers have made what each namespace gets: nothing else is under way in a new cluster. */
+  const namespacesSettled = () =>
+    cluster.waitFor("the accounts and configmaps of all namespaces", async () => {
+      const count = (args: string) => practice.shell(`kubectl get ${args} -o name | wc -l`).then(Number);
+      const named = (kind: string, name: string) => count(`${kind} -A --field-selector=metadata.name=${name}`);
+      const namespaces = await count("namespaces");
+      return (
+        (await named("serviceaccounts", "default")) === namespaces &&
+        (await named("configmaps", "kube-root-ca.crt")) === namespaces
+      );
+    });
 
   it("a healthy cluster before its first run has no errors, and doctor leaves nothing behind", async () => {
+    await namespacesSettled();
     const was = await practice.shell("kubectl get secrets,configmaps,events,serviceaccounts -A -o name | sort");
     const { errors, output, findings } = await practice.examine();
     assert.deepEqual(errors, []);
@@ -200,7 +221,11 @@ describe("doctor finds what is broken in a cluster, and what it prints mends it"
           versions: [{ name: "v1beta1", served: true, storage: true, schema }],
         },
       });
-      await cluster.waitFor("the kind to be served", async () => (await cluster.request("GET", path)).status === 200);
+      const isNamed = async () => (await cluster.request("GET", GROUP)).text.includes(`"${resource}"`);
+      await cluster.waitFor(
+        "the kind to be served, and named among the others",
+        async () => (await cluster.request("GET", path)).status === 200 && isNamed(),
+      );
       assert.match((await remedyOf("KIND_NOT_CHECKED")).what, /serves HCPVaultSecretsApp.*may not list.*403/);
       const app = {
         apiVersion: "secrets.hashicorp.com/v1beta1",
@@ -254,7 +279,11 @@ describe("doctor finds what is broken in a cluster, and what it prints mends it"
       });
       const rules = [...lacking, listing].map(without("vaultauthglobals"));
       await cluster.apply({ ...roles, rules });
-      const { errors } = await practice.examine();
+      const places = ["namespace shop", "cluster one"];
+      const { errors } = await until("doctor finds both", (found) => {
+        const isBoth = places.every((place) => found.errors.some(({ where }) => where === place));
+        return isBoth && found;
+      });
       assert.deepEqual(
         new Set(errors.map(({ code }) => code)),
         new Set(["RIGHT_MISSING"]),

@@ -72,7 +72,7 @@ describe("what is mended outside is seen soon, asked for once for all, and at on
       await makeRole("unborn");
       const works = await asked("login-0");
       assert.equal(works.code, 0, works.stdout);
-      for (const number of MANY) await place.synced(`login-${number}`, 30_000);
+      for (const number of MANY) await place.synced(`login-${number}`, WITHIN_A_MINUTE_MS);
     });
 
     it("a service account that was missing is found by itself", async () => {

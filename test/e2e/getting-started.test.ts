@@ -12,7 +12,7 @@ const PAGE = "docs/getting-started.md";
 const MAIN = process.env.KEYFERRY_MAIN ?? fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
 
 /** The page takes less than ten minutes to read and type; its commands alone take a few seconds. */
-const LIMIT_MS = 120_000;
+const LIMIT_MS = 300_000;
 
 /** A command of the page, with the lines that the page shows below it. */
 interface Step {

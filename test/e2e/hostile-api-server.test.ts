@@ -63,18 +63,21 @@ describe("an API server that sends what no API server sends", () => {
 
   it("a version that is no number, of a Secret that is being written: the process lives, and the cluster says it", async () => {
     const secret = await sick.cluster.get({ apiVersion: "v1", kind: "Secret", namespace: NS, name: "db" });
-    let held: (() => void) | undefined;
+    let isHeld = false;
     let isSent = false;
     let tell: ServerResponse | undefined;
+    let toldIn: ServerResponse | undefined;
+    // Once in each watch: the error of one is over when the next one begins, and `status` may look only after that.
     const send = (): void => {
-      if (held === undefined || tell === undefined || isSent) return;
+      if (!isHeld || tell === undefined || tell === toldIn) return;
+      toldIn = tell;
       isSent = true;
       const metadata = { ...secret?.metadata, resourceVersion: "not-a-number" };
       tell.write(line("MODIFIED", { ...secret, data: undefined, metadata }));
     };
     api.play(({ method, url = "" }, response, pass) => {
       if (method === "PATCH" && url.includes("/secrets/db")) {
-        held = pass;
+        isHeld = true;
         // The event arrives while the row is claimed, and is judged after that.
         setTimeout(pass, 1_500);
         send();

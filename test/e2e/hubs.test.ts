@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
 import { type Cluster, waitFor } from "../harness/index.ts";
-import { dataDirOf, keyferry, type RunningEngine, startEngine } from "./support/engine.ts";
+import { dataDirOf, keyferry, type LogLine, type RunningEngine, startEngine } from "./support/engine.ts";
 import { adminConfig, argocdIn, clusterSecret } from "./support/hub.ts";
 import { type Place, placeIn } from "./support/place.ts";
 import { endAll } from "./support/start-place.ts";
@@ -75,7 +75,7 @@ describe("the clusters of a hub", () => {
     ask();
     await two.secretThat("db", ({ data }) => data.password === "first", PATIENCE_MS);
     await two.synced("db", PATIENCE_MS);
-    assert.equal(String(heard("fleet-changed").at(-1)?.added), "two");
+    await waitFor("the log", async () => String(heard("fleet-changed").at(-1)?.added) === "two");
   });
 
   it("are refused with an API server that another one has, and the first stays", async () => {
@@ -101,19 +101,18 @@ describe("the clusters of a hub", () => {
     await unregister("two");
     await register(0, "one", clusters[1]);
     ask();
-    await waitFor("the refusal", async () =>
-      heard("hub-cluster-refused").some(({ cluster, code }) => cluster === "one" && code === "CLUSTER_REPLACED"),
-    );
-    await waitFor("the watch to be refused", async () =>
-      heard("watch-pass-failed").some(({ cluster, code }) => cluster === "one" && code === "CLUSTER_REPLACED"),
-    );
+    const isReplaced = ({ cluster, code }: LogLine) => cluster === "one" && code === "CLUSTER_REPLACED";
+    await waitFor("the refusal", async () => heard("hub-cluster-refused").some(isReplaced), PATIENCE_MS);
+    await waitFor("the watch to be refused", async () => heard("watch-pass-failed").some(isReplaced), PATIENCE_MS);
     assert.equal(await two.secret("secret-of-one"), undefined);
     await two.declare("of-two", { path: "db" });
     await engine.stop();
     engine = await startEngine(world, { args: ["--accept-missing", "one"] });
     // Cluster one's login in Vault accepts no token of another cluster.
-    await waitFor("its login to be refused", async () =>
-      (await two.conditions("of-two")).SecretSynced?.message.includes("VAULT_LOGIN_REFUSED"),
+    await waitFor(
+      "its login to be refused",
+      async () => (await two.conditions("of-two")).SecretSynced?.message.includes("VAULT_LOGIN_REFUSED"),
+      PATIENCE_MS,
     );
     await waitFor("the log", async () => heard("cluster-replaced").some(({ cluster }) => cluster === "one"));
     await register(0);
@@ -140,7 +139,11 @@ describe("the clusters of a hub", () => {
         await place.secretThat(name, ({ data }) => data.password === "second", PATIENCE_MS);
       }
       assert.deepEqual([...new Set(heard("hub-copy-used").map(({ cluster }) => cluster))].sort(), ["one", "two"]);
-      await waitFor("the log", async () => heard("hub-unreadable").some(({ code }) => code === "KUBE_UNREACHABLE"));
+      await waitFor(
+        "the log",
+        async () => heard("hub-unreadable").some(({ code }) => code === "KUBE_UNREACHABLE"),
+        PATIENCE_MS,
+      );
       const { hubs } = await statusThat(world, "the hub", (answer) => answer.hubs[0]?.error !== undefined);
       assert.deepEqual([hubs[0]?.state, hubs[0]?.clusters], ["failed", 2]);
     } finally {
@@ -154,7 +157,8 @@ describe("the clusters of a hub", () => {
   it("leave with their object: rows go, and Secrets stay", async () => {
     await unregister("two");
     ask();
-    await waitFor("its release", async () => heard("cluster-released").some(({ cluster }) => cluster === "two"));
+    const isReleased = () => heard("cluster-released").some(({ cluster }) => cluster === "two");
+    await waitFor("its release", async () => isReleased(), PATIENCE_MS);
     assert.equal((await two.secret("db"))?.data.password, "second");
   });
 

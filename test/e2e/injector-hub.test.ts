@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
-import { type Cluster, reservePort } from "../harness/index.ts";
+import { type Cluster, type ReservedPort, reservePort } from "../harness/index.ts";
 import { type RunningEngine, startEngine } from "./support/engine.ts";
 import { adminConfig, argocdIn, clusterSecret } from "./support/hub.ts";
 import { agentsOf, annotations, aPod, createPod, registrationOf, reviews, untilAsked } from "./support/injector.ts";
@@ -13,14 +13,14 @@ describe("the injector in a cluster of a hub", () => {
   let hub: Cluster;
   let one: Cluster;
   let engine: RunningEngine;
+  let reserved: ReservedPort;
 
   before(async () => {
     world = await startWorld({ clusters: ["hub", "one"] });
     [hub, one] = world.clusters as [Cluster, Cluster];
     await argocdIn(hub);
-    const reserved = await reservePort();
+    reserved = await reservePort();
     const { port } = reserved;
-    await reserved[Symbol.asyncDispose]();
     // It names no cluster, and has no key.
     const fleet = {
       apiVersion: "keyferry.dev/v1alpha1",
@@ -39,12 +39,12 @@ describe("the injector in a cluster of a hub", () => {
     await writeFile(world.fleetPath, JSON.stringify(fleet));
     engine = await startEngine(world);
   });
-  after(() => endAll(engine, world));
+  after(() => endAll(engine, world, reserved));
 
   it("is registered when the cluster joins, and injects its pods with the settings of the hub's clusters", async () => {
     await hub.apply(clusterSecret("cluster-one", { name: "one", server: one.url, config: adminConfig(one) }));
     engine.child.kill("SIGHUP");
-    const found = await one.waitFor("the registration", () => registrationOf(one), 90_000);
+    const found = await one.waitFor("the registration", () => registrationOf(one), 180_000);
     assert.match(found.webhooks[0].clientConfig.url, /\/c\/one\/[\w-]{43}\/mutate$/);
     await untilAsked(one);
     const { pod, message } = await createPod(

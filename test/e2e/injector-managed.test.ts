@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { parseAllDocuments } from "yaml";
-import { type Cluster, reservePort, type Vault } from "../harness/index.ts";
+import { type Cluster, type ReservedPort, reservePort, type Vault } from "../harness/index.ts";
 import { keyferry, type RunningEngine, startEngine } from "./support/engine.ts";
 import {
   agentsOf,
@@ -26,15 +26,15 @@ describe("a cluster whose registration keyferry manages", { concurrency: 1 }, ()
   let cluster: Cluster;
   let vault: Vault;
   let engine: RunningEngine;
+  let reserved: ReservedPort;
   let port: number;
 
   before(async () => {
     world = await startWorld();
     [cluster] = world.clusters as [Cluster];
     ({ vault } = world);
-    const reserved = await reservePort();
+    reserved = await reservePort();
     port = reserved.port;
-    await reserved[Symbol.asyncDispose]();
     await writeFleet();
     // Exactly the permissions that bootstrap prints.
     const printed = await keyferry(["bootstrap", "one", "--fleet", world.fleetPath, "-o", "yaml"]);
@@ -47,7 +47,7 @@ describe("a cluster whose registration keyferry manages", { concurrency: 1 }, ()
     engine = await start();
     await untilAsked(cluster);
   });
-  after(() => endAll(engine, world));
+  after(() => endAll(engine, world, reserved));
 
   const start = () => startEngine(world, { args: ["--injector-listen", `127.0.0.1:${port}`] });
   const writeFleet = (more: object = {}): Promise<string> =>

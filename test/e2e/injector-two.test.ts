@@ -2,13 +2,15 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { type Cluster, reservePort, waitFor } from "../harness/index.ts";
+import { type Cluster, type ReservedPort, reservePorts, waitFor } from "../harness/index.ts";
 import { type RunningEngine, startEngine } from "./support/engine.ts";
 import { agentsOf, annotations, aPod, createPod, registrationOf, untilAsked } from "./support/injector.ts";
 import { endAll } from "./support/start-place.ts";
 import { startWorld, type World } from "./support/world.ts";
 
 const BOTH = ["vault-agent-init", "vault-agent"];
+/** A process looks after its registrations twice a minute. */
+const LOOK_MS = 120_000;
 
 /** Each of them has a data directory of its own, and so keys and a CA of its own. */
 describe("two keyferry that both manage the registration of a cluster", { concurrency: 1 }, () => {
@@ -16,17 +18,19 @@ describe("two keyferry that both manage the registration of a cluster", { concur
   let cluster: Cluster;
   let first: RunningEngine;
   let second: RunningEngine;
+  let reserved: readonly ReservedPort[] = [];
   let ports: readonly [number, number];
 
   before(async () => {
     world = await startWorld();
     [cluster] = world.clusters as [Cluster];
-    ports = [await freePort(), await freePort()];
+    reserved = await reservePorts(2);
+    ports = reserved.map(({ port }) => port) as [number, number];
     await world.writeFleet(() => ({ injector: at(ports[0]) }));
     first = await startEngine(world, { args: ["--injector-listen", `127.0.0.1:${ports[0]}`] });
     await untilAsked(cluster);
   });
-  after(() => endAll(first, second, world));
+  after(() => endAll(first, second, world, ...reserved));
 
   const at = (port: number, more: object = {}) => ({
     url: `https://127.0.0.1:${port}`,
@@ -41,8 +45,10 @@ describe("two keyferry that both manage the registration of a cluster", { concur
     });
   const urlOf = async () => (await registrationOf(cluster))?.webhooks[0].clientConfig.url;
   const toldBy = (engine: RunningEngine, event: string, did?: string) =>
-    waitFor(`${event} ${did ?? ""}`, async () =>
-      engine.logs.some((line) => line.event === event && line.cluster === "one" && line.did === did),
+    waitFor(
+      `${event} ${did ?? ""}`,
+      async () => engine.logs.some((line) => line.event === event && line.cluster === "one" && line.did === did),
+      LOOK_MS,
     );
   const isInjected = async () => {
     const { pod, message } = await createPod(
@@ -77,15 +83,10 @@ describe("two keyferry that both manage the registration of a cluster", { concur
     assert.ok(url?.startsWith(`https://127.0.0.1:${ports[1]}/`), "it leads to the second one");
     await untilAsked(cluster);
     await isInjected();
-    // A new fleet.yaml makes it look at once.
+    // With a new fleet.yaml it looks at the next opportunity.
     await world.writeFleet(() => ({ injector: at(ports[0], { authPath: "auth/other" }) }));
     await toldBy(first, "injector-registration-left");
     assert.equal(await urlOf(), url);
     await isInjected();
   });
 });
-
-async function freePort(): Promise<number> {
-  await using reserved = await reservePort();
-  return reserved.port;
-}

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import type { KubeObject } from "../harness/index.ts";
 import { dataDirOf, keyferry, type Ran, runOnce, startEngine } from "./support/engine.ts";
 import { assertNoLeak } from "./support/no-leak.ts";
 import type { Place } from "./support/place.ts";
@@ -15,6 +16,9 @@ const USER = "Kp2-staple-of-the-user";
 const API = "secrets.hashicorp.com/v1beta1";
 const MERGE = { contentType: "application/merge-patch+json" };
 const SELDOM = { refreshAfter: "12h" };
+/** Kubernetes itself makes these some time after a cluster's or namespace's start, whatever a plan does. */
+const isOfKubernetes = ({ namespace = "", name }: { readonly namespace?: string; readonly name: string }): boolean =>
+  namespace.startsWith("kube-") || name === "kube-root-ca.crt";
 
 interface Names {
   readonly added: readonly string[];
@@ -90,11 +94,9 @@ describe("keyferry plan: what a run would do, told by its own judgement, and not
     ];
     const lists = await Promise.all(
       paths.map(async (path) => {
-        const answer = await place.cluster.request<{ items: { metadata: { uid: string; resourceVersion: string } }[] }>(
-          "GET",
-          path,
-        );
-        return answer.body.items.map(({ metadata }) => `${path} ${metadata.uid} ${metadata.resourceVersion}`);
+        const answer = await place.cluster.request<{ items: KubeObject[] }>("GET", path);
+        const metadatas = answer.body.items.map(({ metadata }) => metadata).filter((one) => !isOfKubernetes(one));
+        return metadatas.map(({ uid, resourceVersion }) => `${path} ${uid} ${resourceVersion}`);
       }),
     );
     return lists.flat().sort();

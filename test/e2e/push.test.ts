@@ -40,7 +40,7 @@ function storyOn(flavor: VaultFlavor): void {
   const cluster = (): Cluster => world.clusters[0] ?? assert.fail("no cluster");
   const held = (path: string) => heldAt(world.vault, path);
   const holds = (path: string, expected: unknown) =>
-    waitFor(`${path} to hold it`, async () => JSON.stringify(await held(path)) === JSON.stringify(expected));
+    waitFor(`${path} to hold it`, async () => JSON.stringify(await held(path)) === JSON.stringify(expected), 90_000);
   const versionOf = async (path: string): Promise<number> => {
     const { body } = await world.vault.request("GET", `kv/metadata/${path}`);
     return (body as { data?: { current_version: number } }).data?.current_version ?? 0;
@@ -72,7 +72,7 @@ function storyOn(flavor: VaultFlavor): void {
           await patch("secrets", "db", { data: { password: Buffer.from("two").toString("base64") } });
           return JSON.stringify(await held(`kv/data/apps/${NS}/web/db`)) === '{"password":"two","user":"app"}';
         },
-        60_000,
+        120_000,
       );
       assert.equal(await versionOf(`apps/${NS}/web/db`), 2);
     });

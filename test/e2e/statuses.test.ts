@@ -90,7 +90,12 @@ describe("every kind shows how it fares, and is written on change only", () => {
         (await operator.events("default")).some(({ message }) => message === `${kind} accepted`),
       );
     }
-    const events = async () => (await operator.events("default")).map(({ type, reason }) => `${type} ${reason}`).sort();
+    // Kinds are listed side by side: on a busy machine a VaultAuth is judged before its VaultConnection was seen.
+    const events = async () =>
+      (await operator.events("default"))
+        .filter(({ message }) => !message.startsWith("REFERENCE_MISSING: VaultConnection"))
+        .map(({ type, reason }) => `${type} ${reason}`)
+        .sort();
     await cluster.waitFor("the warning", async () => (await events()).includes("Warning NoAudiences"));
     assert.deepEqual(await events(), ["Normal Accepted", "Normal Accepted", "Warning NoAudiences"]);
   });

@@ -10,6 +10,8 @@ import { stringify } from "yaml";
 import { kubeconfig } from "../harness/cluster/kubeconfig.ts";
 import { tempFolder, waitFor } from "../harness/index.ts";
 
+/** It loads its sources. A machine that is busy is no defect. */
+const START_MS = 120_000;
 const KEYFERRY = fileURLToPath(new URL("../../bin/keyferry.js", import.meta.url));
 
 interface Run {
@@ -29,7 +31,7 @@ async function start(folder: string): Promise<Run> {
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     log += text;
   });
-  await waitFor("the engine to start", async () => log.includes("engine-started"));
+  await waitFor("the engine to start", async () => log.includes("engine-started"), START_MS);
   return { child, log: () => log };
 }
 

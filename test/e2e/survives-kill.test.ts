@@ -10,6 +10,7 @@ import { startWorld, type World } from "./support/world.ts";
 
 const NS = "team-a";
 const KILLS = 15;
+const IN_STEP_MS = 90_000;
 const SEED = Number(process.env.KEYFERRY_TEST_SEED ?? 7);
 
 describe("kill -9 at any moment and a restart lose nothing", () => {
@@ -58,10 +59,14 @@ describe("kill -9 at any moment and a restart lose nothing", () => {
     const expected = people.expected();
     let seen = {};
     await cluster
-      .waitFor("Secrets as Vault has them", async () => {
-        seen = await ownedSecrets(cluster, NS);
-        return isDeepStrictEqual(seen, expected);
-      })
+      .waitFor(
+        "Secrets as Vault has them",
+        async () => {
+          seen = await ownedSecrets(cluster, NS);
+          return isDeepStrictEqual(seen, expected);
+        },
+        IN_STEP_MS,
+      )
       .catch(() => assert.deepEqual(seen, expected, `seed ${SEED}\n${engine.output().slice(-6_000)}`));
     t.diagnostic(
       `${people.steps} changes; in step ${Math.round(performance.now() - startedAt)} ms after the last start`,

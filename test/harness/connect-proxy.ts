@@ -33,6 +33,8 @@ export async function startConnectProxy({ login, hosts = {}, tls }: ConnectProxy
     socket.on("close", () => sockets.delete(socket)).on("error", () => socket.destroy());
   });
   server.on("connect", (request, client, head) => {
+    // The server listens for errors of the connection below TLS only, and a refused client may be gone already.
+    client.on("error", () => client.destroy());
     if (expected !== undefined && request.headers["proxy-authorization"] !== expected) {
       refused += 1;
       client.end("HTTP/1.1 407 Proxy Authentication Required\r\nconnection: close\r\n\r\n");

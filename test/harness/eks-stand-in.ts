@@ -86,7 +86,10 @@ export async function startEksStandIn(options: EksStandInOptions): Promise<EksSt
     else if (asked.get("Action") === "AssumeRole") assume(asked, response);
     else json(response, 404, {});
   };
-  const server = createServer((request, response) => void handle(request, response));
+  const server = createServer((request, response) => {
+    // Whoever asked may have been killed meanwhile.
+    handle(request, response).catch(() => response.destroy());
+  });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {

@@ -29,10 +29,17 @@ export interface HttpClient {
   close(): Promise<void>;
 }
 
+/** As long as a whole request may take: a busy machine may need seconds for TLS, and nobody waits for a refusal. */
+const CONNECT_TIMEOUT_MS = 30_000;
+
 export function httpClient(origin: string, identity: HttpIdentity = {}): HttpClient {
   const { caPem, cert, key, token } = identity;
   const connect = { ...(caPem && { ca: caPem }), ...(cert && { cert }), ...(key && { key }) };
-  const agent = new Agent({ connect: { ...connect, timeout: 5_000 }, connections: 16, keepAliveTimeout: 1_000 });
+  const agent = new Agent({
+    connect: { ...connect, timeout: CONNECT_TIMEOUT_MS },
+    connections: 16,
+    keepAliveTimeout: 1_000,
+  });
   return {
     async send<T>(method: string, path: string, body?: unknown, options: HttpOptions = {}) {
       const answer = await request(new URL(path, origin), {

@@ -70,6 +70,8 @@ export async function startPostgres(): Promise<Postgres> {
       ready: () => withClient(port, superuser, async () => true),
       // At SIGTERM it would wait until the last client has gone.
       stopSignal: "SIGINT",
+      // Its processes are in groups of their own: after a SIGKILL of the first, the others may still hold the data.
+      stopGraceMs: 30_000,
       env: { LC_ALL: "C" },
       disposeGraceMs: 1_000,
       ...(user && { user }),

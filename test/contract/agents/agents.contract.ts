@@ -135,7 +135,7 @@ export function agentContract(flavor: Vault["flavor"], agent: Agent): void {
       const sidecar = await pod.start(SIDECAR);
       const { username, password } = credentialIn(await existing(pod, DB));
       assert.equal(await world.postgres.login(username, password), true);
-      const token = (await fileOf(pod, "/vault/secrets/token")).trim();
+      const token = (await existing(pod, "/vault/secrets/token")).trim();
       const { preStop } = await sidecar.stop();
       assert.equal(preStop?.code, 0, preStop?.output);
       const answer = await world.vault.request("GET", "auth/token/lookup-self", undefined, { token });

@@ -44,6 +44,8 @@ export async function throttling(target: string): Promise<Throttling> {
     passed.on("error", () => response.destroy());
     incoming.pipe(passed);
   });
+  // No idle connection is closed just when its next request comes: the client would repeat it.
+  server.keepAliveTimeout = 0;
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   return Object.defineProperties(self, {

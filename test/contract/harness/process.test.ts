@@ -35,7 +35,7 @@ describe("a server of the harness", () => {
     await using port = await reservePort();
     await assert.rejects(
       startServer(helloServer(port.port, "silent")),
-      /was not ready after 0.5 s[\s\S]*one line of output/,
+      /was not ready after 5 s[\s\S]*one line of output/,
     );
   });
 

@@ -44,6 +44,8 @@ export async function scriptedVault(): Promise<ScriptedVault> {
     else if (pathname.endsWith("/login")) answer(response, login(body));
     else answer(response, [204, {}]);
   });
+  // No idle connection is closed just when its next request comes.
+  server.keepAliveTimeout = 0;
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   return {

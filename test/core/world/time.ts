@@ -21,6 +21,9 @@ export interface WorldTime {
   steps(): number;
 }
 
+/** Of a clock that runs by itself: no more passes in one go than this, however long the machine was busy with others. */
+const TURN_MS = 25;
+
 interface Timer {
   readonly at: number;
   readonly order: number;
@@ -110,8 +113,13 @@ export function worldTime(start: number): WorldTime {
     },
     flowing(speed) {
       let isStopped = false;
-      const [from, began] = [inside, performance.now()];
-      flow = () => from + (performance.now() - began) * speed;
+      let [come, told, mostMs] = [inside, performance.now(), TURN_MS];
+      flow = () => {
+        const real = performance.now();
+        come += Math.min(real - told, mostMs) * speed;
+        told = real;
+        return come;
+      };
       void (async () => {
         while (!isStopped) {
           await settled();
@@ -120,8 +128,12 @@ export function worldTime(start: number): WorldTime {
           await new Promise<void>((resolve) => {
             wake = resolve;
             const first = next();
-            if (first !== undefined) setTimeout(resolve, Math.max(0, first.at - inside) / speed);
+            const waitMs = first === undefined ? Number.POSITIVE_INFINITY : Math.max(0, first.at - inside) / speed;
+            mostMs = waitMs + TURN_MS;
+            if (first !== undefined) setTimeout(resolve, waitMs);
           });
+          catchUp();
+          mostMs = TURN_MS;
         }
       })();
       return {

@@ -10,8 +10,8 @@ import { killWorkers, loginsTo, printedBy } from "./support/workers.ts";
 
 const NS = "team-a";
 const API = "secrets.hashicorp.com/v1beta1";
-/** A tick comes each minute, and a watch pass takes some seconds. */
-const A_TICK_MS = 90_000;
+/** A tick comes each minute, and a watch pass takes some seconds: more of them on a busy machine. */
+const A_TICK_MS = 180_000;
 
 describe("workers on AWS that are killed, and a cluster that is silent", { timeout: 1_200_000 }, () => {
   let deployed: Deployed;
@@ -30,6 +30,8 @@ describe("workers on AWS that are killed, and a cluster that is silent", { timeo
     await deployed.uploadFleet();
     await using _ = deployed.ticking();
     await Promise.all(places.map((place) => place.synced("db", 2 * A_TICK_MS)));
+    // A worker that is killed just after a login leaves a token that nobody knows.
+    await one().synced("leaving", A_TICK_MS);
   });
   after(async () => {
     await deployed?.[Symbol.asyncDispose]();
@@ -54,7 +56,6 @@ describe("workers on AWS that are killed, and a cluster that is silent", { timeo
   });
 
   it("goes on with the tokens that it kept when its processes are killed, and nobody reads them in the table", async () => {
-    await one().synced("leaving", A_TICK_MS);
     const kept = await deployed.leases.tokens.tokens();
     assert.ok(kept.length >= 3, "of two defaults and one that leaves");
     for (const { sealed } of kept) assert.doesNotMatch(Buffer.from(sealed, "base64").toString("latin1"), /hvs\.|http/);
@@ -74,8 +75,9 @@ describe("workers on AWS that are killed, and a cluster that is silent", { timeo
     const [, two = assert.fail()] = deployed.world.clusters;
     await using _ = deployed.ticking();
     two.pause();
-    const open = await waitFor("its circuit to open", async () => (await deployed.leases.circuits())[0], 2 * A_TICK_MS);
-    assert.deepEqual([open.id, open.code], ["cluster:two", "KUBE_UNREACHABLE"]);
+    const circuit = async () => (await deployed.leases.circuits()).find(({ id }) => id === "cluster:two");
+    const open = await waitFor("its circuit to open", circuit, 2 * A_TICK_MS);
+    assert.equal(open.code, "KUBE_UNREACHABLE");
     const planned = await deployedPlan(deployed);
     assert.equal(planned.code, 1);
     assert.deepEqual(
@@ -87,16 +89,16 @@ describe("workers on AWS that are killed, and a cluster that is silent", { timeo
     );
     await deployed.world.vault.putKv("kv", "db", { user: "app", password: "four" });
     await one().secretThat("db", ({ data }) => data.password === "four", A_TICK_MS);
-    await waitFor("a second probe", async () => ((await deployed.leases.circuits())[0]?.attempts ?? 0) >= 2, A_TICK_MS);
+    await waitFor("a second probe", async () => ((await circuit())?.attempts ?? 0) >= 2, A_TICK_MS);
     two.resume();
-    await waitFor("its circuit to be closed", async () => (await deployed.leases.circuits()).length === 0, A_TICK_MS);
+    await waitFor("its circuit to be closed", async () => (await circuit()) === undefined, A_TICK_MS);
     await places[1]?.secretThat("db", ({ data }) => data.password === "four", A_TICK_MS);
   });
 
   it("lease-table 3: what the killed worker had in hand is done by another", async () => {
     await using _ = deployed.ticking();
-    await one().secretThat("killed", ({ data }) => data.password === "one", 4 * 60_000);
-    await one().synced("killed");
+    await one().secretThat("killed", ({ data }) => data.password === "one", 2 * A_TICK_MS);
+    await one().synced("killed", A_TICK_MS);
   });
 
   it("has ended the token of a VaultAuth that went", async () => {

@@ -15,8 +15,8 @@ import { waitFor } from "../../harness/index.ts";
 import { placeIn } from "../support/place.ts";
 import { type Deployed, STACK, startDeployed } from "./support/deployed.ts";
 
-/** A tick comes each minute. */
-const A_TICK_MS = 90_000;
+/** A tick comes each minute; a busy machine takes its time for the rest. */
+const A_TICK_MS = 180_000;
 
 describe("doctor --stack finds what is broken in a deployed keyferry", { timeout: 900_000 }, () => {
   let deployed: Deployed;

@@ -29,17 +29,26 @@ after(() => aws?.[Symbol.asyncDispose]());
 const busOf = (bus: string, client = new EventBridgeClient({ ...aws.clientConfig, maxAttempts: 1 })) =>
   eventBus({ client: async () => client, bus, random: () => 0.5, sleep: async () => undefined });
 
+/** Each event is received and deleted by a request of its own. */
+const DELIVERED_MS = 120_000;
+
 /** Takes what a queue holds until there is so much. */
 async function delivered(QueueUrl: string, count: number): Promise<readonly Delivered[]> {
   const found: Delivered[] = [];
-  await waitFor(`${count} events in the queue`, async () => {
-    const { Messages = [] } = await account.sqs.send(new ReceiveMessageCommand({ QueueUrl, MaxNumberOfMessages: 10 }));
-    for (const { Body = "", ReceiptHandle } of Messages) {
-      found.push(JSON.parse(Body) as Delivered);
-      await account.sqs.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle }));
-    }
-    return found.length >= count || undefined;
-  });
+  await waitFor(
+    `${count} events in the queue`,
+    async () => {
+      const { Messages = [] } = await account.sqs.send(
+        new ReceiveMessageCommand({ QueueUrl, MaxNumberOfMessages: 10 }),
+      );
+      for (const { Body = "", ReceiptHandle } of Messages) {
+        found.push(JSON.parse(Body) as Delivered);
+        await account.sqs.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle }));
+      }
+      return found.length >= count || undefined;
+    },
+    DELIVERED_MS,
+  );
   return found;
 }
 

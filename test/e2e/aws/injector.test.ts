@@ -25,6 +25,9 @@ import { STACK, serverless, widen } from "./support/deployed.ts";
 import { withInjector } from "./support/injector-settings.ts";
 import { startTlsFront, type TlsFront } from "./support/tls-front.ts";
 
+/** A tick, a watch pass and its log, each by a process that starts first. */
+const SOON_MS = 180_000;
+
 /** MiniStack serves function URLs without TLS, so a front of the test has the certificate, as AWS's own front has it. */
 describe("the injector as a function", { concurrency: 1 }, () => {
   let aws: Ministack;
@@ -125,14 +128,21 @@ describe("the injector as a function", { concurrency: 1 }, () => {
     await s3.send(new DeleteBucketPolicyCommand({ Bucket }));
     const pushed = await keyferry(["fleet", "push", "--fleet", fleetPath, "--stack", STACK], aws.env);
     assert.equal(pushed.code, 0, pushed.stderr);
-    const found = await cluster.waitFor("the registration", async () => {
-      await account.invoke(`${STACK}-tick`);
-      return registrationOf(cluster);
-    });
+    const found = await cluster.waitFor(
+      "the registration",
+      async () => {
+        await account.invoke(`${STACK}-tick`);
+        return registrationOf(cluster);
+      },
+      SOON_MS,
+    );
     const { url, caBundle } = found.webhooks[0].clientConfig as { url: string; caBundle?: string };
     assert.deepEqual([url, caBundle], [`${front.url.replace(/\/$/, "")}/c/one/${key}/mutate`, undefined]);
-    const { line } = await cluster.waitFor("the log line", async () =>
-      (await account.logs(`${STACK}-discover`)).find(({ line: { event } }) => event === "injector-registered"),
+    const { line } = await cluster.waitFor(
+      "the log line",
+      async () =>
+        (await account.logs(`${STACK}-discover`)).find(({ line: { event } }) => event === "injector-registered"),
+      SOON_MS,
     );
     assert.deepEqual([line.cluster, line.did], ["one", "created"]);
     assert.doesNotMatch(JSON.stringify(await account.logs(`${STACK}-discover`)), new RegExp(key));

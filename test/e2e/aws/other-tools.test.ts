@@ -13,6 +13,7 @@ import { serverless } from "./support/deployed.ts";
 const SETTINGS = new URL("../../../infra/settings.yml", import.meta.url);
 const BUCKET = "keyferry-packages";
 const STACK = "keyferry-test";
+const STACK_MS = 180_000;
 
 interface Function {
   readonly Type: string;
@@ -20,7 +21,7 @@ interface Function {
 }
 
 /** The steps of infra/terraform/main.tf, because its provider can't be had on every machine. */
-describe("a package that another tool deploys", { timeout: 120_000 }, () => {
+describe("a package that another tool deploys", { timeout: 600_000 }, () => {
   let aws: Ministack;
   let folder: TempFolder;
   let template: string;
@@ -66,11 +67,15 @@ describe("a package that another tool deploys", { timeout: 120_000 }, () => {
     await cloudFormation.send(
       new CreateStackCommand({ StackName: STACK, TemplateURL, Capabilities: ["CAPABILITY_IAM"] }),
     );
-    await waitFor("the stack", async () => {
-      const { Stacks = [] } = await cloudFormation.send(new DescribeStacksCommand({ StackName: STACK }));
-      assert.ok(!/FAILED|ROLLBACK/.test(Stacks[0]?.StackStatus ?? ""), Stacks[0]?.StackStatusReason);
-      return Stacks[0]?.StackStatus === "CREATE_COMPLETE" || undefined;
-    });
+    await waitFor(
+      "the stack",
+      async () => {
+        const { Stacks = [] } = await cloudFormation.send(new DescribeStacksCommand({ StackName: STACK }));
+        assert.ok(!/FAILED|ROLLBACK/.test(Stacks[0]?.StackStatus ?? ""), Stacks[0]?.StackStatusReason);
+        return Stacks[0]?.StackStatus === "CREATE_COMPLETE" || undefined;
+      },
+      STACK_MS,
+    );
     const { payload } = await accountOf(aws).invoke(`${STACK}-tick`);
     assert.match(JSON.stringify(payload), /upload fleet\.yaml there/);
   });

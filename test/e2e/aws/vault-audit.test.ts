@@ -16,7 +16,7 @@ import { type Deployed, STACK, startDeployed } from "./support/deployed.ts";
 import { everyInlet } from "./support/every-inlet.ts";
 
 const NS = "team-a";
-const A_TICK_MS = 90_000;
+const A_TICK_MS = 180_000;
 /** Much less than `refreshAfter`: only an event can be so quick. */
 const SOON_MS = 60_000;
 const WAYS = ["bus", "one", "objects", "logs", "post", "relayed", "again"] as const;
@@ -25,7 +25,7 @@ const WAYS = ["bus", "one", "objects", "logs", "post", "relayed", "again"] as co
  * Real lines of a real Vault, by each way that MiniStack carries as AWS does: PutEvents and a rule, PutObject and a
  * rule, PutLogEvents and a subscription, and the function's URL.
  */
-describe("audit lines on AWS", { timeout: 900_000 }, () => {
+describe("audit lines on AWS", { timeout: 1_200_000 }, () => {
   let deployed: Deployed;
   let place: Place;
   let ship: Shippers;
@@ -56,8 +56,12 @@ describe("audit lines on AWS", { timeout: 900_000 }, () => {
   });
   after(() => deployed?.[Symbol.asyncDispose]());
 
-  const change = (name: string, password = "two") =>
-    linesOf(deployed.world.vault, () => deployed.world.vault.putKv("kv", name, { password }));
+  /** The lines of a change, without those of what keyferry reads at the same time: `often` is read all the time. */
+  const change = async (name: string, password = "two"): Promise<readonly string[]> => {
+    const { vault } = deployed.world;
+    const lines = await linesOf(vault, () => vault.putKv("kv", name, { password }));
+    return lines.filter((line) => line.includes(`"path":"kv/data/${name}"`));
+  };
   const follows = (name: string, password = "two") =>
     place.cluster.waitFor(
       `Secret ${name} with ${password}`,
@@ -137,19 +141,22 @@ describe("audit lines on AWS", { timeout: 900_000 }, () => {
       await using _ = await deployed.account.forbid(`${STACK}-vault-audit`, "dynamodb:*");
       // This AWS repeats what is invoked so, but not what a rule sends.
       await deployed.account.invokeLater(`${STACK}-vault-audit`, lineEvent(lines));
-      await waitFor("a delivery from the queue to fail", async () => {
-        return (await deployed.logged("vault-audit", "message-failed")).length > 0;
-      });
-      const [failed] = await deployed.logged("vault-audit", "message-failed");
+      const failures = () => deployed.logged("vault-audit", "message-failed");
+      await waitFor("a delivery from the queue to fail", async () => (await failures()).length > 0, A_TICK_MS);
+      const [failed] = await failures();
       assert.equal(failed?.line.code, "STORE_DENIED");
     }
     await follows("again");
-    await waitFor("the queue to be empty", async () => {
-      const names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"] as const;
-      const request = new GetQueueAttributesCommand({ QueueUrl, AttributeNames: [...names] });
-      const { Attributes = {} } = await sqs.send(request);
-      return names.every((name) => Attributes[name] === "0");
-    });
+    await waitFor(
+      "the queue to be empty",
+      async () => {
+        const names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"] as const;
+        const request = new GetQueueAttributesCommand({ QueueUrl, AttributeNames: [...names] });
+        const { Attributes = {} } = await sqs.send(request);
+        return names.every((name) => Attributes[name] === "0");
+      },
+      A_TICK_MS,
+    );
   });
 
   it("that were too old are taken, and all syncs of their Vault are looked at", async () => {
@@ -183,17 +190,24 @@ describe("audit lines on AWS", { timeout: 900_000 }, () => {
     assert.equal(told?.line.inlet, `cloudwatchLogs ${LOG_GROUP}`);
     const { error, payload } = await deployed.account.invoke(`${STACK}-vault-audit`, { source: "aws.ec2" });
     assert.deepEqual([error, payload], [undefined, null]);
-    assert.equal((await deployed.logged("vault-audit", "event-refused")).length, 1);
     const { sqs } = deployed.account;
     const failures = deployed.outputs.VaultAuditFailuresUrl;
     await sqs.send(new SendMessageCommand({ QueueUrl: failures, MessageBody: "<html>" }));
-    const dead = await waitFor("the dead letter", async () => {
-      const request = { QueueUrl: deployed.outputs.VaultAuditDeadLettersUrl, MessageAttributeNames: ["All"] };
-      return (await sqs.send(new ReceiveMessageCommand(request))).Messages?.[0];
-    });
+    const dead = await waitFor(
+      "the dead letter",
+      async () => {
+        const request = { QueueUrl: deployed.outputs.VaultAuditDeadLettersUrl, MessageAttributeNames: ["All"] };
+        return (await sqs.send(new ReceiveMessageCommand(request))).Messages?.[0];
+      },
+      A_TICK_MS,
+    );
     assert.deepEqual(
       [dead.Body, dead.MessageAttributes?.reason?.StringValue],
       ["<html>", "it is of no kind that the function takes"],
     );
+    const refusals = () => deployed.logged("vault-audit", "event-refused");
+    // On a busy machine, this AWS puts a line into the log with the next invocation of the same process.
+    await waitFor("the refusal in the log", async () => (await refusals()).length > 0, A_TICK_MS);
+    assert.equal((await refusals()).length, 1);
   });
 });

@@ -122,17 +122,36 @@ function nameOf(entry: unknown): string | undefined {
 /** Each remedy may show the next problem; a chain longer than this is none. */
 const MAX_ROUNDS = 6;
 
+/** How long an API server may take to follow a change of rights or definitions. */
+const FOLLOWED_MS = 30_000;
+
+/** Examines until this is found: what was changed a moment ago may not hold yet. */
+async function examined(
+  practice: Practice,
+  what: string,
+  isSo: (examination: Examination) => boolean,
+): Promise<Examination> {
+  const end = performance.now() + FOLLOWED_MS;
+  for (;;) {
+    const examination = await practice.examine();
+    if (isSo(examination)) return examination;
+    if (performance.now() > end) {
+      assert.fail(`looked in vain for: ${what}\n${JSON.stringify(examination.findings, undefined, 2)}`);
+    }
+  }
+}
+
 /** Finds it by its code, mends it by what it printed, and so on until there is no error. Answers the codes of the way. */
 export async function foundAndMended(practice: Practice, code: FindingCode, where: RegExp): Promise<readonly string[]> {
-  const first = await practice.examine();
-  const found = first.findings.find((one) => one.code === code && where.test(one.where));
-  assert.ok(found, `${code} ${where} among ${JSON.stringify(first.findings, undefined, 2)}`);
-  await practice.mend(found.remedy);
+  const isIt = (one: Finding) => one.code === code && where.test(one.where);
+  const first = await examined(practice, `${code} ${where}`, ({ findings }) => findings.some(isIt));
+  const found = first.findings.find(isIt);
+  await practice.mend(found?.remedy);
+  const isMended = ({ findings }: Examination) =>
+    !findings.some((one) => one.code === code && one.where === found?.where);
   const way: string[] = [code];
   for (let round = 0; round < MAX_ROUNDS; round++) {
-    const { findings, errors }: Examination = await practice.examine();
-    const again: Finding | undefined = findings.find((one) => one.code === code && one.where === found.where);
-    assert.equal(again, undefined, `${code} is still there after ${found.remedy?.text}\n${again?.what}`);
+    const { errors } = await examined(practice, `no ${code} any more after ${found?.remedy?.text}`, isMended);
     const [next] = errors;
     if (next === undefined) return way;
     way.push(next.code);

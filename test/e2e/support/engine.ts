@@ -73,7 +73,8 @@ export function launchEngine(world: World, options: EngineOptions = {}): Launche
   };
   read(child.stdout);
   read(child.stderr);
-  const exited = once(child, "exit");
+  // Its last lines may come after its exit.
+  const exited = once(child, "close");
   const end = async (signal: NodeJS.Signals): Promise<number | null> => {
     if (child.exitCode === null && child.signalCode === null) child.kill(signal);
     await exited;

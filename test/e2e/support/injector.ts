@@ -17,6 +17,8 @@ export interface PodObject extends KubeObject {
 
 const API = "admissionregistration.k8s.io/v1";
 const KIND = "MutatingWebhookConfiguration";
+/** A process looks after its registrations twice a minute. */
+const ASKED_MS = 90_000;
 export const CONFIGURATION = "vault-agent-injector-keyferry";
 
 /** The annotations of a pod that wants one secret. */
@@ -81,10 +83,14 @@ export interface Registration {
 /** Waits until the API server uses the registration: until it refuses a pod by it. */
 export async function untilAsked(cluster: Cluster): Promise<void> {
   const pod = aPod({ generateName: "probe-", annotations: { "vault.hashicorp.com/agent-inject": "no bool" } });
-  await cluster.waitFor("the API server to ask the webhook", async () => {
-    const { status, message } = await createPod(cluster, pod, { dryRun: true });
-    return status >= 400 && message.includes('webhook "vault-agent-injector.keyferry.dev" denied');
-  });
+  await cluster.waitFor(
+    "the API server to ask the webhook",
+    async () => {
+      const { status, message } = await createPod(cluster, pod, { dryRun: true });
+      return status >= 400 && message.includes('webhook "vault-agent-injector.keyferry.dev" denied');
+    },
+    ASKED_MS,
+  );
 }
 
 export async function unregister(cluster: Cluster): Promise<void> {

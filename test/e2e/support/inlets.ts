@@ -6,7 +6,7 @@ import type { World } from "./world.ts";
 /** No refresh finds a change meanwhile: only an event can. */
 export const SELDOM = "12h";
 /** What an event takes on a busy machine, at most. */
-export const SOON_MS = 60_000;
+export const SOON_MS = 90_000;
 
 /** Declares syncs that only events refresh, and waits until they are in step. */
 export async function declareAll(world: World, place: Place, names: readonly string[]): Promise<void> {
@@ -35,8 +35,12 @@ export async function serves(engine: RunningEngine, from: number, events: Readon
   const ways = Object.keys(events).filter((way) => ["file", "http", "tcp", "unix"].includes(way));
   const isServed = (way: string) => (line: LogLine) =>
     (line.event === "inlet-listening" || line.event === "inlet-following") && line.inlet === way;
-  await waitFor(`inlets ${ways.join(", ")}`, async () => {
-    const lines = engine.logs.slice(from);
-    return ways.every((way) => lines.some(isServed(way)));
-  });
+  await waitFor(
+    `inlets ${ways.join(", ")}`,
+    async () => {
+      const lines = engine.logs.slice(from);
+      return ways.every((way) => lines.some(isServed(way)));
+    },
+    SOON_MS,
+  );
 }

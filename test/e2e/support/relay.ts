@@ -13,6 +13,9 @@ export interface Relay extends AsyncDisposable {
   stop(): Promise<number | null>;
 }
 
+/** A machine that is busy is no defect. */
+const START_MS = 120_000;
+
 /** Starts it, and waits until it listens or follows. */
 export async function startRelay(args: readonly string[]): Promise<Relay> {
   const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", MAIN, "audit", "relay", ...args], {
@@ -25,15 +28,24 @@ export async function startRelay(args: readonly string[]): Promise<Relay> {
     output = lines.pop() ?? "";
     for (const line of lines) if (line.startsWith("{")) logs.push(JSON.parse(line) as LogLine);
   });
-  const exited = once(child, "exit");
+  // Its last lines may come after its exit.
+  const exited = once(child, "close");
   const end = async (signal: NodeJS.Signals): Promise<number | null> => {
     if (child.exitCode === null && child.signalCode === null) child.kill(signal);
     await exited;
     return child.exitCode;
   };
-  await waitFor("the relay to start", async () => {
-    if (child.exitCode !== null) throw new Error(`the relay ended with ${child.exitCode}: ${output}`);
-    return logs.some(({ event }) => event === "inlet-listening" || event === "inlet-following");
-  });
+  // One that does not start is ended: left to itself, it would keep the test's process for good.
+  await using unready = new AsyncDisposableStack();
+  unready.defer(async () => void (await end("SIGKILL")));
+  await waitFor(
+    "the relay to start",
+    async () => {
+      if (child.exitCode !== null) throw new Error(`the relay ended with ${child.exitCode}: ${output}`);
+      return logs.some(({ event }) => event === "inlet-listening" || event === "inlet-following");
+    },
+    START_MS,
+  );
+  unready.move();
   return { logs, stop: () => end("SIGTERM"), [Symbol.asyncDispose]: async () => void (await end("SIGKILL")) };
 }

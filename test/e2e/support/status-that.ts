@@ -10,7 +10,7 @@ export async function statusThat(
   world: World,
   what: string,
   isSo: (answer: StatusAnswer) => boolean,
-  timeoutMs = 30_000,
+  timeoutMs = 90_000,
 ): Promise<StatusAnswer> {
   const end = performance.now() + timeoutMs;
   for (;;) {

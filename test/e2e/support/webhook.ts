@@ -39,7 +39,8 @@ export async function startWebhook(cluster: Cluster, name: string, namespace: st
         rules: [{ apiGroups: [""], apiVersions: ["v1"], resources: ["secrets"], operations: ["CREATE", "UPDATE"] }],
         failurePolicy: "Fail",
         sideEffects: "None",
-        timeoutSeconds: 2,
+        // On a busy machine this process may answer late: one that is too late would refuse for another reason.
+        timeoutSeconds: 10,
         admissionReviewVersions: ["v1"],
       },
     ],

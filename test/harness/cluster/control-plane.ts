@@ -26,7 +26,7 @@ export const apiUrl = (plan: Plan): string => `https://127.0.0.1:${plan.ports.ap
 export const etcdData = (plan: Plan): string => join(plan.folder, "etcd");
 
 /** Far above the few seconds that it takes: a busy machine shall not fail a test run. */
-const START_TIMEOUT_MS = 60_000;
+const START_TIMEOUT_MS = 180_000;
 /** Its folder goes too, so nothing is lost by an end that is not graceful. */
 const DISPOSE_GRACE_MS = 100;
 

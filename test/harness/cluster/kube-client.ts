@@ -43,7 +43,7 @@ export interface KubeClient extends AsyncDisposable {
     ref: ObjectRef,
     options?: { readonly propagationPolicy?: "Background" | "Foreground" | "Orphan" },
   ): Promise<void>;
-  /** Calls until it gives something that is not undefined, null or false; throws after the time-out (30,000 ms). */
+  /** Calls until it gives something that is not undefined, null or false; throws after the time-out (60,000 ms). */
   waitFor<T>(what: string, look: () => Promise<T | undefined | null | false>, timeoutMs?: number): Promise<T>;
 }
 
@@ -102,7 +102,7 @@ const SHORTEST_PAUSE_MS = 50;
 export async function waitFor<T>(
   what: string,
   look: () => Promise<T | undefined | null | false>,
-  timeoutMs = 30_000,
+  timeoutMs = 60_000,
 ): Promise<T> {
   const end = performance.now() + timeoutMs;
   for (;;) {

@@ -7,6 +7,7 @@ import { Agent, interceptors, request } from "undici";
 import { checkDigest } from "./digest.ts";
 import { cacheFolder, type Environment } from "./find.ts";
 import type { Archive } from "./inventory.ts";
+import { withLock } from "./lock.ts";
 import type { Order } from "./order.ts";
 import { unpack } from "./unpack.ts";
 
@@ -20,16 +21,21 @@ export async function fromArchive(archive: Archive, order: Order): Promise<void>
   const folder = join(cacheFolder(order.env), "downloads");
   await mkdir(folder, { recursive: true });
   const file = join(folder, basename(archive.url));
-  // Two servers can be in one archive: the second finds it here.
-  if ((await sizeOf(file)) === 0) {
-    await download(mirrored(archive.url, order.env), `${file}.part`, order);
-    await checkDigest(`${file}.part`, archive.digest).catch(async (error) => {
-      await rm(`${file}.part`);
-      throw error;
-    });
-    await rename(`${file}.part`, file);
-  } else await checkDigest(file, archive.digest);
+  const lock = join(cacheFolder(order.env), `${basename(archive.url)}.lock`);
+  const onWait = () => order.progress("waiting for another download of its archive");
+  await withLock(lock, () => fetched(archive, file, order), onWait);
   await unpack(file, archive.member, order.folder, order.name);
+}
+
+/** Two servers can be in one archive, and be obtained at once: the second finds it here. */
+async function fetched(archive: Archive, file: string, order: Order): Promise<void> {
+  if ((await sizeOf(file)) > 0) return checkDigest(file, archive.digest);
+  await download(mirrored(archive.url, order.env), `${file}.part`, order);
+  await checkDigest(`${file}.part`, archive.digest).catch(async (error) => {
+    await rm(`${file}.part`);
+    throw error;
+  });
+  await rename(`${file}.part`, file);
 }
 
 /** `KEYFERRY_MIRROR` stands before host and path: `https://mirror.example.com/releases` + `/dl.k8s.io/v1.34.3/…`. */

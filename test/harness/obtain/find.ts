@@ -40,8 +40,11 @@ export const isExecutable = (path: string): Promise<boolean> =>
     () => false,
   );
 
+/** One that is too late counts as none: on a busy machine large binaries need seconds. */
+const VERSION_WITHIN_MS = 60_000;
+
 const hasVersion = (path: string, item: InventoryItem): Promise<boolean> =>
-  run(path, [...item.versionArgs], { timeout: 10_000 }).then(
+  run(path, [...item.versionArgs], { timeout: VERSION_WITHIN_MS }).then(
     ({ stdout, stderr }) => item.accepts.test(stdout + stderr),
     () => false,
   );

@@ -86,7 +86,7 @@ const hasServer = async (folder: string): Promise<boolean> =>
 
 async function fits(folder: string): Promise<boolean> {
   if (!(await hasServer(folder))) return false;
-  const asked = promisify(execFile)(join(folder, "postgres"), ["--version"], { timeout: 10_000 });
+  const asked = promisify(execFile)(join(folder, "postgres"), ["--version"], { timeout: 60_000 });
   return asked.then(
     ({ stdout }) => FITS.test(stdout),
     () => false,

@@ -17,6 +17,7 @@ export interface ServerSpec {
   readonly env?: Readonly<Record<string, string>>;
   /** Whom it runs as; only root can say so. */
   readonly user?: User;
+  /** 180,000 when not given: on a busy machine a dozen servers start at once. */
   readonly startTimeoutMs?: number;
   /** What asks it to end; SIGTERM when not given. */
   readonly stopSignal?: NodeJS.Signals;
@@ -139,13 +140,18 @@ function launch(spec: ServerSpec, tail: OutputTail): Run {
   return { pid, ended, hasEnded: () => isOver, ref: () => child.ref() };
 }
 
+const START_TIMEOUT_MS = 180_000;
+const PROBE_TIMEOUT_MS = 5_000;
+
 async function untilReady(spec: ServerSpec, run: Run): Promise<void> {
-  const limitMs = spec.startTimeoutMs ?? 60_000;
+  const limitMs = spec.startTimeoutMs ?? START_TIMEOUT_MS;
   const signal = AbortSignal.timeout(limitMs);
   for (;;) {
     if (run.hasEnded()) throw new Error(`${spec.name} did not start: it ${await run.ended}`);
     if (signal.aborted) throw new Error(`${spec.name} was not ready after ${limitMs / 1_000} s`);
-    const isReady = await spec.ready(AbortSignal.any([signal, AbortSignal.timeout(2_000)])).catch(() => false);
+    const isReady = await spec
+      .ready(AbortSignal.any([signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)]))
+      .catch(() => false);
     if (isReady) return;
     await sleep(25);
   }

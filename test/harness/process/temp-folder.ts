@@ -8,8 +8,11 @@ export interface TempFolder extends AsyncDisposable {
   readonly path: string;
 }
 
+/** A process that was just killed may leave children that still write for a moment: 20 seconds of pauses in all. */
+const RETRIES = 20;
+
 export async function tempFolder(name: string): Promise<TempFolder> {
   const path = await mkdtemp(join(await realpath(tmpdir()), `keyferry-${name}-`));
   watchFolder(path);
-  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true, maxRetries: 5 }) };
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true, maxRetries: RETRIES }) };
 }

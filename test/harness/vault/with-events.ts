@@ -50,7 +50,8 @@ export async function vaultWithEvents(
   };
   server.on("upgrade", (message, socket, head) => {
     socket.on("error", () => socket.destroy());
-    void (async () => {
+    // The Vault behind may have ended: then there is no subscription.
+    (async () => {
       const token = headerOf(message, "x-vault-token");
       asked.push({ path: message.url ?? "", token, namespace: headerOf(message, "x-vault-namespace") });
       if (it.answer !== undefined) return refuse(socket, it.answer);
@@ -64,7 +65,7 @@ export async function vaultWithEvents(
         });
         opened.on("close", () => sockets.delete(opened)).on("error", () => undefined);
       });
-    })();
+    })().catch(() => socket.destroy());
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const it: VaultWithEvents = {

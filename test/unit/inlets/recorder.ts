@@ -75,9 +75,9 @@ export function recordedDeps(): RecordedDeps {
   return deps;
 }
 
-/** Waits until it holds; fails after ten seconds. */
+/** Waits until it holds; fails after half a minute. */
 export async function until(what: string, holds: () => boolean): Promise<void> {
-  const end = performance.now() + 10_000;
+  const end = performance.now() + 30_000;
   while (!holds()) {
     if (performance.now() > end) throw new Error(`waited in vain for ${what}`);
     await sleepFor(2);

@@ -32,6 +32,9 @@ export interface Account {
   logs(functionName: string): Promise<readonly LogEntry[]>;
 }
 
+/** For a change of a stack. */
+const STACK_MS = 180_000;
+
 export function accountOf({ clientConfig }: Ministack): Account {
   const cloudFormation = new CloudFormationClient(clientConfig);
   const logsClient = new CloudWatchLogsClient(clientConfig);
@@ -52,10 +55,14 @@ export function accountOf({ clientConfig }: Ministack): Account {
       return {
         [Symbol.asyncDispose]: async () => {
           await cloudFormation.send(new DeleteStackCommand({ StackName }));
-          await waitFor("the permission to be back", async () => {
-            const found = await stackOf(StackName).catch(() => undefined);
-            return found === undefined || found.StackStatus === "DELETE_COMPLETE";
-          });
+          await waitFor(
+            "the permission to be back",
+            async () => {
+              const found = await stackOf(StackName).catch(() => undefined);
+              return found === undefined || found.StackStatus === "DELETE_COMPLETE";
+            },
+            STACK_MS,
+          );
         },
       };
     },
@@ -64,10 +71,14 @@ export function accountOf({ clientConfig }: Ministack): Account {
       await cloudFormation.send(
         new CreateStackCommand({ StackName: name, TemplateBody, Capabilities: ["CAPABILITY_IAM"] }),
       );
-      const status = await waitFor(`stack ${name}`, async () => {
-        const { StackStatus = "" } = (await stackOf(name)) ?? {};
-        return StackStatus.endsWith("_IN_PROGRESS") ? undefined : StackStatus;
-      });
+      const status = await waitFor(
+        `stack ${name}`,
+        async () => {
+          const { StackStatus = "" } = (await stackOf(name)) ?? {};
+          return StackStatus.endsWith("_IN_PROGRESS") ? undefined : StackStatus;
+        },
+        STACK_MS,
+      );
       if (status !== "CREATE_COMPLETE") {
         const { StackEvents = [] } = await cloudFormation.send(new DescribeStackEventsCommand({ StackName: name }));
         throw new Error(StackEvents.map((event) => event.ResourceStatusReason ?? "").join("\n"));

@@ -24,8 +24,12 @@ export async function killWorkers({ aws }: Deployed, name: string): Promise<numb
   for (const pid of pids) {
     const command = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
     if (!command.includes(`${aws.folder}/ministack-lambda-${STACK}-${name}`)) continue;
-    process.kill(pid, "SIGKILL");
-    killed++;
+    try {
+      process.kill(pid, "SIGKILL");
+      killed++;
+    } catch {
+      // It has ended since we looked.
+    }
   }
   return killed;
 }
