@@ -39,6 +39,7 @@ export interface InjectorOptions {
 
 /** How often certificates and registrations are looked after. */
 const AGAIN_MS = 30 * SECOND_MS;
+/** How often registrations are compared; sooner, with pauses that double, while a cluster does not answer. */
 const REGISTER_MS = 5 * MINUTE_MS;
 
 /** Serves the webhook until it is disposed of. Undefined: nothing is to be served. */
@@ -107,10 +108,9 @@ interface ServedTls {
 
 /** Gives the listener certificates that changed, and brings managed registrations up to date. */
 async function lookAfter(served: Served, stop: AbortSignal): Promise<void> {
-  const { clock, log, sleep, server, own, hostname } = served;
+  const { log, sleep, server, own, hostname } = served;
+  const registrations = registering(served, stop);
   let now = served.first;
-  let fleet: Fleet | undefined;
-  let registeredAt = 0;
   while (!stop.aborted) {
     try {
       const next = await tlsAt(served, own, hostname);
@@ -118,20 +118,34 @@ async function lookAfter(served: Served, stop: AbortSignal): Promise<void> {
         server.use(next.tls);
         log.info("injector-certificate-changed", {});
       }
-      const isDue = next.ca !== now.ca || served.fleet() !== fleet || clock() - registeredAt >= REGISTER_MS;
       now = next;
-      if (isDue) {
-        fleet = served.fleet();
-        registeredAt = clock();
-        await keepRegistered(served, fleet, next.ca, stop);
-      }
     } catch (error) {
       // The listener keeps what it has.
       const why = error instanceof InputError ? { error: error.message } : described(error);
       log.error("injector-certificate-unusable", why);
     }
+    await registrations(now.ca);
     await sleep(AGAIN_MS, stop);
   }
+}
+
+/** Registers when the fleet or the CA changed, each five minutes, and soon after a failure. */
+function registering(served: Served, stop: AbortSignal): (ca: string | undefined) => Promise<void> {
+  const { clock, log } = served;
+  let registered: { readonly fleet: Fleet; readonly ca: string | undefined } | undefined;
+  let [nextAt, pauseMs] = [0, AGAIN_MS];
+  return async (ca) => {
+    const fleet = served.fleet();
+    if (fleet === registered?.fleet && ca === registered.ca && clock() < nextAt) return;
+    registered = { fleet, ca };
+    const isDone = await keepRegistered(served, fleet, ca, stop).catch((error: unknown) => {
+      // Its keys can't be stored, for example.
+      log.error("injector-not-registered", described(error));
+      return false;
+    });
+    nextAt = clock() + (isDone ? REGISTER_MS : pauseMs);
+    pauseMs = isDone ? AGAIN_MS : Math.min(2 * pauseMs, REGISTER_MS);
+  };
 }
 
 async function tlsAt(options: InjectorOptions, own: OwnCa, hostname: string): Promise<ServedTls> {

@@ -25,14 +25,18 @@ export interface RegistrationDeps {
   readonly done: Map<string, Registered>;
 }
 
-/** Brings the registrations of all clusters with `injector.manage` up to date. A failure is logged, and comes again. */
+/**
+ * Brings the registrations of all clusters with `injector.manage` up to date. A failure is logged. Whether all answered:
+ * otherwise it is worth while to come again soon.
+ */
 export async function keepRegistered(
   deps: RegistrationDeps,
   { injector, clusters }: Fleet,
   ca: string | undefined,
   stop: AbortSignal,
-): Promise<void> {
+): Promise<boolean> {
   const { log, metrics } = deps;
+  let haveAnswered = true;
   // With managedKeyFile, the webhook is the function, and its stack registers it.
   const managed = clusters.filter(({ injector: one }) => one?.manage === true && one.managedKeyFile === undefined);
   endOthers(deps, new Set(managed.map(({ name }) => name)));
@@ -54,10 +58,12 @@ export async function keepRegistered(
       tell(deps, name, did);
     } catch (error) {
       if (stop.aborted) return;
+      haveAnswered = false;
       log.error("injector-not-registered", { cluster: name, ...described(error) });
       count("failed");
     }
   });
+  return haveAnswered;
 }
 
 /** Keys of clusters that are no longer managed end: nobody replaces them. */

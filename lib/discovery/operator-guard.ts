@@ -1,4 +1,3 @@
-import { type EpochMs, SECOND_MS } from "../clock.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { SeenResource } from "../ports/resources.ts";
 import type { OperatorSeen } from "../ports/store.ts";
@@ -9,9 +8,6 @@ import type { DiscoveryDeps } from "./deps.ts";
 
 /** Kinds that have powers in the operator namespace. */
 const POWERFUL: readonly KindRef[] = [VAULT_AUTH, VAULT_AUTH_GLOBAL, VAULT_CONNECTION];
-
-/** How long a finding remains valid. */
-const FOUND_MS = 5 * SECOND_MS;
 
 /** Tells the operator's own defaults from objects in another namespace of the same name. */
 export interface OperatorGuard {
@@ -26,13 +22,12 @@ export interface OperatorGuard {
  * object that appears in it triggers a check that the namespace is still the same.
  */
 export function operatorGuard(
-  deps: Pick<DiscoveryDeps, "clusters" | "clock" | "log">,
+  deps: Pick<DiscoveryDeps, "clusters" | "log">,
   settings: ClusterSettings,
   operator: OperatorSeen,
 ): OperatorGuard {
   const { name: cluster, operatorNamespace } = settings;
   let isTrusted = hasPowers(operator);
-  let foundAt: EpochMs = deps.clock();
   const known = new Set<string>();
   const isThere = (object: Pick<SeenResource, "namespace">): boolean => object.namespace === operatorNamespace;
   return {
@@ -40,13 +35,11 @@ export function operatorGuard(
       if (!isTrusted || !POWERFUL.includes(kind)) return;
       const unknown = objects.filter((object) => isThere(object) && !known.has(object.uid));
       if (unknown.length === 0) return;
-      if (deps.clock() - foundAt >= FOUND_MS) {
-        const uid = await deps.clusters.namespaceUid(cluster, operatorNamespace, signal);
-        // Without permission to read its uid, it can't be told from another namespace.
-        isTrusted = uid === "" || uid === operator.first;
-        foundAt = deps.clock();
-        if (!isTrusted) deps.log.warn("operator-namespace-replaced", { cluster, namespace: operatorNamespace });
-      }
+      // Only an answer from after the object was seen says whose it is.
+      const uid = await deps.clusters.namespaceUid(cluster, operatorNamespace, signal);
+      // Without permission to read its uid, it can't be told from another namespace.
+      isTrusted = uid === "" || uid === operator.first;
+      if (!isTrusted) deps.log.warn("operator-namespace-replaced", { cluster, namespace: operatorNamespace });
       for (const { uid } of unknown) known.add(uid);
     },
     isStranger: (object) => !isTrusted && isThere(object),

@@ -35,7 +35,8 @@ export const watches: Stage<"start" | "operator" | "state", "state" | "error" | 
     });
     const targets = watchTargets(deps, settings, { drift, vso, guard, budget }, options, start.restores);
     const progressOf = new Map<string, Progress>();
-    const sight = (): Sight => sightOf({ ...start, ...seenOf(vso) }, { progressOf, budget }, deps.clock());
+    const sight = (): Sight =>
+      sightOf({ ...since(saved.latest(), start), ...seenOf(vso) }, { progressOf, budget }, deps.clock());
     const input = {
       ...{ cursors: start.cursors, budget },
       onProgress: (name: string, progress: Progress) => void progressOf.set(name, progress),
@@ -86,6 +87,12 @@ async function failureOf(work: () => Promise<void>): Promise<SyncError | undefin
     if (error instanceof SyncError) return error;
     throw error;
   }
+}
+
+/** The state at the start, with the troubles of the latest one: each has the time when it began. */
+function since({ error, outOfSight }: ClusterState, start: ClusterState): ClusterState {
+  const { error: _error, outOfSight: _since, ...rest } = start;
+  return { ...rest, ...(error ? { error } : {}), ...(outOfSight === undefined ? {} : { outOfSight }) };
 }
 
 function seenOf(vso: VsoWatch): Pick<ClusterState, "vsoIn"> {

@@ -215,6 +215,22 @@ describe("the listener of the injector", () => {
     );
   });
 
+  it("tries a registration that failed again soon, with pauses that double up to five minutes", async () => {
+    fleet = fleetWith({});
+    const [one] = fleet.clusters;
+    fleet = { ...fleet, clusters: [{ ...one, injector: { ...one?.injector, manage: true } } as never] };
+    await using _listener = await start();
+    const failures = (): number => lines.filter(([event]) => event === "injector-not-registered").length;
+    const found: number[] = [];
+    for (let seconds = 0; seconds <= 480; seconds += 30) {
+      await waitFor("the pause", async () => looks > seconds / 30);
+      if (failures() > found.length) found.push(seconds);
+      now += 30_000;
+      wake();
+    }
+    assert.deepEqual(found, [0, 30, 90, 210, 450]);
+  });
+
   it("renews its own CA at two thirds of its life; both are in the bundle, until the first one is over", async () => {
     await using _listener = await start();
     const first = await ownCaBundle(folder.path, now);

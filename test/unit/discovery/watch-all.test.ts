@@ -93,6 +93,7 @@ async function scene({ lists = {}, seconds = 60, cut, slow, credential = false, 
     }),
   );
   const progress: Record<string, Progress> = {};
+  const told: string[] = [];
   let listed = 0;
   const options = {
     ...{ seconds, againMs: 0, probeRevision: false, acceptMissing: false, sleep },
@@ -104,6 +105,7 @@ async function scene({ lists = {}, seconds = 60, cut, slow, credential = false, 
     ...{ cursors: {}, budget: rowBudget(deps, "east", undefined) },
     onProgress: (name: string, next: Progress) => {
       progress[name] = next;
+      told.push(`${name} ${next.error?.code ?? "well"}`);
     },
   };
   let isOver = false;
@@ -120,7 +122,7 @@ async function scene({ lists = {}, seconds = 60, cut, slow, credential = false, 
     next?.wake();
   }
   await all;
-  return { done, progress, listed, elapsed: (now - START) / 1_000 };
+  return { done, progress, told, listed, elapsed: (now - START) / 1_000 };
 }
 
 const of = (done: readonly string[], what: string) => done.filter((one) => one.startsWith(what));
@@ -175,6 +177,15 @@ describe("the kinds of a cluster", () => {
       assert.deepEqual(of(done, "watch VaultStaticSecret"), ["watch VaultStaticSecret for 50"]);
       assert.equal(listed, 1);
     }
+  });
+
+  it("have their error until a later try has ended: whoever looks in between sees it", async () => {
+    const { told } = await scene({ lists: { VaultStaticSecret: ["KUBE_DENIED", "KUBE_DENIED", "served"] } });
+    const [, ...since] = of(told, "VaultStaticSecret").map((one) => one.split(" ")[1]);
+    const errors = since.lastIndexOf("KUBE_DENIED") + 1;
+    assert.ok(errors > 2);
+    assert.deepEqual(new Set(since.slice(0, errors)), new Set(["KUBE_DENIED"]));
+    assert.deepEqual(new Set(since.slice(errors)), new Set(["well"]));
   });
 
   it("are tried again up to the end of the time, and not after it", async () => {

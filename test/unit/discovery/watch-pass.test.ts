@@ -283,55 +283,62 @@ describe("a watch pass that fails", () => {
   });
 });
 
+/** A watch pass of twelve seconds over `shop/db`, and what it saved meanwhile. */
+async function aLongPass(denied?: string) {
+  const saved: ClusterState[] = [];
+  const store = simulatedSqliteStore(undefined);
+  await using _store = store;
+  let clock = START;
+  const deps = {
+    leases: {
+      ...store,
+      saveCluster: async (...[row, state, next]: Parameters<typeof store.saveCluster>) => {
+        saved.push(state);
+        return store.saveCluster(row, state, next);
+      },
+    },
+    clusters: {
+      identity: async () => "cluster-1",
+      installation: async () => ({ id: "ours", uid: "mark" }),
+      namespaceUid: async () => "vso-uid",
+      vsoLease: async () => undefined,
+      list: async (_cluster: string, { kind }: KindRef) =>
+        kind === denied ? fail("KUBE_DENIED")() : { items: [], resourceVersion: "9" },
+      async *watch(_cluster: string, { kind }: KindRef, _options: object, _since: object, signal: AbortSignal) {
+        if (kind === "VaultStaticSecret") yield { type: "ADDED" as const, object: aSeen({ resourceVersion: "12" }) };
+        while (!signal.aborted && clock < START + 12_000) await new Promise((resolve) => void setImmediate(resolve));
+      },
+    },
+    ...{ installation: "ours", clock: () => clock, random: () => 0.5, queue: { send: async () => undefined } },
+    ...{ log: { debug() {}, info() {}, warn() {}, error() {} }, metrics: { count: () => undefined } },
+  } as unknown as DiscoveryDeps;
+  let slept = 0;
+  const sleep = async (ms: number) => {
+    slept = Math.max(slept, ms);
+    clock += 100;
+    await new Promise((resolve) => void setImmediate(resolve));
+  };
+  const options = { seconds: 12, againMs: 0, probeRevision: false, acceptMissing: false, sleep };
+  const circuits = { open: async () => undefined };
+  const outcome = await runWatchPass(deps, circuits, aCluster(), options, new AbortController().signal);
+  const keys = (await store.byCluster("east")).map(({ key }) => key);
+  return { saved, slept, keys, error: outcome.kind === "done" ? outcome.error : undefined };
+}
+
 describe("a long watch pass", () => {
   it("stores its progress while it watches, and ends when the time is over", async () => {
-    const saved: ClusterState[] = [];
-    const store = simulatedSqliteStore(undefined);
-    await using _store = store;
-    let clock = START;
-    const deps = {
-      leases: {
-        ...store,
-        saveCluster: async (...[row, state, next]: Parameters<typeof store.saveCluster>) => {
-          saved.push(state);
-          return store.saveCluster(row, state, next);
-        },
-      },
-      clusters: {
-        identity: async () => "cluster-1",
-        installation: async () => ({ id: "ours", uid: "mark" }),
-        namespaceUid: async () => "vso-uid",
-        vsoLease: async () => undefined,
-        list: async () => ({ items: [], resourceVersion: "9" }),
-        async *watch(_cluster: string, { kind }: KindRef, _options: object, _since: object, signal: AbortSignal) {
-          if (kind === "VaultStaticSecret") yield { type: "ADDED" as const, object: aSeen({ resourceVersion: "12" }) };
-          while (!signal.aborted && clock < START + 12_000) await new Promise((resolve) => void setImmediate(resolve));
-        },
-      },
-      ...{ installation: "ours", clock: () => clock, random: () => 0.5, queue: { send: async () => undefined } },
-      ...{ log: { debug() {}, info() {}, warn() {}, error() {} }, metrics: { count: () => undefined } },
-    } as unknown as DiscoveryDeps;
-    let slept = 0;
-    const sleep = async (ms: number) => {
-      slept = Math.max(slept, ms);
-      clock += 100;
-      await new Promise((resolve) => void setImmediate(resolve));
-    };
-    const options = { seconds: 12, againMs: 0, probeRevision: false, acceptMissing: false, sleep };
-    const outcome = await runWatchPass(
-      deps,
-      { open: async () => undefined },
-      aCluster(),
-      options,
-      new AbortController().signal,
-    );
-    assert.equal(outcome.kind === "done" && outcome.error, undefined);
-    assert.deepEqual(
-      (await store.byCluster("east")).map(({ key }) => key),
-      [aKey()],
-    );
+    const { saved, slept, keys, error } = await aLongPass();
+    assert.deepEqual([error, keys], [undefined, [aKey()]]);
     assert.ok(saved.length >= 2, `${saved.length} saves`);
     assert.ok(saved.slice(0, -1).some(({ cursors }) => cursors.VaultStaticSecret?.resourceVersion === "12"));
     assert.equal(slept, 5_000);
+  });
+
+  it("says since when a kind may not be read, and saves it once and not with each look", async () => {
+    const { saved } = await aLongPass("VaultDynamicSecret");
+    const errors = saved.map(({ error }) => error).filter((error) => error !== undefined);
+    assert.ok(errors.length > 0);
+    assert.equal(new Set(errors.map(({ code, since }) => `${code} ${since}`)).size, 1);
+    assert.ok(saved.length <= 5, `${saved.length} saves`);
   });
 });
