@@ -33,12 +33,16 @@ export async function startReceiver(): Promise<WebhookReceiver> {
   const posts: ReceivedPost[] = [];
   const accepted: ReceivedEvent[] = [];
   let answer: ((response: ServerResponse) => void) | undefined;
-  const server = createServer(async (request, response) => {
+  const receive = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const body = await buffer(request);
     posts.push({ path: request.url ?? "", headers: request.headers, body });
     if (answer !== undefined) return answer(response);
     accepted.push(...(JSON.parse(body.toString()) as ReceivedEvent[]));
     response.writeHead(204).end();
+  };
+  const server = createServer((request, response) => {
+    // The sender may be killed in the middle of a POST.
+    receive(request, response).catch(() => response.destroy());
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const close = async (): Promise<void> => {

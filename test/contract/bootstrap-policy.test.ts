@@ -3,15 +3,11 @@ import { after, before, describe, it } from "node:test";
 import { policyText } from "../../cli/bootstrap/policy.ts";
 import type { VaultRead } from "../../lib/ports/vault.ts";
 import { type Cluster, startCluster, startVault, type Vault } from "../harness/index.ts";
-import { inForce } from "./kubernetes-fixtures.ts";
 import { account, failure, identityOn, openVaultApi, type TestVaultApi } from "./vault-world.ts";
 
 const MOUNT = "kubernetes-test";
 const RULE = /path "[^"]+" \{\n {2}capabilities = \[[^\]]+\]\n\}\n/g;
 const forever = new AbortController().signal;
-
-/** What Vault does at each login. */
-const REVIEWS = { apiGroups: ["authentication.k8s.io"], resources: ["tokenreviews"], verbs: ["create"] };
 
 /** Logins are made in this namespace, which the policy's template puts into paths. */
 const OWN = "default";
@@ -56,7 +52,6 @@ describe("the kv policy that keyferry bootstrap prints", { concurrency: true }, 
         await vault.enableKv("old", 1);
         for (const { mount, path } of [...ALLOWED, ...REFUSED]) await vault.putKv(mount, path, { a: "1" });
         await vault.enableKubernetesAuth(cluster, { mount: MOUNT });
-        await inForce(cluster, { namespace: "kube-system", name: "vault-reviewer" }, REVIEWS);
         end = servers.use(openVaultApi(cluster));
         const { body } = await vault.request("GET", "sys/auth");
         const accessor = (body.data[`${MOUNT}/`] as { accessor?: string } | undefined)?.accessor;

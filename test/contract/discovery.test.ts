@@ -11,8 +11,8 @@ import { type SyncKey, syncKey } from "../../lib/keys.ts";
 import type { ClusterSettings } from "../../lib/ports/fleet.ts";
 import type { ClusterState } from "../../lib/ports/store.ts";
 import { openSqliteStore, type SqliteStore } from "../../lib/store/sqlite/sqlite-store.ts";
-import { type Cluster, startCluster, type TempFolder, tempFolder } from "../harness/index.ts";
-import { aNamespace, endsOf, inForce, patient, type TestApis } from "./kubernetes-fixtures.ts";
+import { type Cluster, inForce, type Rule, startCluster, type TempFolder, tempFolder } from "../harness/index.ts";
+import { aNamespace, endsOf, patient, type TestApis } from "./kubernetes-fixtures.ts";
 
 const CLUSTER = "east";
 const OPERATOR = "operator";
@@ -20,8 +20,6 @@ const KIND = "VaultStaticSecret";
 const MARK = "keyferry-installation";
 const RBAC = "rbac.authorization.k8s.io";
 const READ = ["get", "list", "watch"];
-
-type Rule = Parameters<typeof inForce>[2];
 
 describe("discovery on a real cluster: one watch pass after the other", () => {
   let cluster: Cluster;

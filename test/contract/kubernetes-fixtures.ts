@@ -11,7 +11,7 @@ import type { Log, LogFields } from "../../lib/ports/telemetry.ts";
 import { VAULT_STATIC_SECRET } from "../../lib/resource-kinds.ts";
 import { SecretValue } from "../../lib/secret-value.ts";
 import type { MemoryCluster } from "../core/world/cluster.ts";
-import type { Cluster, ClusterOptions, KubeClient } from "../harness/index.ts";
+import { type Cluster, type ClusterOptions, inForce, type KubeClient, type Rule } from "../harness/index.ts";
 import { leastCrd } from "../least-crd.ts";
 
 /** A log that keeps its lines. */
@@ -46,37 +46,6 @@ export function endsOf(cluster: ContractCluster, kubeconfig: string = cluster.ad
     return { ...kubernetesApis({ clients, clock: cluster.time.now, log }), clients, log };
   }
   return apisOver({ resolve: () => ({ kubeConfig: { text: kubeconfig } }) });
-}
-
-interface Rule {
-  readonly apiGroups: readonly string[];
-  readonly resources: readonly string[];
-  readonly resourceNames?: readonly string[];
-  readonly verbs: readonly string[];
-}
-
-/** A real API server learns of a role a moment after it has stored it: waits until the account may do what a rule says. */
-export async function inForce(
-  cluster: Pick<KubeClient, "request" | "waitFor">,
-  account: { readonly namespace: string; readonly name: string },
-  rule: Rule,
-  namespace?: string,
-): Promise<void> {
-  const [group, name, verb] = [rule.apiGroups[0], rule.resourceNames?.[0], rule.verbs[0]];
-  const [resource, subresource] = (rule.resources[0] ?? "").split("/");
-  const review = {
-    apiVersion: "authorization.k8s.io/v1",
-    kind: "SubjectAccessReview",
-    spec: {
-      user: `system:serviceaccount:${account.namespace}:${account.name}`,
-      resourceAttributes: { namespace, group, resource, subresource, name, verb },
-    },
-  };
-  const path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
-  await cluster.waitFor(`the role of ${account.name} to be in force`, async () => {
-    const { body } = await cluster.request<{ status?: { allowed?: boolean } }>("POST", path, review);
-    return body.status?.allowed === true;
-  });
 }
 
 /** A service account that may do just this in one namespace, as a kubeconfig. */

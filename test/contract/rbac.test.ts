@@ -19,7 +19,7 @@ import {
   VAULT_STATIC_SECRET,
 } from "../../lib/resource-kinds.ts";
 import type { JsonObject } from "../../lib/util/json.ts";
-import { type Cluster, startCluster } from "../harness/index.ts";
+import { type Cluster, inForce, type Rule, startCluster } from "../harness/index.ts";
 import { ARGO_ROLLOUT_CRD, aWorkload } from "../workloads.ts";
 import {
   aLease,
@@ -27,7 +27,6 @@ import {
   base64,
   dataOf,
   endsOf,
-  inForce,
   OWNER_LABELS,
   patient,
   type TestApis,
@@ -92,7 +91,7 @@ describe("kubernetes-rules 9: the roles in infra/kubernetes/rbac.yaml", () => {
     ]);
     const account = { namespace: NAMESPACE, name: role };
     const found = await cluster.get({ apiVersion: `${rbac}/v1`, kind: "ClusterRole", name: role });
-    const [first] = (found?.rules ?? []) as readonly Parameters<typeof inForce>[2][];
+    const [first] = (found?.rules ?? []) as readonly Rule[];
     await inForce(cluster, account, first ?? assert.fail(`no rules of ${role}`));
     const apis = endsOf(cluster, await cluster.kubeconfigFor({ serviceAccount: account }));
     opened.push(apis);

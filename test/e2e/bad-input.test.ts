@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { dataDirOf, keyferry, type RunningEngine, startEngine, status } from "./support/engine.ts";
+import { dataDirOf, keyferry, type RunningEngine, startEngine } from "./support/engine.ts";
 import { assertNoLeak } from "./support/no-leak.ts";
 import type { Place } from "./support/place.ts";
 import { endAll, startPlace } from "./support/start-place.ts";
+import { statusThat } from "./support/status-that.ts";
 import { aStaticSecret, OPERATOR_NAMESPACE, permissiveCrds, type World } from "./support/world.ts";
 
 const NS = "team-a";
@@ -204,9 +205,10 @@ describe("bad input: each declaration gets its coded error, and others go on", (
 
   it("went on all the while, and shows all of it in its status", async () => {
     await goodStays();
-    const { syncs } = await status(world);
-    const good = syncs.find(({ key }) => key.endsWith("/good"));
-    assert.equal(good?.state, "synced");
+    // While its refresh is under way the state is another one.
+    const { syncs } = await statusThat(world, "good to be synced", (answer) =>
+      answer.syncs.some(({ key, state }) => key.endsWith("/good") && state === "synced"),
+    );
     const states = new Set(syncs.filter(({ error }) => error?.code === "SPEC_INVALID").map(({ state }) => state));
     assert.deepEqual([...states], ["parked"]);
     const text = "two";

@@ -1,6 +1,7 @@
 export { type KeyPairPem, type TestCa, testCa } from "./certificates.ts";
 export { type Cluster, type ClusterOptions, type EtcdSnapshot, startCluster } from "./cluster/cluster.ts";
 export type { IdentityOptions, ServiceAccountOptions } from "./cluster/identity.ts";
+export { inForce, type Rule } from "./cluster/in-force.ts";
 export { type KubeClient, type KubeObject, type ObjectRef, waitFor } from "./cluster/kube-client.ts";
 export type { RequestCount, RequestCounts } from "./cluster/metrics.ts";
 export { type ConnectProxy, type ConnectProxyOptions, startConnectProxy } from "./connect-proxy.ts";
