@@ -28,7 +28,8 @@ const says =
   (_, response) =>
     response.writeHead(status, headers).end(body);
 
-describe("an answer that is not Vault's", () => {
+// Each has a server of its own, and some wait for a second.
+describe("an answer that is not Vault's", { concurrency: true }, () => {
   const cases: readonly (readonly [string, RequestListener, ErrorCode])[] = [
     ["HTML with 200", says(200, "<html>login</html>"), "VAULT_ANSWER_INVALID"],
     ["cut JSON", says(200, '{"data":{"data":{"a":'), "VAULT_ANSWER_INVALID"],
