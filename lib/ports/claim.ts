@@ -23,6 +23,9 @@ export interface Claim {
   record(learned: Partial<RowState>): Promise<void>;
   /** Keeps what was learned for the next record or settle; stores nothing. */
   note(learned: Partial<RowState>): void;
-  /** Ends the lease, and sends a message if the row is due soon. Does nothing without the lease. */
-  settle(settlement: Settlement): Promise<void>;
+  /**
+   * Ends the lease, and sends a message if the row is due soon. Does nothing without the lease. Unless the destination
+   * was `verified`, a request to verify it is left to a later run: a settle alone would end it.
+   */
+  settle(settlement: Settlement, how?: "verified"): Promise<void>;
 }

@@ -52,7 +52,8 @@ export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): 
       return lease;
     }
     // The declaration changed between read and claim: the row is due again at once.
-    await deps.leases.settle(claimed.lease, { state: row.state, schedule: { kind: "due", at: now }, now });
+    const again: Settlement = { state: row.state, schedule: { kind: "due", at: now }, now };
+    await deps.leases.settle(claimed.lease, leftOver(row, again));
     await sendNow(deps.queue, { key: row.key, at: now }, now);
     return undefined;
   };
@@ -94,8 +95,8 @@ export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): 
     note(learned) {
       row = { ...row, state: { ...row.state, ...learned } };
     },
-    async settle(settlement) {
-      if (lease) await settleRow(deps, row, lease, settlement);
+    async settle(settlement, how) {
+      if (lease) await settleRow(deps, row, lease, how === "verified" ? settlement : leftOver(row, settlement));
     },
   };
 }
@@ -134,6 +135,11 @@ async function lost(deps: Deps, { key }: Row): Promise<SyncError> {
   const due = await deps.leases.nudge(key, { now: deps.clock(), verify: false });
   if (due) await sendDue(deps.queue, [due], deps.clock());
   return new SyncError("LEASE_LOST", `another worker holds ${key}`);
+}
+
+/** The settlement of a run that did not look at the destination. */
+function leftOver({ verify }: Row, settlement: Settlement): Settlement {
+  return verify ? { ...settlement, state: { ...settlement.state, isUnverified: true } } : settlement;
 }
 
 async function settleRow(deps: Deps, { key }: Row, lease: Lease, settlement: Settlement): Promise<void> {

@@ -54,7 +54,7 @@ export async function runReferenceStatus(
   };
   const error = told.error === undefined ? verdict.error : ownOutage(told.error);
   deps.metrics.ran?.({ key: row.key, at: deps.clock(), ...(error === undefined ? {} : { code: error.code }) });
-  await claim.settle(settlementOf(deps, row, state, error, known.open));
+  await claim.settle(settlementOf(deps, row, state, error, known.open), "verified");
   await verifyReferences(deps, known, batch);
 }
 

@@ -124,11 +124,14 @@ function isPush({ asks }: Resolved): boolean {
   return asks?.place.role === "push";
 }
 
-/** Settles with the row's slot on the renew wheel: slots that ticks have passed already are sent before (lease-table 14). */
+/**
+ * Settles an attempt that is in step, with the row's slot on the renew wheel: slots that ticks have passed already are
+ * sent before (lease-table 14).
+ */
 async function settleRenewed(deps: ReconcileDeps, { claim }: Run, settlement: Settlement): Promise<void> {
   const { key, declared, renew: before } = claim.row;
   const { issues = [] } = settlement.state;
-  if (issues.length === 0 && before === undefined) return claim.settle(settlement);
+  if (issues.length === 0 && before === undefined) return claim.settle(settlement, "verified");
   const now = deps.clock();
   const renew = renewSlotOf(key, issues, now);
   if (renew !== "off" && (renew.period !== before?.period || renew.phase !== before.phase)) {
@@ -140,7 +143,7 @@ async function settleRenewed(deps: ReconcileDeps, { claim }: Run, settlement: Se
     }));
     await sendDue(deps.queue, due, now);
   }
-  await claim.settle({ ...settlement, renew });
+  await claim.settle({ ...settlement, renew }, "verified");
 }
 
 /** Between two ticks, with a margin. */
@@ -173,13 +176,7 @@ async function settleLater(
   { at, own }: { readonly at: EpochMs; readonly own: Json },
 ): Promise<undefined> {
   if (!(await claim.take())) return;
-  const state = { ...claim.row.state, own, refs, ...unverified(claim.row) };
-  await claim.settle({ state, schedule: { kind: "due", at }, now: deps.clock() });
-}
-
-/** A settle ends the request to verify the destination: what this run did not look at, the next one has to. */
-function unverified({ verify }: Row): Pick<RowState, "isUnverified"> {
-  return verify ? { isUnverified: true } : {};
+  await claim.settle({ state: { ...claim.row.state, own, refs }, schedule: { kind: "due", at }, now: deps.clock() });
 }
 
 /**
@@ -248,7 +245,6 @@ async function settleError(
     ...vaultOf(run),
     refs,
     owned: error instanceof DestinationAwaited ? error.recordOf(owned) : owned,
-    ...unverified(claim.row),
     ...seenAfter(claim.row, told.announced?.seen),
   };
   const refused = refusedTo(run, error);

@@ -51,6 +51,20 @@ describe("lease-table 22: drift that meets a failure is repaired when the failur
     });
   }
 
+  it("of a Vault whose outage was known before the drift was", async () => {
+    await using world = await synced();
+    await world.given(aVaultSecret("other"), aStaticSecret("other", { path: "other", refreshAfter: "5s" }));
+    await world.advance("10s");
+    world.vault.fail("refused");
+    await world.advance("60s");
+    assert.equal((await world.store.circuits()).length, 1);
+    await world.edit("Secret", "db", EDIT);
+    await world.advance("10s");
+    world.vault.fail(undefined);
+    await world.advance("2m");
+    assert.equal(world.secret("db")?.data.password, "one");
+  });
+
   it("and one look is enough: the next refresh asks the cluster nothing", async () => {
     await using world = await synced();
     world.vault.fail("refused");

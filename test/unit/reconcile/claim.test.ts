@@ -81,6 +81,27 @@ describe("the claim on a row", () => {
     assert.equal(worker.row.verify, true);
   });
 
+  it("lease-table 22: leaves a request to verify the destination to a later run, until one has verified it", async () => {
+    const end = { schedule: { kind: "parked" } as const, now: START };
+    for (const [how, expected] of [
+      [undefined, true],
+      ["verified", undefined],
+    ] as const) {
+      await using scene = await aScene();
+      await scene.store.nudge(KEY, { now: scene.now(), verify: true, atOnce: true });
+      const worker = await scene.worker();
+      await worker.take();
+      await worker.settle({ ...end, state: EMPTY_STATE }, how);
+      const { verify, state } = await scene.row();
+      assert.deepEqual([verify, state.isUnverified], [false, expected]);
+    }
+    await using routine = await aScene();
+    const worker = await routine.worker();
+    await worker.take();
+    await worker.settle({ ...end, state: EMPTY_STATE });
+    assert.equal((await routine.row()).state.isUnverified, undefined);
+  });
+
   it("of a declaration that changed since leaves the row due at once", async () => {
     await using scene = await aScene();
     const schedules: Schedule[] = [];
