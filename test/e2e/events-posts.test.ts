@@ -13,6 +13,7 @@ import { type TempFolder, tempFolder } from "../harness/process/temp-folder.ts";
 import type { AuditDevice } from "../harness/vault/config-file.ts";
 import { keyferry, type RunningEngine, startEngine } from "./support/engine.ts";
 import { declareAll, follows, serves, setInlets } from "./support/inlets.ts";
+import { sum } from "./support/metric-sums.ts";
 import { type Place, placeIn } from "./support/place.ts";
 import { type Relay, startRelay } from "./support/relay.ts";
 import { startWorld, type World } from "./support/world.ts";
@@ -121,6 +122,9 @@ describe("POSTs of OpenBao's http device", { timeout: 600_000 }, () => {
     const body = '{"type":"response"}';
     const now = Date.now();
     const good = signPost(Buffer.from(body), { key: Buffer.from(KEY), now });
+    const of = { vault: "main", reason: "replayed" };
+    const replayed = async () => sum(await engine.metrics(), "keyferry_inlet_posts_refused_total", of);
+    const earlier = await replayed();
     assert.equal((await post(body, good)).status, 200);
     assert.equal((await post(body, good)).status, 409);
     assert.equal((await post(`${body}\n`, good)).status, 401);
@@ -130,7 +134,8 @@ describe("POSTs of OpenBao's http device", { timeout: 600_000 }, () => {
       401,
     );
     assert.equal((await fetch(`http://${relayAt}/`, { method: "POST", body })).status, 401);
-    assert.match(await engine.metrics(), /keyferry_inlet_posts_refused_total\{vault="main",reason="replayed"\} 1/);
+    // The relay itself sends again what keyferry took while it hung, and did not answer.
+    assert.ok((await replayed()) > earlier);
   });
 
   it("may be signed by a script, as documented", async () => {
