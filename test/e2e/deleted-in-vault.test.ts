@@ -60,6 +60,29 @@ function storyOn(flavor: (typeof FLAVORS)[number]): void {
     }
   });
 
+  it("has what somebody changed meanwhile put right when it is there again", async () => {
+    const changed = ["soft", "pinned"] as const;
+    const reads = async () => {
+      const all = await world.vault.auditedReads();
+      return changed.map((name) => all.get(`read kv/data/${name}`) ?? 0);
+    };
+    const before = await reads();
+    await place.patchSecret("soft", { data: { password: Buffer.from("edited").toString("base64") } });
+    await place.cluster.delete({ apiVersion: "v1", kind: "Secret", namespace: NS, name: "pinned" });
+    const areMet = async () => (await reads()).every((count, at) => count > (before[at] ?? 0));
+    await place.cluster.waitFor("both to be met by a run, which fails", areMet, PATIENT_MS);
+    for (const name of changed) await world.vault.write(`kv/undelete/${name}`, { versions: [1] });
+    // What somebody touches is tried at once.
+    for (const name of changed) await place.touch(name);
+    for (const name of changed) await place.secretThat(name, ({ data }) => data.password === PASSWORD);
+    for (const name of changed) {
+      await place.synced(name);
+      await WAYS[name]?.go(world);
+      await place.touch(name);
+      await place.failed(name, "VAULT_PATH_MISSING");
+    }
+  });
+
   it("goes from the Secret with onDeleted: follow, but for paths that are not there at all", async () => {
     assert.equal(await engine.stop(), 0);
     await world.writeFleet(() => ({ vault: { onDeleted: "follow" } }));
