@@ -26,12 +26,6 @@ export const BUGS: Readonly<Record<string, Bug>> = {
     from: "due_at = CASE nudges WHEN :nudges THEN :dueAt ELSE :now END",
     to: "due_at = CASE nudges WHEN :nudges THEN :dueAt ELSE :dueAt END",
   },
-  "forgotten-look": {
-    what: "a run that fails forgets that it should have looked at the Secret",
-    file: "lib/reconcile/claim.ts",
-    from: 'how === "verified" ? settlement : leftOver(row, settlement)',
-    to: 'how === "verified" ? settlement : settlement',
-  },
   "apply-without-precondition": {
     what: "an apply demands no uid and resourceVersion of the Secret that it finds",
     file: "lib/kubernetes/secret-object.ts",
