@@ -284,10 +284,14 @@ describe("a watch pass that fails", () => {
 });
 
 /** A watch pass of twelve seconds over `shop/db`, and what it saved meanwhile. */
-async function aLongPass(denied?: string) {
+async function aLongPass(denied?: string, before?: ClusterState["error"]) {
   const saved: ClusterState[] = [];
   const store = simulatedSqliteStore(undefined);
   await using _store = store;
+  if (before !== undefined) {
+    const row = (await store.claimCluster("east", { now: START - 1, until: START })) ?? assert.fail();
+    await store.saveCluster(row, { cursors: {}, attempts: 1, error: before }, { dueAt: START });
+  }
   let clock = START;
   const deps = {
     leases: {
@@ -340,5 +344,11 @@ describe("a long watch pass", () => {
     assert.ok(errors.length > 0);
     assert.equal(new Set(errors.map(({ code, since }) => `${code} ${since}`)).size, 1);
     assert.ok(saved.length <= 5, `${saved.length} saves`);
+  });
+
+  it("keeps since when, where the pass before it had found that already", async () => {
+    const { saved } = await aLongPass("VaultDynamicSecret", { code: "KUBE_DENIED", message: "why", since: 7 });
+    assert.ok(saved.length > 0);
+    assert.deepEqual(new Set(saved.map(({ error }) => error?.since)), new Set([7]));
   });
 });

@@ -112,10 +112,12 @@ describe("the claim on a row", () => {
     const leases = new Proxy(scene.store, {
       get: (store, name) => (name === "settle" ? settle : Reflect.get(store, name)),
     });
+    await scene.store.nudge(KEY, { now: scene.now(), verify: true, atOnce: true });
     const worker = await scene.worker(NEW, leases);
     await scene.store.declare(aDeclared({ key: KEY, hash: "another" }), scene.now());
     assert.equal(await worker.take(), false);
     assert.deepEqual(schedules, [{ kind: "due", at: START }]);
+    assert.equal((await scene.row()).verify, true);
   });
 
   it("that follows a worker which died has what that one recorded, and not what it is to write itself", async () => {
