@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { aStaticSecret, aVaultSecret } from "./world/builders.ts";
+import { annotations, aPushingWorld, aSecret, held } from "./world/pushing.ts";
 import { base64 } from "./world/views.ts";
 import { aWorld, type World } from "./world/world.ts";
 
@@ -64,6 +65,22 @@ describe("lease-table 22: drift that meets a failure is repaired when the failur
     await world.advance("60s");
     assert.equal((await world.store.circuits()).length, 1);
     await editedDuring(world, "refused");
+  });
+
+  it("of a Vault that was pushed to, and has an edit there", async () => {
+    await using world = await aPushingWorld();
+    await world.given(aSecret("db", { a: "1" }, { annotations: annotations({ path: "kv/apps/shop/db" }) }));
+    await world.advance("1m");
+    assert.deepEqual(await held(world, "apps/shop/db"), { a: "1" });
+    await world.vault.write("kv/data/apps/shop/db", { data: { a: "eve" } });
+    world.vault.fail("refused");
+    const [row] = await world.store.byCluster("east");
+    const key = row?.key ?? assert.fail("no row");
+    await world.store.nudge(key, { now: world.time.now(), verify: true, atOnce: true });
+    await world.advance("40s");
+    world.vault.fail(undefined);
+    await world.advance("5m");
+    assert.deepEqual(await held(world, "apps/shop/db"), { a: "1" });
   });
 
   it("and one look is enough: the next refreshes ask the cluster nothing", async () => {

@@ -22,6 +22,7 @@ interface Given {
   readonly pushed?: readonly Pushed[];
   readonly isApplied?: boolean;
   readonly verify?: boolean;
+  readonly isUnverified?: true;
   readonly reconcileMs?: number;
   readonly refreshAfterMs?: number;
   readonly mount?: typeof MOUNT | undefined;
@@ -39,7 +40,8 @@ async function obtained({
   const declared = aDeclared({ key: ROW_KEY });
   const { below = [""], isThere = true, optional = false } = given;
   const mount = "mount" in given ? given.mount : MOUNT;
-  const state = { ...EMPTY_STATE, pushed, ...(isApplied ? { appliedHash: declared.hash } : {}) };
+  const left = given.isUnverified ? { isUnverified: given.isUnverified } : {};
+  const state = { ...EMPTY_STATE, pushed, ...left, ...(isApplied ? { appliedHash: declared.hash } : {}) };
   const objects = below.map((name) => ({ below: name, entries: [{ secret: "db", prefix: "", optional }] }));
   const located = below.map((name) => ({
     name,
@@ -104,6 +106,7 @@ describe("a push", () => {
       ["another Vault", { pushed: old({ vault: "other" }) }],
       ["its declaration changed", { isApplied: false }],
       ["it was asked for", { verify: true }],
+      ["it was asked for, and the run that met it failed", { isUnverified: true }],
       ["it looks each time", { reconcileMs: 60_000 }],
       ["one of its objects is new", { below: ["", "more"] }],
     ] as const) {
