@@ -34,7 +34,8 @@ export function declarationKey(key: SyncKey): SyncKey {
 }
 
 function withoutUid(text: string): string {
-  return text.replace(/#.*$/s, "");
+  const end = text.indexOf("#");
+  return end < 0 ? text : text.slice(0, end);
 }
 
 export function isCleanupKey(key: SyncKey): boolean {

@@ -7,9 +7,9 @@ import type { DiscoveryDeps } from "./deps.ts";
 const PROVEN_MS = 5 * SECOND_MS;
 
 /**
- * The store, as a watch pass writes to it: once another pass has claimed the cluster, this one stores nothing that it
- * saw, because the other one may have seen that it is gone since (lease-table 21). A pass that outlasts its lease goes on
- * while no other one begins, so that a long list ends.
+ * The store, as a watch pass writes to it: once another pass has claimed the cluster, this one stores and removes
+ * nothing by what it saw, because the other one may have seen since that it is gone, or that it is back (lease-table
+ * 21). A pass that outlasts its lease goes on while no other one begins, so that a long list ends.
  */
 export function underPassLease(
   { leases, clock }: Pick<DiscoveryDeps, "leases" | "clock">,
@@ -32,9 +32,17 @@ export function underPassLease(
       await mustHold();
       return leases.declare(declared, now);
     },
+    async tombstone(key, uid, now) {
+      await mustHold();
+      return leases.tombstone(key, uid, now);
+    },
     async putReference(reference) {
       await mustHold();
       return leases.putReference(reference);
+    },
+    async removeReference(key) {
+      await mustHold();
+      return leases.removeReference(key);
     },
   };
 }

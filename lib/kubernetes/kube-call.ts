@@ -1,4 +1,5 @@
 import type { KindRef } from "../resource-kinds.ts";
+import { rememberedOf } from "../util/remembered.ts";
 
 export const NAMESPACE: KindRef = { group: "", version: "v1", resource: "namespaces", kind: "Namespace" };
 
@@ -53,9 +54,11 @@ export function pathOf(call: KubeCall): string {
   parts.push(resource);
   if (call.name !== undefined) parts.push(encodeURIComponent(call.name));
   if (call.subresource !== undefined) parts.push(call.subresource);
-  const query = call.query === undefined ? "" : `?${new URLSearchParams(call.query)}`;
-  return `${parts.join("/")}${query}`;
+  return `${parts.join("/")}${call.query === undefined ? "" : `?${queryOf(call.query).text}`}`;
 }
+
+/** The same query is part of thousands of requests, and to encode it costs as much as to send it. */
+const queryOf = rememberedOf((query: NonNullable<KubeCall["query"]>) => ({ text: `${new URLSearchParams(query)}` }));
 
 /** `secrets`, `vaultstaticsecrets/status`: as roles spell it. */
 export function resourceOf(call: KubeCall): string {

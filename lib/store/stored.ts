@@ -23,6 +23,8 @@ interface Form {
   readonly needs: Readonly<Record<string, Is>>;
   readonly may: Readonly<Record<string, Is>>;
 }
+/** Reads a shape of one form; made once, because each row is read by it several times in a run. */
+type Reader = (value: unknown) => Shape | undefined;
 
 /** The last instant of a Date. */
 const LAST_MS = 8.64e15;
@@ -41,10 +43,10 @@ const listOf =
   (is: Is): Is =>
   (value) =>
     Array.isArray(value) && value.every(is);
-const formed =
-  (needs: Form["needs"]): Is =>
-  (value) =>
-    isShape(value) && Object.entries(needs).every(([name, is]) => is(value[name]));
+function formed(needs: Form["needs"]): Is {
+  const members = Object.entries(needs);
+  return (value) => isShape(value) && members.every(([name, is]) => is(value[name]));
+}
 
 const isError = (value: unknown): value is RowError =>
   isShape(value) &&
@@ -56,7 +58,7 @@ const isStatusSeen = { resourceVersion: isVersion, status: isShape };
 
 const isEvent = formed({ id: isText, kind: isText, at: isTime, detail: isShape });
 
-const STATE: Form = {
+const stateIn = reader({
   needs: { refs: listOf(isKeyText), owned: listOf(formed({ name: isText })), attempts: isCount },
   may: {
     awaits: listOf(isText),
@@ -78,7 +80,7 @@ const STATE: Form = {
     retainUntil: isTime,
     unsent: listOf(isEvent),
   },
-};
+});
 
 /** The members without which an issue can't be ended; the others have safe defaults. */
 const isIssue = formed({ serial: isText, sealedToken: isText, target: isText });
@@ -121,12 +123,12 @@ const VERSIONED = {
   annotations: isTexts,
   spec: isShape,
 };
-const DECLARED: Form = {
+const declaredIn = reader({
   needs: { ...VERSIONED, group: isText, deleting: isFlag, seen: formed(isStatusSeen) },
   may: { tooLarge: isCount },
-};
-const REFERENCE: Form = { needs: { ...VERSIONED, key: isKeyText }, may: { tooLarge: isCount } };
-const CLUSTER: Form = {
+});
+const referenceIn = reader({ needs: { ...VERSIONED, key: isKeyText }, may: { tooLarge: isCount } });
+const clusterIn = reader({
   needs: { cursors: isShape, attempts: isCount },
   may: {
     uid: isText,
@@ -143,7 +145,7 @@ const CLUSTER: Form = {
     ranWith: isText,
     kept: formed({ rows: isCount, bytes: isCount }),
   },
-};
+});
 const isCursor = formed({ resourceVersion: isVersion, movedAt: isTime });
 
 const isMember = (value: unknown): boolean =>
@@ -159,14 +161,14 @@ const isMember = (value: unknown): boolean =>
   })(value) &&
   isShape(value) &&
   [value.uid, value.checked, value.double].every((text) => text === undefined || isText(text));
-const HUB: Form = {
+const hubIn = reader({
   needs: { members: listOf(isMember), readAs: isText },
   may: {
     isUnread: isFlag,
     error: isError,
     awaitingApproval: formed({ since: isTime, gone: isCount, of: isCount }),
   },
-};
+});
 
 /** JSON, or undefined. */
 export function parsed(text: unknown): unknown {
@@ -178,19 +180,24 @@ export function parsed(text: unknown): unknown {
   }
 }
 
-function sound(value: unknown, { needs, may }: Form): Shape | undefined {
-  if (!formed(needs)(value)) return undefined;
-  const shape = value as Shape;
-  const bad = Object.keys(may).filter((name) => shape[name] !== undefined && !may[name]?.(shape[name]));
-  if (bad.length === 0) return shape;
-  return Object.fromEntries(Object.entries(shape).filter(([name]) => !bad.includes(name)));
+function reader({ needs, may }: Form): Reader {
+  const isFormed = formed(needs);
+  const optional = Object.entries(may);
+  return (value) => {
+    if (!isFormed(value)) return undefined;
+    const shape = value as Shape;
+    const isBad = ([name, is]: readonly [string, Is]): boolean => shape[name] !== undefined && !is(shape[name]);
+    if (!optional.some(isBad)) return shape;
+    const bad = new Set(optional.filter(isBad).map(([name]) => name));
+    return Object.fromEntries(Object.entries(shape).filter(([name]) => !bad.has(name)));
+  };
 }
 
 /**
  * A row's state. An unreadable one starts empty, as after the loss of the table: the Secret is read before any write.
  */
 export function soundState(value: unknown, damaged: () => void): RowState {
-  const state = sound(value, STATE) as RowState | undefined;
+  const state = stateIn(value) as RowState | undefined;
   if (state === undefined) {
     damaged();
     return EMPTY_STATE;
@@ -206,16 +213,16 @@ export function soundState(value: unknown, damaged: () => void): RowState {
 }
 
 export function soundDeclared(value: unknown): Declared | undefined {
-  return sound(value, DECLARED) as Declared | undefined;
+  return declaredIn(value) as Declared | undefined;
 }
 
 export function soundReference(value: unknown): Reference | undefined {
-  return sound(value, REFERENCE) as Reference | undefined;
+  return referenceIn(value) as Reference | undefined;
 }
 
 /** The state of discovery; unreadable parts are listed again. */
 export function soundClusterState(value: unknown, damaged: () => void): ClusterState {
-  const state = sound(value, CLUSTER) as ClusterState | undefined;
+  const state = clusterIn(value) as ClusterState | undefined;
   if (state === undefined) {
     damaged();
     return { cursors: {}, attempts: 0 };
@@ -229,7 +236,7 @@ export function soundClusterState(value: unknown, damaged: () => void): ClusterS
 
 /** A hub's state as a whole: a list without some of its clusters would look as if these had left. */
 export function soundHubState(value: unknown): HubState | undefined {
-  return sound(value, HUB) as HubState | undefined;
+  return hubIn(value) as HubState | undefined;
 }
 
 /** A domain event of a circuit; undefined if it can't be used. */

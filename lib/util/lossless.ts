@@ -61,9 +61,13 @@ export function goString(text: string): string {
   return JSON.stringify(text.toWellFormed()).replace(/[<>&\u2028\u2029]/g, (char) => GO_ESCAPES[char] ?? char);
 }
 
-/** Sorts by UTF-8 bytes, which differs from JavaScript's order of strings. */
+const SURROGATE = /[\ud800-\udfff]/;
+
+/** Sorts by UTF-8 bytes, which differs from JavaScript's order of strings only where these have surrogates. */
 export function inByteOrder(keys: Iterable<string>): readonly string[] {
-  const sorted = [...keys].map((key) => ({ key, bytes: Buffer.from(key) }));
+  const all = [...keys];
+  if (!all.some((key) => SURROGATE.test(key))) return all.sort();
+  const sorted = all.map((key) => ({ key, bytes: Buffer.from(key) }));
   return sorted.sort((a, b) => Buffer.compare(a.bytes, b.bytes)).map(({ key }) => key);
 }
 

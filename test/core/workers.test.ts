@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { SyncError } from "../../lib/errors.ts";
-import { aStaticSecret, aVaultSecret } from "./world/builders.ts";
+import { aStaticSecret, aVaultAuth, aVaultSecret } from "./world/builders.ts";
 import { type Effect, gateAt } from "./world/effects.ts";
 import { aWorld, type World } from "./world/world.ts";
 
@@ -156,6 +156,31 @@ describe("a watch pass that is late", () => {
       assert.deepEqual(errors, []);
     });
   }
+
+  it("lease-table 21: does not remove a VaultAuth that another one saw come back", async () => {
+    await using world = await aWorld({ isAsleep: true });
+    const auth = aVaultAuth("default", { allowedNamespaces: ["*"] }, "vso");
+    await world.given(aVaultSecret(), aStaticSecret());
+    world.start();
+    await world.advance("10s");
+    world.crash();
+    await world.remove("VaultAuth", "default", { namespace: "vso" });
+    const gate = gateAt("list vaultauths", "after");
+    world.start({ effect: gate.effect });
+    // The cursor of the first one is too old for a watch.
+    await world.advance("15m");
+    assert.ok(gate.times() > 0, "it holds a list without it");
+    await world.given(auth);
+    world.start();
+    await world.advance("15m");
+    gate.open();
+    await world.advance("10s");
+    assert.equal((await world.row())?.state.error, undefined);
+    assert.deepEqual(
+      (await world.store.referencesOf("east")).map(({ key }) => key).filter((key) => key.includes("/VaultAuth/")),
+      ["east/VaultAuth/vso/default"],
+    );
+  });
 
   it("lease-table 21: goes on while no other one begins, so that a long list ends", async () => {
     await using world = await aWorld({ isAsleep: true });

@@ -26,6 +26,13 @@ describe("digests of secret data", () => {
   it("are of keys in byte order and values in base64", () => {
     assert.equal(macMessage(DATA), MESSAGE);
     assert.equal(macMessage(new Map()), "{}");
+    // UTF-16 puts the emoji first, bytes put it last.
+    const names = ["\u{1f511}", "\uffee", "é", "Z", "a"];
+    const keys = [...macMessage(new Map(names.map((name) => [name, SecretValue.of("")]))).matchAll(/"([^"]+)":/g)];
+    assert.deepEqual(
+      keys.map(([, name]) => name),
+      ["Z", "a", "é", "\uffee", "\u{1f511}"],
+    );
   });
 
   it("are HMACs, by our key with its id, or by the cluster's", () => {

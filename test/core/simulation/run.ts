@@ -113,7 +113,10 @@ async function quiet(
   watching.quiet();
   for (const path of setting.versions.keys()) await setting.write(path);
   const well = await atRest({ setting, working, watching, time, trace }, mostMs);
-  if (well !== undefined && isToRest) await stays(well, watching, time);
+  if (well === undefined || !isToRest) return;
+  await stays(well, watching, time);
+  // A process that stood still may have gone on since, with what it saw before.
+  await atRest({ setting, working, watching, time, trace }, mostMs);
 }
 
 async function atRest(

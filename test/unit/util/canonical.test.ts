@@ -4,6 +4,13 @@ import fc from "fast-check";
 import { asObject, canonical, sameJson } from "../../../lib/util/canonical.ts";
 import type { Json } from "../../../lib/util/json.ts";
 
+/** Equal, with its members the other way round. */
+function clone(value: Json): Json {
+  if (Array.isArray(value)) return value.map(clone);
+  const members = Object.entries(asObject(value) ?? {}).reverse();
+  return asObject(value) ? Object.fromEntries(members.map(([key, item]) => [key, clone(item)])) : value;
+}
+
 describe("equal things have equal text", () => {
   it("does not depend on the order of members, and does on that of items", () => {
     assert.equal(canonical({ b: 1, a: [{ d: null, c: true }] }), '{"a":[{"c":true,"d":null}],"b":1}');
@@ -23,6 +30,19 @@ describe("equal things have equal text", () => {
       fc.property(fc.jsonValue(), (value) => {
         const json = JSON.parse(JSON.stringify(value)) as Json;
         assert.deepEqual(JSON.parse(canonical(json)), json);
+      }),
+    );
+  });
+
+  it("compares without the texts, and finds what these would show", () => {
+    const json = fc.jsonValue({ maxDepth: 3 }).map((value) => JSON.parse(JSON.stringify(value)) as Json);
+    const edited = fc
+      .tuple(json, json)
+      .chain(([one, other]) => fc.constantFrom<readonly [Json, Json]>([one, other], [one, clone(one)]));
+    fc.assert(
+      fc.property(edited, ([one, other]) => {
+        assert.equal(sameJson(one, other), canonical(one) === canonical(other));
+        assert.equal(sameJson({ a: one, b: [other] }, { a: other, b: [one] }), canonical(one) === canonical(other));
       }),
     );
   });

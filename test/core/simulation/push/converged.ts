@@ -1,5 +1,5 @@
 import type { ErrorCode } from "../../../../lib/errors.ts";
-import { partsOf } from "../../../../lib/keys.ts";
+import { declarationKey, isCleanupKey, partsOf, type SyncKey } from "../../../../lib/keys.ts";
 import type { Row } from "../../../../lib/ports/rows.ts";
 import { annotatedKind } from "../../../../lib/resource-kinds.ts";
 import type { Processes } from "../processes.ts";
@@ -16,20 +16,26 @@ export async function pushProblems(
   const rows = await rowsOf(setting, store);
   const declared = declaredIn(setting);
   const keys = new Set<string>(declared.map(({ key }) => key));
-  // While something stands in the way of an object, its former paths stay too.
-  const held = [...rows.values()].flatMap(({ key, state: { error, pushed = [] } }) =>
-    error !== undefined && keys.has(key) ? pushed.map(({ path }) => path) : [],
+  const isInTrouble = (key: SyncKey): boolean => keys.has(key) && rows.get(key)?.state.error !== undefined;
+  // While something stands in the way of an object, its former paths stay too, and the clean-up that it interrupted.
+  const isHeld = (key: SyncKey): boolean => isInTrouble(isCleanupKey(key) ? declarationKey(key) : key);
+  const held = [...rows.values()].flatMap(({ key, state: { pushed = [] } }) =>
+    isHeld(key) ? pushed.map(({ path }) => path) : [],
   );
   const wanted = new Set([...declared.flatMap(({ bodies }) => [...bodies().keys()]), ...held]);
   const problems = declared.flatMap((one) => problemsOf(one, rows.get(one.key), { declared, held, watching }));
   return [
     ...problems,
-    ...[...rows.values()].filter(({ key }) => !keys.has(key)).map(({ key }) => `${key} is left in the table`),
+    ...leftIn(rows, (key) => keys.has(key) || isHeld(key)),
     ...watching.paths().flatMap((path) => (wanted.has(path) ? [] : leftAt(path, watching))),
   ];
 }
 
-async function rowsOf(setting: PushSetting, store: Processes["store"]): Promise<ReadonlyMap<string, Row>> {
+function leftIn(rows: ReadonlyMap<SyncKey, Row>, isRight: (key: SyncKey) => boolean): readonly string[] {
+  return [...rows.keys()].filter((key) => !isRight(key)).map((key) => `${key} is left in the table`);
+}
+
+async function rowsOf(setting: PushSetting, store: Processes["store"]): Promise<ReadonlyMap<SyncKey, Row>> {
   const lists = await Promise.all([...setting.clusters.keys()].map((name) => store.byCluster(name)));
   const keys = lists.flat().map(({ key }) => key);
   const pushes = keys.filter((key) => annotatedKind(partsOf(key).kind) !== undefined);

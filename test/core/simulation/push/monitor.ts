@@ -162,8 +162,12 @@ export function pushMonitor({ setting, say }: PushMonitorOptions): PushMonitor {
   const onState = (key: SyncKey, pushed: readonly Pushed[] = []): void => {
     for (const path of pushed) if (path.writing !== undefined) writing.set(path.path, key);
     const now = new Set(pushed.map(({ path }) => path));
-    for (const path of held.get(key) ?? []) if (!now.has(path)) at(path).isOurs = false;
+    const before = held.get(key) ?? new Set();
     held.set(key, now);
+    for (const path of [...before].filter((path) => !now.has(path))) letGo(at(path));
+    // It may have found there what it wants, whoever wrote that.
+    const added = pushed.filter(({ path }) => !before.has(path)).map(({ path }) => at(path));
+    for (const path of added) path.isOurs ||= isOwn(path, path.versions.at(-1));
   };
   const noteWanted = ({ key, bodies, preserves }: Declared, all: Map<string, string>): void => {
     const now = bodies();
@@ -211,6 +215,12 @@ export function pushMonitor({ setting, say }: PushMonitorOptions): PushMonitor {
     isPreserved: (path) => paths.get(path)?.isPreserved === true,
     writes: () => [...paths.values()].reduce((sum, { writes }) => sum + writes, 0),
   };
+}
+
+/** What is written there next begins anew. */
+function letGo(path: Path): void {
+  path.isOurs = false;
+  path.lastWrite.clear();
 }
 
 function fresh(): Path {

@@ -96,8 +96,11 @@ async function quiet(running: Running): Promise<void> {
   watching.calm();
   for (const cluster of setting.clusters.values()) cluster.fail(undefined);
   working.calm();
-  for (const cluster of setting.clusters.values()) for (const secret of SECRETS) await setting.change(cluster, secret);
-  watching.wanted();
+  for (const cluster of setting.clusters.values())
+    for (const secret of SECRETS) {
+      await setting.change(cluster, secret);
+      watching.wanted();
+    }
   if (!(await comesToRest(running))) return;
   await stays(running);
   trace("all is deleted");
