@@ -1,7 +1,9 @@
 import { MINUTE_MS } from "../clock.ts";
+import { SyncError } from "../errors.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { ClusterRow } from "../ports/store.ts";
 import { sendTokenSweep } from "../schedule/messages.ts";
+import { underPassLease } from "./pass-lease.ts";
 import { AT_ONCE, type RetireDeps, retire, type Vaults } from "./retire.ts";
 
 /** For how long a release claims the cluster's row, again with each part of it. */
@@ -29,8 +31,15 @@ export async function releaseDeparted(
     const now = deps.clock();
     const until = now + RELEASE_MS;
     const row = await deps.leases.claimCluster(name, { now: isAlone ? Math.max(now, leaseUntil) : now, until });
-    if (row !== undefined) await release(deps, row, vaults);
+    if (row === undefined) continue;
+    const underLease = { ...deps, leases: underPassLease(deps, { ...row, leaseUntil: until }) };
+    await release(underLease, row, vaults).catch(unlessBack);
   }
+}
+
+/** A watch pass has begun: the cluster is in the fleet again, and what is left of it stays. */
+function unlessBack(error: unknown): void {
+  if (!(error instanceof SyncError) || error.code !== "LEASE_LOST") throw error;
 }
 
 /** Of one cluster. Stops if the cluster is back in the fleet, and a watch pass over it has begun. */

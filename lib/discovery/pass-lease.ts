@@ -36,6 +36,10 @@ export function underPassLease(
       await mustHold();
       return leases.tombstone(key, uid, now);
     },
+    async retire(key, until, now, hash) {
+      await mustHold();
+      return leases.retire(key, until, now, hash);
+    },
     async putReference(reference) {
       await mustHold();
       return leases.putReference(reference);
@@ -43,6 +47,10 @@ export function underPassLease(
     async removeReference(key) {
       await mustHold();
       return leases.removeReference(key);
+    },
+    async removeCluster(cluster) {
+      await mustHold();
+      return leases.removeCluster(cluster);
     },
   };
 }

@@ -7,6 +7,7 @@ import type { ClusterState } from "../ports/store.ts";
 import { backOff } from "../schedule/back-off.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import { inOrder, type Pass, type Run, runStages, type WatchPassOptions } from "./pass.ts";
+import { underPassLease } from "./pass-lease.ts";
 import { errorOf, sightless } from "./sight.ts";
 import {
   doubts,
@@ -63,7 +64,9 @@ export async function runWatchPass(
   const leaseUntil = startedAt + options.seconds * SECOND_MS + LEASE_SLACK_MS;
   const row = await deps.leases.claimCluster(settings.name, { now: startedAt, until: leaseUntil });
   if (!row) return { kind: "claimed", againAt: startedAt + CLAIMED_AGAIN_MS };
-  const pass: Pass = { deps, circuits, settings, row: { ...row, leaseUntil }, options, signal };
+  const leased = { ...row, leaseUntil };
+  const underLease = { ...deps, leases: underPassLease(deps, leased) };
+  const pass: Pass = { deps: underLease, circuits, settings, row: leased, options, signal };
   const run = await runStages(pass, STAGES);
   const failed = run.failed ?? outage(run);
   try {

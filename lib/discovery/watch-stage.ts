@@ -7,7 +7,6 @@ import { type DriftWatch, driftWatch } from "./drift.ts";
 import type { Progress } from "./list-and-watch.ts";
 import { operatorGuard } from "./operator-guard.ts";
 import type { Pass, Stage } from "./pass.ts";
-import { underPassLease } from "./pass-lease.ts";
 import { rowBudget } from "./row-budget.ts";
 import { type Sight, sightOf } from "./sight.ts";
 import { type VsoWatch, vsoWatch } from "./vso-watch.ts";
@@ -23,8 +22,7 @@ const DEFERRED_AGAIN_MS = 200;
 export const watches: Stage<"start" | "operator" | "state", "state" | "error" | "failure"> = {
   name: "watches",
   async run(pass, { start, operator, state }) {
-    const { settings, circuits, options } = pass;
-    const deps = { ...pass.deps, leases: underPassLease(pass.deps, pass.row) };
+    const { deps, settings, circuits, options } = pass;
     const saved = savedRow(pass, state);
     const drift = driftWatch(deps, settings.name);
     const budget = rowBudget(deps, settings.name, start.kept);

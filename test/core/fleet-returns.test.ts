@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { ClusterSettings } from "../../lib/ports/fleet.ts";
 import { aStaticSecret, aVaultSecret, NAMESPACE } from "./world/builders.ts";
-import { doomAt, type Side } from "./world/doom.ts";
+import { doomAt, type Side, stillAt } from "./world/doom.ts";
 import { aWorld } from "./world/world.ts";
 
 type Fleet = readonly ClusterSettings[];
@@ -48,12 +48,61 @@ async function play(leave: (fleet: Fleet) => Fleet, n: number, side: Side): Prom
   return doom.isMet();
 }
 
+/** Not just before it removes something: that it may was asked before, and the store can't tell. */
+const STANDS_BEFORE = /^store (claimCluster|saveCluster)|^queue/;
+
+/** After so many effects it works as ever. */
+const RELEASED = 15;
+
+/** Stands still at this point of the release for longer than its claim, while another one works with the former fleet. */
+async function standStill(leave: (fleet: Fleet) => Fleet, n: number, side: Side): Promise<boolean> {
+  await using world = await aWorld({ clusters: [{}, { name: "west" }] });
+  await world.given(aVaultSecret(), aStaticSecret("db", { refreshAfter: "10s" }));
+  await world.advance("30s");
+  world.crash();
+  await world.advance("150s");
+  let whole: Fleet = [];
+  world.fleet((fleet) => {
+    whole = fleet;
+    return leave(fleet);
+  });
+  const still = stillAt(n, side, side === "before" ? STANDS_BEFORE : RELEASES);
+  const late = world.start({ effect: still.effect });
+  await world.advance("3s");
+  world.fleet(() => whole);
+  world.start();
+  await world.advance("5m");
+  still.goOn();
+  await world.advance("10s");
+  late.crash();
+  await world.given(aVaultSecret("db", { password: "two" }));
+  // It may have claimed the cluster again.
+  await world.advance("150s");
+  const where = `${side} effect ${n}`;
+  assert.equal(world.secret("db")?.data.password, "two", where);
+  assert.match(world.condition("db"), /^True/, where);
+  await world.edit("VaultAuth", "default", { spec: { mount: "nowhere" } }, { namespace: "vso" });
+  await world.given(aVaultSecret("db", { password: "three" }));
+  await world.advance("30s");
+  assert.match(world.condition("db"), /^False/, where);
+  return still.isMet();
+}
+
 describe("what left the fleet comes back before all of it is released", () => {
   for (const [what, leave] of Object.entries(LEAVES)) {
     it(`lease-table 18: ${what}: is listed anew, wherever the release was cut off`, async (t) => {
       let points = 0;
       for (const side of ["before", "after"] as const) {
         for (let n = 1; await play(leave, n, side); n++) points++;
+      }
+      t.diagnostic(`${points} points`);
+      assert.ok(points > 5);
+    });
+
+    it(`lease-table 18, 21: ${what}: stays as it is, wherever the release stood still meanwhile`, async (t) => {
+      let points = 0;
+      for (const side of ["before", "after"] as const) {
+        for (let n = 1; n <= RELEASED && (await standStill(leave, n, side)); n++) points++;
       }
       t.diagnostic(`${points} points`);
       assert.ok(points > 5);

@@ -37,3 +37,26 @@ export function doomAt(n: number, side: Side, counted: RegExp): Doom {
     },
   };
 }
+
+export interface Still extends Pick<Doom, "effect" | "isMet"> {
+  goOn(): void;
+}
+
+/** Holds a process up before or after its n-th effect among those with such names, and all that come after it. */
+export function stillAt(n: number, side: Side, counted: RegExp): Still {
+  const { promise: goneOn, resolve: goOn } = Promise.withResolvers<void>();
+  let left = n;
+  return {
+    goOn,
+    isMet: () => left <= 0,
+    async effect(name, work) {
+      if (left <= 0) await goneOn;
+      if (!counted.test(name)) return work();
+      left -= 1;
+      if (left === 0 && side === "before") await goneOn;
+      const result = await work();
+      if (left === 0) await goneOn;
+      return result;
+    },
+  };
+}
