@@ -123,5 +123,5 @@ export async function nudgeDependents(
 ): Promise<void> {
   if (changed.length === 0) return;
   await sendTokenSweep(deps.queue, cluster, deps.clock());
-  for (const key of new Set(changed)) await nudgeReferring(deps, key, { verify: false });
+  for (const key of new Set(changed)) await nudgeReferring(deps, key, { verify: false, isOfReference: true });
 }

@@ -135,6 +135,11 @@ export interface NudgeOptions {
   /** Now, even shortly after the row was settled. */
   readonly atOnce?: boolean;
   /**
+   * A reference changed. Counts for a row that is due as well: its run may have read the reference, and not have claimed
+   * the row yet.
+   */
+  readonly isOfReference?: boolean;
+  /**
    * The version that was seen; the row keeps the highest one. 0: something changed, but no version is known. `at`: when
    * it was written, which is not in the future; default: now. `forget`: versions restart, so the expectation is
    * dropped.

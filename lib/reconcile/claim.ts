@@ -52,7 +52,7 @@ export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): 
       return lease;
     }
     // The declaration changed between read and claim: the row is due again at once.
-    await deps.leases.settle(claimed.lease, { state: row.state, schedule: { kind: "due", at: now }, now });
+    await deps.leases.settle(claimed.lease, { state: claimed.row.state, schedule: { kind: "due", at: now }, now });
     await sendNow(deps.queue, { key: row.key, at: now }, now);
     return undefined;
   };

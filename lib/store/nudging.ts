@@ -59,14 +59,14 @@ interface Times {
 }
 
 /** At the end of its lease; else soon, and never later than it was due. */
-function timesOf(row: Nudgeable, { now, atOnce = false }: NudgeOptions): Times {
+function timesOf(row: Nudgeable, { now, atOnce = false, isOfReference = false }: NudgeOptions): Times {
   const { leaseUntil = NONE, dueAt = NEVER, settledAt = NONE, nudgesSeen = row.nudges } = row;
   // Its worker sees the nudge at settle and leaves the row due.
   if (leaseUntil > now) return { comesAnyway: row.nudges > nudgesSeen, at: leaseUntil };
   const soonest = atOnce ? now : Math.max(now, settledAt + NUDGE_GAP_MS);
   const at = Math.min(soonest, dueAt);
   // A due refresh may already be running.
-  const comesAnyway = dueAt <= now || (dueAt <= soonest && row.lane === "now");
+  const comesAnyway = !isOfReference && (dueAt <= now || (dueAt <= soonest && row.lane === "now"));
   return { comesAnyway, again: sentAgain({ key: row.key, group: row.group }, dueAt, now), at, time: { dueAt: at } };
 }
 

@@ -81,8 +81,11 @@ const refusedBody: Check = ({ seen, refusedAt, at }) => {
 };
 
 /** Also after a crash that followed the write, and where another tool has written the same. */
-const alreadyThere: Check = ({ seen, digest }, { conflict }) => {
+const alreadyThere: Check = ({ seen, digest, recorded, at }, { conflict }) => {
   if (seen.kind !== "data" || !isThere(seen, digest, conflict)) return undefined;
+  // Its removal may still be carried out late: of this version, and of no later one.
+  if (recorded.removing && seen.version !== undefined && seen.version === recorded.version)
+    return replaced(seen, wayOf(at, conflict), "its removal had begun");
   return { kind: "record", ...(seen.version === undefined ? {} : { version: seen.version }) };
 };
 
@@ -112,8 +115,7 @@ const foreign: Check = ({ seen, recorded, at, isClaimed }, { conflict, subject }
 const ours: Check = ({ seen, recorded, at }, { conflict }) => {
   if (seen.kind !== "data") return undefined;
   const isEdited = recorded.version !== seen.version || !isSame(recorded.digest, seen.digest);
-  const kind = conflict === "merge" && at.engine === "kv-v2" ? "patch" : "put";
-  return replaced(seen, kind, isEdited ? "it was changed in Vault" : "a Secret changed");
+  return replaced(seen, wayOf(at, conflict), isEdited ? "it was changed in Vault" : "a Secret changed");
 };
 
 /** When is a path written? */
@@ -140,6 +142,11 @@ function onlyListed(work: ObjectWork): ObjectDecision | "nothing" {
 function isThere(seen: SeenData, digest: Digest, conflict: PushRules["conflict"]): boolean {
   if (conflict !== "merge") return isSame(seen.digest, digest);
   return isSame(seen.ownDigest, digest) && seen.stale.length === 0;
+}
+
+/** A patch leaves the fields of others alone. */
+function wayOf({ engine }: ObjectWork["at"], conflict: PushRules["conflict"]): "put" | "patch" {
+  return conflict === "merge" && engine === "kv-v2" ? "patch" : "put";
 }
 
 function replaced({ version }: SeenData, kind: "put" | "patch", because: string): ObjectDecision {

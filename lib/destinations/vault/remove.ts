@@ -36,7 +36,7 @@ interface Removed {
  */
 export async function removePushed(removing: Removing, pushed: Pushed): Promise<Left | undefined> {
   const { claim, clock, requestMs } = removing;
-  await begin(claim, pushed);
+  await claim.require();
   const { left, newest } = await removeIfOurs(removing, pushed);
   const paths = claim.row.state.pushed ?? [];
   const { removing: _begun, ...recorded } = paths.find((path) => isSamePath(path, pushed)) ?? pushed;
@@ -45,8 +45,12 @@ export async function removePushed(removing: Removing, pushed: Pushed): Promise<
   return kept === undefined ? left : undefined;
 }
 
-/** Recorded before it is removed: it may be wanted again when this is cut off, and is read then. */
-async function begin(claim: Removing["claim"], pushed: Pushed): Promise<void> {
+/**
+ * Before each request that removes something: another worker may have the row since this one read the path, and count on
+ * what stands there (lease-table 6). Recorded once: if this is cut off, or carried out late, a path that is wanted again
+ * is read and written again.
+ */
+async function begin({ claim }: Removing, pushed: Pushed): Promise<void> {
   const paths = claim.row.state.pushed ?? [];
   const known = paths.find((path) => isSamePath(path, pushed));
   const isToRecord = known?.digest !== undefined && known.removing === undefined;
@@ -70,6 +74,7 @@ async function removeIfOurs(removing: Removing, pushed: Pushed): Promise<Removed
       return { newest: 0 };
     case "deleted":
       if (deletion !== "metadata" || seen.version !== version) return { newest: seen.version };
+      await begin(removing, pushed);
       await writes.removeAll(who, at, signal);
       return { newest: 0 };
     case "denied":
@@ -85,7 +90,10 @@ async function removeUnread(removing: Removing, pushed: Pushed, at: KvPath): Pro
   const { version, writing } = pushed;
   if (version !== undefined && isMergedAt(removing, pushed, at))
     return { ...left(pathText(at), "its login may not read it, and others have fields in it"), newest: "unknown" };
-  if (version !== undefined) await writes.remove(who, at, version, signal);
+  if (version !== undefined) {
+    await begin(removing, pushed);
+    await writes.remove(who, at, version, signal);
+  }
   if (version !== undefined && writing === undefined) return {};
   return { ...left(pathText(at), "its login may not read it, so that it may be someone else's"), newest: "unknown" };
 }
@@ -109,6 +117,7 @@ async function removeData(removing: Removing, pushed: Pushed, at: KvPath, seen: 
   const hasOthers = [...fields.keys()].some((name) => !own.keys.includes(name));
   if (isMerged && (standing === undefined || hasOthers)) return removeFields(removing, pushed, at, own.keys, seen);
   if (deletion === "metadata" && version !== undefined) return removeAllOf(removing, pushed, at, { ...own, version });
+  await begin(removing, pushed);
   await writes.remove(who, at, version, signal);
   return { newest };
 }
@@ -123,6 +132,7 @@ async function removeFields(
 ): Promise<Removed> {
   const { writes, who, signal } = removing;
   const gone = new Map(keys.filter((name) => fields.has(name)).map((name) => [name, null] as const));
+  await begin(removing, pushed);
   const result = await writes.patch(who, at, gone, cas, signal);
   if (result.kind === "moved")
     return { ...left(pathText(at), "it changed while keyferry removed its keys"), newest: "unknown" };
@@ -144,21 +154,24 @@ async function unlist({ writes, who, signal }: Removing, at: KvPath): Promise<vo
  * path goes only if it is still the newest one then.
  */
 async function removeAllOf(
-  { writes, who, claim, signal }: Removing,
+  removing: Removing,
   pushed: Pushed,
   at: KvPath,
   { digest, version }: OwnWrite & { readonly version: number },
 ): Promise<Removed> {
+  const { writes, who, claim, signal } = removing;
   if (pushed.version !== version) {
     // After a crash, the deleted version must be known as ours.
-    const now: Pushed = { ...settled(pushed), version, ...(digest === undefined ? {} : { digest }) };
+    const now: Pushed = { ...settled(pushed), removing: true, version, ...(digest === undefined ? {} : { digest }) };
     await claim.record({ pushed: withPath(claim.row.state.pushed, now) });
   }
+  await begin(removing, pushed);
   await writes.remove(who, at, version, signal);
   const seen = await readOrDenied(writes, who, at, signal);
   if (seen.kind === "absent") return { newest: 0 };
   if (seen.kind !== "deleted" || seen.version !== version)
     return { ...left(pathText(at), "someone else wrote to it while keyferry removed it"), newest: "unknown" };
+  await begin(removing, pushed);
   await writes.removeAll(who, at, signal);
   return { newest: 0 };
 }

@@ -133,3 +133,12 @@ function joined(conditions: readonly Condition[], by: string): Condition {
     values: Object.assign({}, ...conditions.map(({ values }) => values)) as Values,
   };
 }
+
+/** Index items of earlier versions have no fence. */
+const withoutFence: Condition = { text: "attribute_not_exists(fence)" };
+
+export const itsFenceIsAtMost = (fence: number): Condition => either(withoutFence, fenceIsAtMost(fence));
+
+export function itsFenceIsStill(fence: number | undefined): Condition {
+  return fence === undefined ? withoutFence : fenceIsStill(fence);
+}

@@ -143,11 +143,12 @@ async function insert(steps: Steps, declared: Declared, now: EpochMs): Attempt {
 /** Writes the new row with the paths of its clean-up, and removes that, in one step. */
 async function takeBack(steps: Steps, left: SyncItem, declared: Declared, state: RowState, now: EpochMs): Attempt {
   const { connection, bodies, indexes } = steps;
-  const item = await newItem(bodies, declared, Math.max(now, left.fence + 1), now, state);
+  const fence = Math.max(now, left.fence + 1);
+  const item = await newItem(bodies, declared, fence, now, state);
   const isDone = await connection.transact([
     { put: item, when: itemIsAbsent },
     { remove: syncAt(left.pk), when: itIsAsItWasRead(left) },
-    ...indexes.pushWrites(declared.key, state.pushed ?? [], left.pk),
+    ...indexes.pushWrites(declared.key, fence, state.pushed ?? [], left.pk),
   ]);
   if (!isDone) return OVERTAKEN;
   await indexes.leave(left.pk, left.fence, stateOf(left, connection.damaged), state);
@@ -270,7 +271,7 @@ async function moving(steps: Steps, old: SyncItem, { key, cluster, dueAt, keepsR
     key,
     async write(other: Write | undefined): Promise<boolean> {
       const undo = await indexes.join(key, fence, undefined, state);
-      const paths = indexes.pushWrites(key, state.pushed ?? [], old.pk);
+      const paths = indexes.pushWrites(key, fence, state.pushed ?? [], old.pk);
       const isDone = await connection.transact([put, ...(other === undefined ? [] : [other]), ...paths]);
       if (!isDone) {
         await undo();

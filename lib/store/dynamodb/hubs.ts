@@ -83,8 +83,9 @@ export function hubStore(connection: Connection): HubStore {
     },
     removeHub: async (name) => {
       connection.count("removeHub");
+      const parts = await connection.query<PartItem>({ partition: ["pk", partsOfHub(name)] });
       await connection.remove(hubAt(name));
-      await dropParts(connection, name, undefined);
+      for (const { sk } of parts) await connection.remove({ pk: partsOfHub(name), sk });
     },
   };
 }
@@ -124,10 +125,9 @@ async function putParts(
   return parts;
 }
 
-/** Removes all parts but those of this revision. */
-async function dropParts(connection: Connection, name: string, but: number | undefined): Promise<void> {
-  const kept = `${but}#`;
+/** Removes the parts of earlier revisions; those of later ones are of a pass that has begun since. */
+async function dropParts(connection: Connection, name: string, but: number): Promise<void> {
   for (const { sk } of await connection.query<PartItem>({ partition: ["pk", partsOfHub(name)] })) {
-    if (!sk.startsWith(kept)) await connection.remove({ pk: partsOfHub(name), sk });
+    if (Number.parseInt(sk, 10) < but) await connection.remove({ pk: partsOfHub(name), sk });
   }
 }

@@ -10,8 +10,11 @@ import {
   holderIs,
   itemExists,
   itemIsAbsent,
+  itsFenceIsAtMost,
+  itsFenceIsStill,
 } from "./conditions.ts";
 import type { Connection } from "./connection.ts";
+import { type SyncItem, stateOf } from "./rows.ts";
 import { placeKey, pushAt, refAt, syncAt } from "./table.ts";
 import type { Write } from "./writes.ts";
 
@@ -22,6 +25,8 @@ interface RefItem {
 
 interface PushItem {
   readonly syncKey: SyncKey;
+  /** Of the row when it took the path; missing in items of earlier versions. */
+  readonly fence?: number;
 }
 
 /**
@@ -35,7 +40,7 @@ export interface Indexes {
   /** Call after the row's write. */
   leave(key: SyncKey, fence: number, before: RowState, after: RowState | undefined): Promise<void>;
   /** The writes of a transaction that give these paths to a row; `from` is their current holder. */
-  pushWrites(key: SyncKey, pushed: readonly Pushed[], from?: SyncKey): readonly Write[];
+  pushWrites(key: SyncKey, fence: number, pushed: readonly Pushed[], from?: SyncKey): readonly Write[];
   /** Which of these paths another row holds, if any. A path whose row is gone is free. */
   taken(key: SyncKey, pushed: readonly Pushed[]): Promise<PathTaken | undefined>;
 }
@@ -43,6 +48,15 @@ export interface Indexes {
 export function indexes(connection: Connection): Indexes {
   const remove = (ref: Ref, key: SyncKey, fence: number) =>
     connection.indexRemove(refAt(ref, key), all(itemExists, fenceIsAtMost(fence)));
+  /** Another worker's write may have relied on these entries, and won: what the row names now stays. */
+  const undo = async (key: SyncKey, fence: number, made: readonly Ref[]): Promise<void> => {
+    if (made.length === 0) return;
+    const row = await connection.get<SyncItem>(syncAt(key), "strong");
+    const named = new Set(row === undefined ? [] : refsOf(stateOf(row, connection.damaged)));
+    const condition = all(itemExists, fenceIsStill(fence));
+    const unnamed = made.filter((ref) => !named.has(ref));
+    await Promise.all(unnamed.map((ref) => connection.indexRemove(refAt(ref, key), condition)));
+  };
   return {
     async join(key, fence, before, after) {
       const known = new Set(before === undefined ? [] : refsOf(before));
@@ -54,10 +68,7 @@ export function indexes(connection: Connection): Indexes {
           return put.holds && put.before === undefined ? [ref] : [];
         }),
       );
-      return async () => {
-        const condition = all(itemExists, fenceIsStill(fence));
-        await Promise.all(made.flat().map((ref) => connection.indexRemove(refAt(ref, key), condition)));
-      };
+      return () => undo(key, fence, made.flat());
     },
     async leave(key, fence, before, after) {
       const kept = new Set(after === undefined ? [] : refsOf(after));
@@ -66,13 +77,15 @@ export function indexes(connection: Connection): Indexes {
       const freed = (before.pushed ?? []).filter((pushed) => !claimed.has(idOf(pushed)));
       await Promise.all([
         ...left.map((ref) => remove(ref, key, fence)),
-        ...freed.map((pushed) => connection.indexRemove(pushAt(pushPlace(pushed)), all(itemExists, holderIs(key)))),
+        ...freed.map((pushed) =>
+          connection.indexRemove(pushAt(pushPlace(pushed)), all(itemExists, holderIs(key), itsFenceIsAtMost(fence))),
+        ),
       ]);
     },
-    pushWrites: (key, pushed, from = key) =>
+    pushWrites: (key, fence, pushed, from = key) =>
       pushed.map((path) => {
         const place = pushPlace(path);
-        const item = { ...pushAt(place), ...placeKey(place), syncKey: key, role: place.role };
+        const item = { ...pushAt(place), ...placeKey(place), syncKey: key, role: place.role, fence };
         return { put: item, when: either(itemIsAbsent, holderIs(from), holderIs(key)) };
       }),
     async taken(key, pushed) {
@@ -81,7 +94,10 @@ export function indexes(connection: Connection): Indexes {
         const other = await connection.get<PushItem>(pushAt(place), "strong");
         if (other === undefined || other.syncKey === key) continue;
         if (await connection.get(syncAt(other.syncKey), "strong")) return { taken: place, by: other.syncKey };
-        await connection.indexRemove(pushAt(place), all(itemExists, holderIs(other.syncKey)));
+        await connection.indexRemove(
+          pushAt(place),
+          all(itemExists, holderIs(other.syncKey), itsFenceIsStill(other.fence)),
+        );
       }
       return undefined;
     },

@@ -136,7 +136,10 @@ async function claimWithPaths(
   };
   // A changed declaration is a nudge.
   const asRead = all(itIsAsItWasRead(row), noNudgeSince(item.nudges), recordsAreStill(item.records));
-  const isDone = await connection.transact([{ put: after, when: asRead }, ...indexes.pushWrites(row.key, paths)]);
+  const isDone = await connection.transact([
+    { put: after, when: asRead },
+    ...indexes.pushWrites(row.key, after.fence, paths),
+  ]);
   return isDone ? after : undefined;
 }
 

@@ -4,7 +4,15 @@ import { TARGET_KEPT_MS, type TargetStore } from "../../ports/store.ts";
 import { canonical } from "../../util/canonical.ts";
 import type { Json } from "../../util/json.ts";
 import { parsed } from "../stored.ts";
-import { all, either, isUnnamed, itemExists, itemIsAbsent, unnamedSinceIsStill } from "./conditions.ts";
+import {
+  all,
+  either,
+  isUnnamed,
+  itemExists,
+  itemIsAbsent,
+  itsFenceIsStill,
+  unnamedSinceIsStill,
+} from "./conditions.ts";
 import type { Connection } from "./connection.ts";
 import { isClaimed, type SyncItem } from "./rows.ts";
 import { partitionOfRef, refAt, syncAt, TARGETS, targetAt } from "./table.ts";
@@ -64,7 +72,7 @@ export function targetStore(connection: Connection): TargetStore {
 /** Whether a row uses it. A row that stored it but never recorded the issue does not, once its lease is over. */
 async function isNamed(connection: Connection, digest: string, now: number): Promise<boolean> {
   const query = { partition: ["pk", partitionOfRef(`target:${digest}`)], limit: AT_ONCE } as const;
-  for await (const page of connection.pages<{ readonly sk: SyncKey }>(query)) {
+  for await (const page of connection.pages<{ readonly sk: SyncKey; readonly fence?: number }>(query)) {
     const rows = await connection.getAll<SyncItem>(
       page.map(({ sk }) => syncAt(sk)),
       "strong",
@@ -73,7 +81,9 @@ async function isNamed(connection: Connection, digest: string, now: number): Pro
       rows.filter((row) => isClaimed(row, now) || row.issues?.includes(digest)).map(({ pk }) => pk),
     );
     if (named.size > 0) return true;
-    for (const { sk } of page) await connection.indexRemove(refAt(`target:${digest}`, sk), itemExists);
+    // The row may have named it since, and has a higher fence then.
+    for (const { sk, fence } of page)
+      await connection.indexRemove(refAt(`target:${digest}`, sk), all(itemExists, itsFenceIsStill(fence)));
   }
   return false;
 }

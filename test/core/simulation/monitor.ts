@@ -170,6 +170,8 @@ export function monitor(options: MonitorOptions): Monitor {
     const key = syncKey({ cluster: cluster.name, kind: "VaultStaticSecret", namespace: String(namespace), name });
     const isNow = held.get(key)?.row.declared.generation === generation && Object(spec).path === path;
     const [before, content] = [recorded.get(uid), `${path}#${version}`];
+    // Also where it goes back to what it was: pods may have started in between.
+    if (written.get(uid) !== content) restarted.delete(`${cluster.name}/${namespace}/app`);
     written.set(uid, content);
     const isOwed = isNow && isQuiet && isClockSteady && before !== undefined && before !== content;
     if (isOwed) owed.push({ cluster, namespace: String(namespace), uid, at: time.now() });

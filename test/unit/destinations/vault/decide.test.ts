@@ -104,7 +104,8 @@ describe("what is done with a path of Vault", () => {
     assert.equal(decided({ ...HAD, removing: true }, UNREAD), "read", "the recorded version may be gone");
     assert.equal(decided(has, { kind: "deleted", version: 3 }), "put 3");
     assert.equal(decided(has, { kind: "absent" }), "put 0");
-    assert.equal(decided(has, data(NEW, 3)), "record");
+    assert.equal(decided(has, data(NEW, 3)), "put 3", "a late removal takes that version");
+    assert.equal(decided(has, data(NEW, 4)), "record");
     assert.equal(decided(has, data(EYE, 4)), "put 4");
     assert.equal(decided(has, { kind: "denied" }), "put 3");
   });

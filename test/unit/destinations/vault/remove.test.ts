@@ -90,9 +90,20 @@ async function removed({
   const left = await removePushed(removing, path);
   if (stays === undefined) assert.deepEqual(state.pushed, [other], "the row forgets it");
   else assert.deepEqual(state.pushed, [other, { ...path, ...stays }], "the row keeps it");
-  const isRecorded = path.digest === undefined || path.removing === true;
-  assert.equal(done[0], isRecorded ? "require" : `record ${path.version}, removing`, "before anything is asked");
-  return [...done.slice(1), ...(left ? [`${left.path}: ${left.because}`] : [])];
+  assert.equal(done[0], "require", "before anything is asked");
+  return [...askedOf(done.slice(1), path), ...(left ? [`${left.path}: ${left.because}`] : [])];
+}
+
+/** Without what comes before each removal: that it began is recorded once, and after that the lease is asked for. */
+function askedOf(done: readonly string[], { digest, removing }: Pushed): readonly string[] {
+  const isRemoval = (what: string | undefined): boolean => /^(remove|patch) /.test(what ?? "");
+  const removals = done.flatMap((what, at) => (isRemoval(what) ? [at] : []));
+  for (const at of removals) {
+    const isBegun =
+      digest === undefined || removing === true || done.slice(0, at - 1).some((one) => one.endsWith("removing"));
+    assert.match(done[at - 1] ?? "", isBegun ? /^require$/ : /, removing$/, `before ${done[at]}`);
+  }
+  return done.filter((what, at) => what !== "require" && !(isRemoval(done[at + 1]) && what.endsWith(", removing")));
 }
 
 const OTHERS = "kv/db: it holds another version than keyferry wrote";
@@ -195,7 +206,7 @@ describe("a path that is to go with all its versions", () => {
     const pushed = { ...WRITTEN, writing: digestOf(KEY, dataOf({ b: "2" })), writingVersion: 4, writingKeys: ["b"] };
     const records: Pushed[] = [];
     assert.deepEqual(await removed({ ...whole, pushed, records, seen: [data({ b: "2" }, 4), deleted(4)] }), [
-      ...["read", "record 4", "remove 4", "read", "remove all"],
+      ...["read", "record 4, removing", "remove 4", "read", "remove all"],
     ]);
     const recorded = records.at(-1) ?? assert.fail();
     assert.deepEqual(await removed({ ...whole, pushed: recorded, seen: [data({ b: "2" }, 4), deleted(4)] }), [
