@@ -4,7 +4,7 @@ import type { ClusterRow, LeaseStore } from "../ports/store.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 
 /** After its lease, a watch pass asks again after this time whether it still has the cluster. */
-const PROVEN_MS = 5 * SECOND_MS;
+const PROVEN_MS = SECOND_MS;
 
 /**
  * The store, as a watch pass writes to it: once another pass has claimed the cluster, this one stores and removes

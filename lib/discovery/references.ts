@@ -1,4 +1,4 @@
-import { SECOND_MS } from "../clock.ts";
+import { MINUTE_MS } from "../clock.ts";
 import { type ReferenceKey, referenceKey, syncKey } from "../keys.ts";
 import { namespaceMatcher } from "../namespaces.ts";
 import { VSO_FINALIZERS } from "../origins/vso-finalizers.ts";
@@ -95,16 +95,20 @@ export async function dropReference(
   return (await deps.leases.removeReference(key)) ? key : undefined;
 }
 
-/** Longer than it takes to store a reference: then these rows are nudged. */
-const DUE_AFTER_MS = 10 * SECOND_MS;
+/** Far longer than it takes to store a reference, with a store that is slow: then these rows are nudged. */
+const DUE_AFTER_MS = MINUTE_MS;
+const MAX_TRIES = 3;
 
 /**
  * Before a change is stored: if a crash comes in between, no event tells of the change any more, since it is stored. The
- * rows run with it then.
+ * rows run with it then. Done again if it took so long that they may run before.
  */
 async function makeDependentsDue({ leases, clock }: DiscoveryDeps, key: ReferenceKey): Promise<void> {
-  for await (const page of pagesOf((read) => leases.byReference(key, read))) {
-    await leases.nudgeAll(page, { now: clock() + DUE_AFTER_MS, verify: false });
+  for (let tries = 1; ; tries++) {
+    const begunAt = clock();
+    for await (const page of pagesOf((read) => leases.byReference(key, read)))
+      await leases.nudgeAll(page, { now: clock() + DUE_AFTER_MS, verify: false });
+    if (clock() - begunAt < DUE_AFTER_MS / 2 || tries === MAX_TRIES) return;
   }
 }
 

@@ -76,5 +76,5 @@ function ofHub({ hubs }: Fleet, place: string): Pick<FleetCluster, "name" | "con
 /** Forgets hubs that left fleet.yaml. */
 export async function forgetHubs(leases: Pick<HubStore, "hubs" | "removeHub">, { hubs }: Fleet): Promise<void> {
   const names = new Set(hubs.map(({ name }) => name));
-  for (const { name } of await leases.hubs()) if (!names.has(name)) await leases.removeHub(name);
+  for (const row of await leases.hubs()) if (!names.has(row.name)) await leases.removeHub(row);
 }

@@ -1,7 +1,7 @@
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { fingerprint } from "../digest.ts";
 import type { SyncKey } from "../keys.ts";
-import type { ReconcileDeps } from "../ports/deps.ts";
+import { LEASE_MS, type ReconcileDeps } from "../ports/deps.ts";
 import type { Circuit, Due } from "../ports/store.ts";
 import { sendDue } from "../schedule/messages.ts";
 import { slices } from "../schedule/wheel.ts";
@@ -13,8 +13,9 @@ const SPREAD_MS = 5 * MINUTE_MS;
 /** Per waiting sync, so that a few need not wait for minutes. */
 const SPREAD_PER_SYNC_MS = 10;
 const MAX_WAITING = 100_000;
-/** Between the first messages and the close, usually. */
+/** Between the first messages and the close, usually. With very many messages it takes longer, and they are sent anew. */
 const CLOSED_WITHIN_MS = SECOND_MS;
+const MAX_TRIES = 3;
 
 type Deps = Pick<ReconcileDeps, "leases" | "queue" | "clock" | "log">;
 
@@ -24,9 +25,8 @@ type Deps = Pick<ReconcileDeps, "leases" | "queue" | "clock" | "log">;
  * gone.
  */
 export async function closeCircuit(deps: Deps, circuit: Circuit): Promise<void> {
-  const first = afterCaches(await waitingFor(deps, circuit, deps.clock()), CLOSED_WITHIN_MS);
-  await sendDue(deps.queue, first, deps.clock());
-  if (!(await deps.leases.closeCircuit(circuit))) return;
+  const first = await sentAhead(deps, circuit);
+  if (!(await closed(deps, circuit, first))) return;
   const closedAt = deps.clock();
   deps.log.info("circuit-closed", { circuit: circuit.id, afterMs: closedAt - circuit.since });
   // What arrives sooner meets workers that do not know yet.
@@ -37,10 +37,40 @@ export async function closeCircuit(deps: Deps, circuit: Circuit): Promise<void> 
   await sendDue(deps.queue, [...atOnce, ...afterCaches(others)], deps.clock());
 }
 
+/** Without an answer it may be closed all the same, and later than the messages are for. */
+async function closed({ leases, queue, clock }: Deps, circuit: Circuit, first: readonly Due[]): Promise<boolean> {
+  const begunAt = clock();
+  try {
+    return await leases.closeCircuit(circuit);
+  } catch (error) {
+    const tookMs = clock() - begunAt;
+    await sendDue(
+      queue,
+      first.map((due) => ({ ...due, at: due.at + tookMs })),
+      clock(),
+    );
+    throw error;
+  }
+}
+
+/** Their messages come when the circuit is closed and nobody's cache has it any more. */
+async function sentAhead(deps: Deps, circuit: Circuit): Promise<readonly Due[]> {
+  let withinMs = CLOSED_WITHIN_MS;
+  for (let tries = 1; ; tries++) {
+    const begunAt = deps.clock();
+    const first = afterCaches(await waitingFor(deps, circuit, begunAt), withinMs);
+    await sendDue(deps.queue, first, deps.clock());
+    const tookMs = deps.clock() - begunAt;
+    if (tookMs <= withinMs || tries === MAX_TRIES) return first;
+    withinMs = 2 * tookMs;
+  }
+}
+
 /** Waiting syncs are in the due index; missed refresh slots are dispatched again. */
 async function waitingFor({ leases }: Deps, { since }: Circuit, now: EpochMs): Promise<readonly Due[]> {
   const waiting = await leases.due({ after: 0, until: now, now }, MAX_WAITING);
-  const missed = await missedSlots(leases, since, now);
+  // A run that met the outage first, or waited for an answer when others found it, had its slot before.
+  const missed = await missedSlots(leases, since - LEASE_MS, now);
   const byKey = new Map<SyncKey, Due>([...missed, ...waiting].map((due) => [due.key, due]));
   const spread = Math.min(SPREAD_MS, byKey.size * SPREAD_PER_SYNC_MS);
   return [...byKey.values()].map((due) => ({ ...due, at: now + spreadOf(due.group) * spread }));

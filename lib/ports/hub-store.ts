@@ -71,5 +71,6 @@ export interface HubStore {
   claimHub(name: string, options: { readonly now: EpochMs; readonly until: EpochMs }): Promise<HubRow | undefined>;
   /** Ends the claim; a state replaces the stored one as a whole. False when the fence changed: nothing was stored. */
   saveHub(row: HubRow, state: HubState | undefined, dueAt: EpochMs): Promise<boolean>;
-  removeHub(name: string): Promise<void>;
+  /** Nothing happens when the fence changed: a pass has begun since, because the hub is back in fleet.yaml. */
+  removeHub(row: Pick<HubRow, "name" | "fence">): Promise<void>;
 }

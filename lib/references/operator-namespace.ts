@@ -96,10 +96,13 @@ export async function observeOperator(
   if (typeof found === "object" && before !== undefined && isSame(before, settings, found.uid)) {
     return { seen: before, installation: found.id };
   }
-  const seen = classifyOperator(before, settings, await deps.clusters.namespaceUid(cluster, namespace, signal));
+  const uid = await deps.clusters.namespaceUid(cluster, namespace, signal);
+  const seen = classifyOperator(before, settings, uid);
   if (!hasPowers(seen)) return { seen };
   const isToWrite = mark && found === "absent";
   const there = isToWrite ? await deps.clusters.markInstallation(cluster, namespace, deps.installation, signal) : found;
+  // The mark gives powers: it must not stand in a namespace of that name which somebody made since.
+  if (isToWrite && (await deps.clusters.namespaceUid(cluster, namespace, signal)) !== uid) return { seen };
   return typeof there === "object" ? { seen: { ...seen, mark: there.uid }, installation: there.id } : { seen };
 }
 

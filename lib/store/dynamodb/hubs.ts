@@ -81,11 +81,10 @@ export function hubStore(connection: Connection): HubStore {
       if (holds && parts !== undefined) await dropParts(connection, name, fence);
       return holds;
     },
-    removeHub: async (name) => {
+    removeHub: async ({ name, fence }) => {
       connection.count("removeHub");
-      const parts = await connection.query<PartItem>({ partition: ["pk", partsOfHub(name)] });
-      await connection.remove(hubAt(name));
-      for (const { sk } of parts) await connection.remove({ pk: partsOfHub(name), sk });
+      const { holds } = await connection.remove(hubAt(name), all(itemExists, fenceIsStill(fence)));
+      if (holds) await dropParts(connection, name, fence + 1);
     },
   };
 }
@@ -125,7 +124,7 @@ async function putParts(
   return parts;
 }
 
-/** Removes the parts of earlier revisions; those of later ones are of a pass that has begun since. */
+/** Removes the parts of revisions before this one; the others are of a pass that has begun since. */
 async function dropParts(connection: Connection, name: string, but: number): Promise<void> {
   for (const { sk } of await connection.query<PartItem>({ partition: ["pk", partsOfHub(name)] })) {
     if (Number.parseInt(sk, 10) < but) await connection.remove({ pk: partsOfHub(name), sk });

@@ -30,7 +30,7 @@ export function hubStore(connection: Connection): HubStore {
   const save = connection.write(`
     UPDATE hub SET lease_until = NULL, due_at = :dueAt, revision = fence, state = :state
     WHERE name = :name AND fence = :fence`);
-  const remove = connection.write("DELETE FROM hub WHERE name = :name");
+  const remove = connection.write("DELETE FROM hub WHERE name = :name AND fence = :fence");
   return {
     hubs: () => connection.read("hubs", () => all({}).map(hubOf)),
     hubState: (name) =>
@@ -51,7 +51,7 @@ export function hubStore(connection: Connection): HubStore {
         const saved = { name, fence, dueAt };
         return (state === undefined ? end(saved) : save({ ...saved, state: JSON.stringify(state) })) === 1;
       }),
-    removeHub: (name) => connection.change("removeHub", () => void remove({ name })),
+    removeHub: ({ name, fence }) => connection.change("removeHub", () => void remove({ name, fence })),
   };
 }
 

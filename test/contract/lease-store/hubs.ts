@@ -53,9 +53,13 @@ export function hubsContract(open: OpenStore): void {
       await store.saveHub(other ?? assert.fail(), stateOf([]), START);
       assert.deepEqual(await store.hubState("hub"), { revision: START, state });
       assert.deepEqual(await store.hubState("a-hub"), { revision: START, state: stateOf([]) });
-      await store.removeHub("a-hub");
+      await store.removeHub({ name: "a-hub", fence: START });
+      await store.removeHub({ name: "nobody", fence: START });
+      // A pass has begun since that fence was read.
+      await store.removeHub({ name: "hub", fence: START });
+      assert.deepEqual(await store.hubState("hub"), { revision: START, state });
 
-      await store.removeHub("hub");
+      await store.removeHub({ name: "hub", fence: START + 1 });
       assert.deepEqual([await store.hubs(), await store.hubState("hub")], [[], undefined]);
     });
 

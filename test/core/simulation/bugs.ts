@@ -41,7 +41,7 @@ export const BUGS: Readonly<Record<string, Bug>> = {
   "outage-never-ends": {
     what: "a probe that succeeds does not close its circuit",
     file: "lib/outage/close-circuit.ts",
-    from: "if (!(await deps.leases.closeCircuit(circuit))) return;",
+    from: "if (!(await closed(deps, circuit, first))) return;",
     to: "if (deps.clock() > 0) return;",
   },
   "shared-across-identities": {

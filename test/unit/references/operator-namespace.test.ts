@@ -139,7 +139,7 @@ describe("a look at the operator's namespace", () => {
 
   it("marks what is nobody's, where that is asked for and it has its powers", async () => {
     const free = await look({ uid: A });
-    assert.deepEqual(free.asked, ["read east/vso", "uid", "mark ours"]);
+    assert.deepEqual(free.asked, ["read east/vso", "uid", "mark ours", "uid"]);
     assert.deepEqual(free.sight, { seen: { name: "vso", first: A, mark: "made" }, installation: "ours" });
     const looked = await look({ uid: A }, undefined, false);
     assert.deepEqual([looked.asked.length, looked.sight], [2, { seen: { name: "vso", first: A } }]);
