@@ -113,7 +113,9 @@ describe("Vault Secrets Operator works in the cluster", () => {
     await running?.[Symbol.asyncDispose]();
     running = await vso.run([[NS, "db"]]);
     await statusThat(world, "keyferry stands back", isSuspended, PATIENCE_MS);
-    assert.ok(engine.logs.some(({ event, circuit }) => event === "circuit-opened" && circuit === "vso:one"));
+    const isOpened = async () =>
+      engine.logs.some(({ event, circuit }) => event === "circuit-opened" && circuit === "vso:one");
+    await cluster.waitFor("its line of log", isOpened);
     const before = await place.secret("db");
     await world.vault.putKv("kv1", "db", { password: `${PASSWORD}-2` });
     await aRunIsPutOff();

@@ -158,6 +158,8 @@ describe("what happens in a cluster is seen at once", () => {
     assert.equal(Ready?.observedGeneration, 2);
     assert.equal((await place.secret("acknowledged"))?.resourceVersion, before?.resourceVersion);
     assert.deepEqual(await place.events("acknowledged"), events);
+    // Lines are written together, a moment later.
+    await cluster.waitFor("its line of log", async () => seen("secret-written", "acknowledged").length > 0);
     assert.equal(seen("secret-written", "acknowledged").length, 1);
   });
 

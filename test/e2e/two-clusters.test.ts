@@ -100,7 +100,8 @@ describe("several clusters in one fleet", () => {
     });
     engine = await startEngine(world);
     await placeIn(second.cluster, OTHER).secretThat("new", ({ data }) => data.password === "new", PROMPT_MS);
-    assert.ok(engine.logs.some(({ event }) => event === "cluster-replaced"));
+    const { logs } = engine;
+    await waitFor("its line of log", async () => logs.some(({ event }) => event === "cluster-replaced"));
     assert.deepEqual(await keysOf("alive"), [`alive/VaultStaticSecret/${OTHER}/new`]);
     assert.ok(await secretIn(alive.cluster, NS), "the old cluster's Secrets are left alone");
   });

@@ -81,7 +81,9 @@ describe("a cluster whose token and whose Vault fleet.yaml names", () => {
       await using engine = await startEngine(made);
       await place.secretThat("db", ({ data }) => data.password === identity);
       await place.synced("db");
-      assert.equal(engine.logs.filter(({ event }) => event === "cluster-token-minted").length, 1);
+      const minted = () => engine.logs.filter(({ event }) => event === "cluster-token-minted");
+      await waitFor("its line of log", async () => minted().length > 0);
+      assert.equal(minted().length, 1);
       for (const file of ["jwt", "token"]) {
         assert.ok(!engine.output().includes((await readFile(join(made.folder, file), "utf8")).trim()));
       }
