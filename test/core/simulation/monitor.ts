@@ -101,12 +101,16 @@ export function monitor(options: MonitorOptions): Monitor {
     // The fence of a new row starts at the clock, and no lease of the former row reaches it: fences are compared as equal.
     const isNewlyBack = isClockStepped && released.delete(lease.key) && latest !== lease.fence;
     if (latest >= lease.fence && !isNewlyBack) say(`lease-table 4: the fence of ${lease.key} does not grow`);
+    // The declaration was made anew: the former run works on, and its clean-up waits for it (lease-table 8).
+    if (before !== undefined && before.lease.uid !== lease.uid)
+      held.set(cleanupKey(lease.key, before.lease.uid), before);
     held.set(lease.key, { lease, row, process });
     fences.set(id, lease.fence);
     claimed.set(lease.key, (claimed.get(lease.key) ?? 0) + 1);
   };
   const onSettle = (lease: Lease, { state }: Settlement, outcome: string): void => {
-    if (held.get(lease.key)?.lease.fence === lease.fence) held.delete(lease.key);
+    for (const key of [lease.key, cleanupKey(lease.key, lease.uid)])
+      if (held.get(key)?.lease.fence === lease.fence) held.delete(key);
     if (outcome === "lost") return;
     const latest = fences.get(`${lease.key} ${lease.uid}`);
     if (latest !== undefined && latest !== lease.fence) {
