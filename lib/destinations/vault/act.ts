@@ -110,7 +110,10 @@ async function write(
   await claim.record({ pushed: withPath(claim.row.state.pushed, next) });
   const written = { ...work, recorded: next };
   const result = await send(acting, work, kind, cas);
-  if (result.kind === "moved") return { ...written, seen: { kind: "unread" }, refusedAt: cas };
+  if (result.kind === "moved") {
+    const recorded = withWriteOf(next, work.recorded);
+    return noted(acting, { ...written, recorded, seen: { kind: "unread" }, refusedAt: cas });
+  }
   return listed(acting, recorded(acting, written, result.version));
 }
 
@@ -172,6 +175,17 @@ function writingOf({ at, digest, fields, recorded }: ObjectWork, cas: number): P
     writing: digest,
     ...(sameJson(keys, recorded.keys) ? {} : { writingKeys: keys }),
     ...(at.engine === "kv-v2" ? { writingVersion: cas + 1 } : {}),
+  };
+}
+
+/** The write was refused: what may stand there is the one of before, whose answer never came. */
+function withWriteOf(refused: Pushed, { writing, writingVersion, writingKeys }: Pushed): Pushed {
+  const { writing: _writing, writingVersion: _made, writingKeys: _keys, ...rest } = refused;
+  return {
+    ...rest,
+    ...(writing === undefined ? {} : { writing }),
+    ...(writingVersion === undefined ? {} : { writingVersion }),
+    ...(writingKeys === undefined ? {} : { writingKeys }),
   };
 }
 

@@ -66,6 +66,8 @@ export function monitor(options: MonitorOptions): Monitor {
     if (violations.length < 20) violations.push(violation);
   };
   const held = new Map<SyncKey, Held>();
+  /** Of runs whose declaration was made anew since. */
+  const former = new Map<string, Held>();
   /** By key and uid: a declaration that is made anew begins anew. */
   const fences = new Map<string, number>();
   /** Rows that were removed, and not claimed since. */
@@ -102,15 +104,14 @@ export function monitor(options: MonitorOptions): Monitor {
     const isNewlyBack = isClockStepped && released.delete(lease.key) && latest !== lease.fence;
     if (latest >= lease.fence && !isNewlyBack) say(`lease-table 4: the fence of ${lease.key} does not grow`);
     // The declaration was made anew: the former run works on, and its clean-up waits for it (lease-table 8).
-    if (before !== undefined && before.lease.uid !== lease.uid)
-      held.set(cleanupKey(lease.key, before.lease.uid), before);
+    if (before !== undefined && before.lease.uid !== lease.uid) former.set(`${lease.key} ${before.lease.uid}`, before);
     held.set(lease.key, { lease, row, process });
     fences.set(id, lease.fence);
     claimed.set(lease.key, (claimed.get(lease.key) ?? 0) + 1);
   };
   const onSettle = (lease: Lease, { state }: Settlement, outcome: string): void => {
-    for (const key of [lease.key, cleanupKey(lease.key, lease.uid)])
-      if (held.get(key)?.lease.fence === lease.fence) held.delete(key);
+    if (held.get(lease.key)?.lease.fence === lease.fence) held.delete(lease.key);
+    former.delete(`${lease.key} ${lease.uid}`);
     if (outcome === "lost") return;
     const latest = fences.get(`${lease.key} ${lease.uid}`);
     if (latest !== undefined && latest !== lease.fence) {
@@ -127,7 +128,7 @@ export function monitor(options: MonitorOptions): Monitor {
   };
   /** The latest of the leases that this process may write the Secret under. */
   const leaseFor = (call: KubeCall, process: number): Lease | undefined =>
-    [...held.values()]
+    [...held.values(), ...former.values()]
       .filter(({ lease, row, process: holder }) => {
         const { cluster, namespace } = partsOf(lease.key);
         if (holder !== process || cluster !== call.cluster || namespace !== call.namespace) return false;

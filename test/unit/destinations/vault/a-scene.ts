@@ -51,6 +51,7 @@ export function aScene({
   const other = aPushed("other", { digest: "d" });
   const path = aPushed("db", { engine, ...recorded });
   let state: RowState = { ...EMPTY_STATE, pushed: isClaimed ? [other, path] : [other] };
+  let atRecord: Pushed | undefined;
   const mine = () => state.pushed?.find((one) => one.path === "db");
   const learn = (learned: Partial<RowState>) => {
     state = { ...state, ...learned };
@@ -93,6 +94,7 @@ export function aScene({
       require: async () => void done.push("require"),
       async record(learned: Partial<RowState>) {
         learn(learned);
+        atRecord = mine();
         done.push(`record ${mine()?.writing === undefined ? "nothing" : "writing"}`);
       },
       note: learn,
@@ -106,6 +108,8 @@ export function aScene({
   return {
     done,
     mine,
+    /** As it was recorded last, before what was noted since. */
+    atRecord: () => atRecord,
     work,
     others: () => state.pushed?.[0],
     decide: (decision: Parameters<typeof act>[2]) => act(acting, work, decision),

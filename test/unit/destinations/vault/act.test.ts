@@ -49,7 +49,7 @@ describe("a path of Vault that is written", () => {
       const one = aScene({ ...given, result: { kind: "moved" } });
       const work = await one.decide({ kind: "put", cas: 7, because: "it differs" });
       assert.deepEqual([work.seen, work.refusedAt, work.isDone], [{ kind: "unread" }, 7, false]);
-      const { writing, writingKeys, writingVersion, keys } = one.mine() ?? assert.fail();
+      const { writing, writingKeys, writingVersion, keys } = one.atRecord() ?? assert.fail();
       return { writing, writingKeys, writingVersion, keys };
     };
     assert.deepEqual(await recordOf({ recorded: { keys: ["a"] } }), {
@@ -62,6 +62,16 @@ describe("a path of Vault that is written", () => {
       ...{ writing: WANTED, writingKeys: undefined, writingVersion: 8, keys: ["a", "b"] },
     });
     assert.equal((await recordOf({ engine: "kv-v1", recorded: { writingVersion: 3 } })).writingVersion, undefined);
+  });
+
+  it("lease-table 31: that is refused leaves the record of the one before, whose answer never came", async () => {
+    const before = { writing: "key:before", writingKeys: ["x"], writingVersion: 1 };
+    for (const recorded of [before, { digest: "old", keys: ["a"], version: 6 }]) {
+      const one = aScene({ recorded, result: { kind: "moved" } });
+      const work = await one.decide({ kind: "put", cas: 0, because: "a Secret changed" });
+      const { burst: _burst, wroteAt, ...left } = one.mine() ?? assert.fail();
+      assert.deepEqual([left, wroteAt, work.recorded], [{ ...aPushed("db"), ...recorded }, NOW, one.mine()]);
+    }
   });
 
   it("has no version in kv-v1", async () => {
