@@ -23,6 +23,7 @@ interface Form {
   readonly needs: Readonly<Record<string, Is>>;
   readonly may: Readonly<Record<string, Is>>;
 }
+
 /** Reads a shape of one form; made once, because each row is read by it several times in a run. */
 type Reader = (value: unknown) => Shape | undefined;
 

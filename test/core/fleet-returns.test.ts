@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import type { ClusterSettings } from "../../lib/ports/fleet.ts";
 import { aStaticSecret, aVaultSecret, NAMESPACE } from "./world/builders.ts";
 import { doomAt, type Side, stillAt } from "./world/doom.ts";
-import { aWorld } from "./world/world.ts";
+import { aWorld, type World } from "./world/world.ts";
 
 type Fleet = readonly ClusterSettings[];
 
@@ -16,9 +16,8 @@ const LEAVES: Readonly<Record<string, (fleet: Fleet) => Fleet>> = {
     fleet.map((settings) => ({ ...settings, namespaces: { include: ["*"], exclude: [NAMESPACE] } })),
 };
 
-/** Dies at this point of the release, and starts with the former fleet; false: it has no such point any more. */
-async function play(leave: (fleet: Fleet) => Fleet, n: number, side: Side): Promise<boolean> {
-  await using world = await aWorld({ clusters: [{}, { name: "west" }] });
+/** A sync in step, no process, and a fleet that something has left; answers the former fleet. */
+async function withoutProcess(world: World, leave: (fleet: Fleet) => Fleet): Promise<Fleet> {
   await world.given(aVaultSecret(), aStaticSecret("db", { refreshAfter: "10s" }));
   await world.advance("30s");
   world.crash();
@@ -29,6 +28,24 @@ async function play(leave: (fleet: Fleet) => Fleet, n: number, side: Side): Prom
     whole = fleet;
     return leave(fleet);
   });
+  return whole;
+}
+
+/** The sync follows Vault, and what it refers to. */
+async function mustBeWhole(world: World, where: string): Promise<void> {
+  assert.equal(world.secret("db")?.data.password, "two", where);
+  assert.match(world.condition("db"), /^True/, where);
+  // References are followed again too.
+  await world.edit("VaultAuth", "default", { spec: { mount: "nowhere" } }, { namespace: "vso" });
+  await world.given(aVaultSecret("db", { password: "three" }));
+  await world.advance("30s");
+  assert.match(world.condition("db"), /^False/, where);
+}
+
+/** Dies at this point of the release, and starts with the former fleet; false: it has no such point any more. */
+async function play(leave: (fleet: Fleet) => Fleet, n: number, side: Side): Promise<boolean> {
+  await using world = await aWorld({ clusters: [{}, { name: "west" }] });
+  const whole = await withoutProcess(world, leave);
   const doom = doomAt(n, side, RELEASES);
   doom.of(world.start({ effect: doom.effect }));
   await world.advance("3s");
@@ -37,14 +54,7 @@ async function play(leave: (fleet: Fleet) => Fleet, n: number, side: Side): Prom
   world.start();
   await world.given(aVaultSecret("db", { password: "two" }));
   await world.advance("150s");
-  const where = `${side} effect ${n}`;
-  assert.equal(world.secret("db")?.data.password, "two", where);
-  assert.match(world.condition("db"), /^True/, where);
-  // References are followed again too.
-  await world.edit("VaultAuth", "default", { spec: { mount: "nowhere" } }, { namespace: "vso" });
-  await world.given(aVaultSecret("db", { password: "three" }));
-  await world.advance("30s");
-  assert.match(world.condition("db"), /^False/, where);
+  await mustBeWhole(world, `${side} effect ${n}`);
   return doom.isMet();
 }
 
@@ -57,15 +67,7 @@ const RELEASED = 15;
 /** Stands still at this point of the release for longer than its claim, while another one works with the former fleet. */
 async function standStill(leave: (fleet: Fleet) => Fleet, n: number, side: Side): Promise<boolean> {
   await using world = await aWorld({ clusters: [{}, { name: "west" }] });
-  await world.given(aVaultSecret(), aStaticSecret("db", { refreshAfter: "10s" }));
-  await world.advance("30s");
-  world.crash();
-  await world.advance("150s");
-  let whole: Fleet = [];
-  world.fleet((fleet) => {
-    whole = fleet;
-    return leave(fleet);
-  });
+  const whole = await withoutProcess(world, leave);
   const still = stillAt(n, side, side === "before" ? STANDS_BEFORE : RELEASES);
   const late = world.start({ effect: still.effect });
   await world.advance("3s");
@@ -78,13 +80,7 @@ async function standStill(leave: (fleet: Fleet) => Fleet, n: number, side: Side)
   await world.given(aVaultSecret("db", { password: "two" }));
   // It may have claimed the cluster again.
   await world.advance("150s");
-  const where = `${side} effect ${n}`;
-  assert.equal(world.secret("db")?.data.password, "two", where);
-  assert.match(world.condition("db"), /^True/, where);
-  await world.edit("VaultAuth", "default", { spec: { mount: "nowhere" } }, { namespace: "vso" });
-  await world.given(aVaultSecret("db", { password: "three" }));
-  await world.advance("30s");
-  assert.match(world.condition("db"), /^False/, where);
+  await mustBeWhole(world, `${side} effect ${n}`);
   return still.isMet();
 }
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { aStaticSecret, aVaultAuth, aVaultSecret } from "../core/world/builders.ts";
-import type { Effect } from "../core/world/effects.ts";
-import { aDynamicSecret, anIssuingWorld } from "../core/world/issuing.ts";
-import { aWorld } from "../core/world/world.ts";
+import { aStaticSecret, aVaultAuth, aVaultSecret } from "./world/builders.ts";
+import type { Effect } from "./world/effects.ts";
+import { aDynamicSecret, anIssuingWorld } from "./world/issuing.ts";
+import { aWorld, type World } from "./world/world.ts";
 
 /** A worker that has read the row and its references stands still before its next claim. */
 function stillBeforeClaim() {
@@ -23,6 +23,23 @@ function stillBeforeClaim() {
   return { effect, goOn, times: () => times, arm };
 }
 
+type Still = ReturnType<typeof stillBeforeClaim>;
+
+/** The declaration changes, and its VaultAuth while a run stands still before the claim. */
+async function changesBoth(world: World, still: Still, kind: string): Promise<void> {
+  await world.advance("1m");
+  assert.match(world.condition("db", "Ready", kind), /^True/);
+  still.arm();
+  await world.edit(kind, "db", { metadata: { labels: { some: "change" } } });
+  await world.advance("1s");
+  assert.ok(still.times() > 0, "it stands there");
+  await world.given(aVaultAuth("team", { kubernetes: { role: "none", serviceAccount: "app" } }));
+  await world.advance("2s");
+  still.goOn();
+  await world.advance("5h");
+  assert.match(world.condition("db", "Ready", kind), /VAULT_LOGIN_REFUSED/);
+}
+
 describe("lease-table 9, 23: a reference that changes between a run's read of it and its claim", () => {
   it("of a static secret without refreshes: runs with the new one", async () => {
     await using world = await aWorld({ isAsleep: true });
@@ -33,17 +50,7 @@ describe("lease-table 9, 23: a reference that changes between a run's read of it
       aVaultAuth("team"),
       aStaticSecret("db", { vaultAuthRef: "team", refreshAfter: "24h" }),
     );
-    await world.advance("1m");
-    assert.match(world.condition("db"), /^True/);
-    still.arm();
-    await world.edit("VaultStaticSecret", "db", { metadata: { labels: { some: "change" } } });
-    await world.advance("1s");
-    assert.ok(still.times() > 0, "it stands there");
-    await world.given(aVaultAuth("team", { kubernetes: { role: "none", serviceAccount: "app" } }));
-    await world.advance("2s");
-    still.goOn();
-    await world.advance("5h");
-    assert.match(world.condition("db"), /VAULT_LOGIN_REFUSED/);
+    await changesBoth(world, still, "VaultStaticSecret");
   });
 
   it("of a dynamic secret: its credential is asked for with the new login", async () => {
@@ -51,16 +58,6 @@ describe("lease-table 9, 23: a reference that changes between a run's read of it
     const still = stillBeforeClaim();
     world.start({ effect: still.effect });
     await world.given(aVaultAuth("team"), aDynamicSecret("db", { vaultAuthRef: "team" }));
-    await world.advance("1m");
-    assert.match(world.condition("db", "Ready", "VaultDynamicSecret"), /^True/);
-    still.arm();
-    await world.edit("VaultDynamicSecret", "db", { metadata: { labels: { some: "change" } } });
-    await world.advance("1s");
-    assert.ok(still.times() > 0, "it stands there");
-    await world.given(aVaultAuth("team", { kubernetes: { role: "none", serviceAccount: "app" } }));
-    await world.advance("2s");
-    still.goOn();
-    await world.advance("5h");
-    assert.match(world.condition("db", "Ready", "VaultDynamicSecret"), /VAULT_LOGIN_REFUSED/);
+    await changesBoth(world, still, "VaultDynamicSecret");
   });
 });

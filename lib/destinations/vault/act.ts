@@ -106,13 +106,15 @@ async function write(
   mustBeClaimed(claim, work);
   if (kind === "put") await mustBeMounted(acting, work);
   const unlisted = isListed(work) ? {} : { listing: true as const };
-  const next = { ...writingOf(work, cas), ...countedWrite(work.recorded, clock()), ...unlisted };
+  const counted = { ...countedWrite(work.recorded, clock()), ...unlisted };
+  const next = { ...writingOf(work, cas), ...counted };
   await claim.record({ pushed: withPath(claim.row.state.pushed, next) });
   const written = { ...work, recorded: next };
   const result = await send(acting, work, kind, cas);
   if (result.kind === "moved") {
-    const recorded = withWriteOf(next, work.recorded);
-    return noted(acting, { ...written, recorded, seen: { kind: "unread" }, refusedAt: cas });
+    // What may stand there is the write of before, whose answer never came.
+    const recorded = { ...work.recorded, ...counted };
+    return noted(acting, { ...work, recorded, seen: { kind: "unread" }, refusedAt: cas });
   }
   return listed(acting, recorded(acting, written, result.version));
 }
@@ -175,17 +177,6 @@ function writingOf({ at, digest, fields, recorded }: ObjectWork, cas: number): P
     writing: digest,
     ...(sameJson(keys, recorded.keys) ? {} : { writingKeys: keys }),
     ...(at.engine === "kv-v2" ? { writingVersion: cas + 1 } : {}),
-  };
-}
-
-/** The write was refused: what may stand there is the one of before, whose answer never came. */
-function withWriteOf(refused: Pushed, { writing, writingVersion, writingKeys }: Pushed): Pushed {
-  const { writing: _writing, writingVersion: _made, writingKeys: _keys, ...rest } = refused;
-  return {
-    ...rest,
-    ...(writing === undefined ? {} : { writing }),
-    ...(writingVersion === undefined ? {} : { writingVersion }),
-    ...(writingKeys === undefined ? {} : { writingKeys }),
   };
 }
 
