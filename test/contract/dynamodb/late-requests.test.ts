@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { DeleteItemCommand, DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { DeleteItemCommand, DynamoDBClient, ScanCommand } from "@aws-sdk/client-dynamodb";
 import { HOUR_MS } from "../../../lib/clock.ts";
 import { cleanupKey } from "../../../lib/keys.ts";
 import { EMPTY_STATE } from "../../../lib/ports/rows.ts";
@@ -85,22 +85,6 @@ describe("DynamoDB: a worker that stands still between two requests of one store
     });
     await it.store.sweepTargets(START);
     assert.deepEqual((await it.other.byReference(`target:${digest}`)).items, [KEY], "the row names it");
-  });
-
-  it("lease-table 28: and how to reach its Vault stays", async () => {
-    using it = await betweenWorld(dynalite);
-    const target = { address: "https://vault.test" };
-    const first = await it.claim();
-    const digest = await it.other.putTarget(target, KEY);
-    await it.settle(first.lease);
-    it.before("DeleteItemCommand", async () => {
-      const { lease } = await it.claim(it.other, START + 1);
-      await it.other.putTarget(target, KEY);
-      const state = { ...EMPTY_STATE, issues: [anIssue({ target: digest })] };
-      await it.other.record(lease, state, START + 1);
-      await it.other.settle(lease, { state, schedule: WHEEL, now: START + 1 });
-    });
-    await it.store.sweepTargets(START);
     await it.other.sweepTargets(START + HOUR_MS);
     await it.other.sweepTargets(START + 2 * HOUR_MS);
     assert.deepEqual(
@@ -140,6 +124,19 @@ describe("DynamoDB: a worker that stands still between two requests of one store
     });
     assert.equal(await it.store.saveHub(claimed, hub("first"), START + 5), true);
     assert.equal((await it.other.hubState("argo"))?.state.readAs, "later");
+  });
+
+  it("a hub that is removed leaves no part of its state", async () => {
+    using it = await betweenWorld(dynalite);
+    const claimed = (await it.other.claimHub("argo", { now: START, until: START + 1_000 })) ?? assert.fail();
+    assert.equal(await it.other.saveHub(claimed, hub("first"), START + 5), true);
+    const ofHub = async () => {
+      const { Items = [] } = await dynalite.client.send(new ScanCommand({ TableName: it.table }));
+      return Items.filter((item) => JSON.stringify(item).includes("argo")).length;
+    };
+    assert.ok((await ofHub()) > 1, "a row and a part");
+    await it.store.removeHub(claimed);
+    assert.equal(await ofHub(), 0);
   });
 
   it("a settle whose first answer is lost, and that is sent again after the next claim, undoes no index entry", async () => {
