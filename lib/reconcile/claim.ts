@@ -63,7 +63,7 @@ export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): 
     if (taken !== undefined && to !== "status") throw pathTaken(taken);
     // The API server checks no fence, so no write may end after the lease (lease-table 6).
     if (deps.clock() > held.until - CALL_TIMEOUT_MS) {
-      throw new SyncError("LEASE_LOST", `the lease on ${held.key} ends too soon to write under it`);
+      throw await lost(deps, row, `the lease on ${held.key} ends too soon to write under it`);
     }
     return held;
   };
@@ -129,11 +129,14 @@ function withNames(recorded: readonly OwnedSecret[], claimed: readonly OwnedSecr
   return [...recorded, ...claimed.filter(({ name }) => !recorded.some((entry) => entry.name === name))];
 }
 
-/** Another worker has the row. This one saw a difference, so it requests another run (lease-table 1). */
-async function lost(deps: Deps, { key }: Row): Promise<SyncError> {
+/**
+ * Another worker has the row, or this one's lease is nearly over. This one saw a difference, so it requests another run
+ * (lease-table 1).
+ */
+async function lost(deps: Deps, { key }: Row, because = `another worker holds ${key}`): Promise<SyncError> {
   const due = await deps.leases.nudge(key, { now: deps.clock(), verify: false });
   if (due) await sendDue(deps.queue, [due], deps.clock());
-  return new SyncError("LEASE_LOST", `another worker holds ${key}`);
+  return new SyncError("LEASE_LOST", because);
 }
 
 /** The settlement of a run that did not look at the destination. */

@@ -220,8 +220,14 @@ describe("the claim on a row", () => {
     await worker.require();
     scene.pass(LEASE_MS - 10 * SECOND_MS);
     await worker.require();
+    assert.deepEqual(scene.messages, []);
     scene.pass(1);
     await assert.rejects(worker.require(), { code: "LEASE_LOST" });
+    // Ticks passed the end of the lease before it was taken: without a message it is ten minutes until the next run.
+    const again = [{ kind: "keys", keys: [KEY], lane: "now", at: START + SECOND_MS + LEASE_MS }];
+    assert.deepEqual(scene.messages, again);
+    await assert.rejects(worker.require("status"), { code: "LEASE_LOST" });
+    assert.deepEqual(scene.messages, again, "nothing is sent twice");
   });
 
   it("records what must be known whatever follows, and goes on", async () => {

@@ -18,7 +18,7 @@ const LOOK_AGAIN_MS = 10_000;
 const SETTLED_WITHIN_MS = 420_000;
 /** The sweep of the due index finds what lost messages were about, every ten minutes. */
 const WITH_LOSS_MS = 780_000;
-const DISPATCHED_MS = 150_000;
+const DISPATCHED_MS = 180_000;
 const REST_MS = 90_000;
 
 interface Running {
