@@ -1,10 +1,11 @@
-import { SECOND_MS } from "../../clock.ts";
+import { type EpochMs, SECOND_MS } from "../../clock.ts";
 import { kubernetesSecrets } from "../../destinations/kubernetes-secret/kubernetes-secret.ts";
 import { SyncError } from "../../errors.ts";
 import type { InstantState } from "../../ports/instant-updates.ts";
-import { isApplied, type Row } from "../../ports/rows.ts";
+import { isApplied } from "../../ports/rows.ts";
 import type { SourceData } from "../../ports/vault.ts";
 import { VAULT_STATIC_SECRET } from "../../resource-kinds.ts";
+import { sameJson } from "../../util/canonical.ts";
 import type { ForeseeInput, Obtained, SyncKind } from "../kind.ts";
 import { transformed } from "../shared/transformed.ts";
 import { decodedIf } from "./decoded.ts";
@@ -37,7 +38,7 @@ async function readAndTransform(
   const source = await readSource(run, expected);
   const { version, olderSince } = staticState(row.state);
   const now = clock();
-  if (isOlder(row, source, now)) {
+  if (isOlder(run, source, now)) {
     const because = "Vault's answer is older than the written data: keyferry reads it again soon";
     const { own = {} } = ownStatic({ ...(version && { version }), olderSince: olderSince ?? now });
     return { kind: "later", because, at: now + OLDER_AGAIN_MS, own };
@@ -73,9 +74,19 @@ async function readSource(
 }
 
 /** Perhaps from a standby that lags behind. */
-function isOlder(row: Row, { version }: SourceData, now: number): boolean {
-  const { version: recorded, olderSince = now } = staticState(row.state);
-  if (!recorded || !version || !isApplied(row)) return false;
+function isOlder(run: ForeseeInput<ResolvedStaticSecret>, { version }: SourceData, now: EpochMs): boolean {
+  const { version: recorded, olderSince = now } = staticState(run.row.state);
+  if (!recorded || !version || !isOfSamePath(run)) return false;
   const isBefore = Date.parse(version.createdTime) < Date.parse(recorded.createdTime);
   return isBefore && now - olderSince < OLDER_BELIEVED_MS;
+}
+
+/** Whether what was written is of the path, and its newest version, that the declaration names: also after a change. */
+function isOfSamePath({ row, resolved }: ForeseeInput<ResolvedStaticSecret>): boolean {
+  if (isApplied(row)) return true;
+  const { place, error } = row.state;
+  // After a failure the place may be of a declaration that was never written.
+  return (
+    resolved.read.version === 0 && error === undefined && sameJson({ ...resolved.asks.place }, place && { ...place })
+  );
 }

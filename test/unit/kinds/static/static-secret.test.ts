@@ -5,7 +5,7 @@ import { SyncError } from "../../../../lib/errors.ts";
 import type { ResolvedStaticSecret } from "../../../../lib/kinds/static/resolve.ts";
 import { staticSecret } from "../../../../lib/kinds/static/static-secret.ts";
 import type { InstantState } from "../../../../lib/ports/instant-updates.ts";
-import { EMPTY_STATE } from "../../../../lib/ports/rows.ts";
+import { EMPTY_STATE, type Place, type RowError } from "../../../../lib/ports/rows.ts";
 import type { Rendering } from "../../../../lib/ports/templates.ts";
 import type { SourceData } from "../../../../lib/ports/vault.ts";
 import { SecretValue } from "../../../../lib/secret-value.ts";
@@ -58,6 +58,11 @@ async function answered(given: {
   readonly version?: typeof VERSION | undefined;
   readonly own?: Json;
   readonly isApplied?: boolean;
+  /** Of the last settle. */
+  readonly place?: Place;
+  readonly error?: RowError;
+  /** The version that the declaration names. */
+  readonly pinned?: number;
   readonly refreshAfterMs?: number;
   readonly expect?: { readonly version: number; readonly at: number };
   readonly fails?: SyncError;
@@ -66,7 +71,8 @@ async function answered(given: {
 }) {
   const declared = aDeclared({});
   const { own = { version: VERSION }, isApplied = true } = given;
-  const state = { ...EMPTY_STATE, own, ...(isApplied ? { appliedHash: declared.hash } : {}) };
+  const written = { ...(isApplied && { appliedHash: declared.hash }), ...(given.place && { place: given.place }) };
+  const state = { ...EMPTY_STATE, own, ...written, ...(given.error && { error: given.error }) };
   const row = aRow({ declared, state, ...(given.expect && { expect: given.expect }) });
   const source: SourceData = {
     ...{ response: {}, fields: new Map([["x", "1"]]) },
@@ -81,10 +87,14 @@ async function answered(given: {
     },
     forget: (key: unknown) => void forgotten.push(key),
   };
-  const read = { mount: "kv", path: "db", engine: "kv-v2", version: 0, identity: { id: "i" }, namespace: "team" };
+  const pinned = given.pinned ?? 0;
+  const read = { mount: "kv", path: "db", engine: "kv-v2", version: pinned, identity: { id: "i" }, namespace: "team" };
   const resolved = {
     ...{ read, transformation: PLAIN, decodesBase64: false, refreshAfterMs: given.refreshAfterMs },
-    ...{ instantUpdates: given.instantUpdates ?? false, asks: { place: { vault: "main" } } },
+    ...{
+      instantUpdates: given.instantUpdates ?? false,
+      asks: { place: { vault: "main", path: "kv/db", role: "read" } },
+    },
   };
   const run = {
     ...{
@@ -118,6 +128,21 @@ describe("lease-table 9: an answer that is older than what was written", () => {
     const waiting = await answered({ version: older, own: own(NOW - 29_999) });
     assert.deepEqual([waiting.obtained.kind, waiting.obtained.own], ["later", own(NOW - 29_999)]);
     assert.deepEqual((await dataOf({ version: older, own: own(NOW - 30_000) })).own, { version: older });
+  });
+
+  it("is one after a change of the declaration, too, if what was written is of the same path", async () => {
+    const place: Place = { vault: "main", path: "kv/db", role: "read" };
+    const given = { version: older, isApplied: false, place };
+    assert.equal((await answered(given)).obtained.kind, "later");
+    const error = { code: "VAULT_DENIED", message: "denied", since: NOW } as RowError;
+    for (const other of [
+      { place: { ...place, vault: "other" } },
+      { place: { ...place, path: "kv/other" } },
+      { pinned: 2 },
+      { error },
+    ]) {
+      assert.equal((await answered({ ...given, ...other })).obtained.kind, "data", JSON.stringify(other));
+    }
   });
 
   it("is none of the same time, of an unknown version, or for a declaration that was not written yet", async () => {
