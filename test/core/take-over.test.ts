@@ -27,7 +27,7 @@ const isRevoked = (world: World, serial: string): boolean =>
   world.vault.certificates().find((one) => one.serial === serial)?.revokedAt !== undefined;
 
 describe("a dynamic secret that Vault Secrets Operator left, with its stored token", () => {
-  it("stays the same credential, as long as Vault renews it, without a write and without a restart", async () => {
+  it("kubernetes-rules 23: stays the same credential, as long as Vault renews it, without a write and without a restart", async () => {
     const { world, vso } = await anOldWorld();
     await using _world = world;
     const { lease } = await vso.leaveDynamic("db", TARGETS);
@@ -118,7 +118,7 @@ describe("a dynamic secret that Vault Secrets Operator left, without a token of 
     ["it is another namespace's", { labels: { "provider/namespace": "another" } }],
     ["its MAC is wrong", { mac: "AAAA" }],
   ] as const) {
-    it(`${what}: another credential is issued once, in time, and the old one ends`, async () => {
+    it(`kubernetes-rules 23: ${what}: another credential is issued once, in time, and the old one ends`, async () => {
       const { world, vso } = await anOldWorld();
       await using _world = world;
       const { lease } = await vso.leaveDynamic("db", TARGETS);
@@ -246,7 +246,7 @@ describe("handed over to Vault Secrets Operator", () => {
   const handOver = (world: World, kind: string, name: string) =>
     world.edit(kind, name, { metadata: { annotations: { "keyferry.dev/handed-over": "vso" } } });
 
-  it("a credential with a token of its own is renewed for the retention, then ended", async () => {
+  it("kubernetes-rules 23: a credential with a token of its own is renewed for the retention, then ended", async () => {
     await using world = await anIssuingWorld(RETAINING);
     await world.given(aDynamicSecret());
     await world.advance("10s");
@@ -260,7 +260,7 @@ describe("handed over to Vault Secrets Operator", () => {
     assert.notEqual(world.secret("db"), undefined);
   });
 
-  it("one of VSO's own token, and a certificate, are left to VSO: neither is revoked", async () => {
+  it("kubernetes-rules 23: one of VSO's own token, and a certificate, are left to VSO: neither is revoked", async () => {
     const { world, vso } = await anOldWorld(RETAINING);
     await using _world = world;
     await world.vault.writePolicy("default", MAY_REVOKE_LEASES);

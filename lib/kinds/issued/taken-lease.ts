@@ -16,7 +16,7 @@ import type { ResolvedIssued } from "./issuing-kind.ts";
 /**
  * The lease of a credential that Vault Secrets Operator issued. It ends with VSO's own token, which nobody renews any
  * more. Where VSO stored that token, keyferry renews it. Otherwise the credential is replaced, once, before the token
- * can have ended.
+ * can have ended (kubernetes-rules 23).
  */
 
 export interface LeftLease {
