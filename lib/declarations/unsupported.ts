@@ -11,15 +11,6 @@ function unsupported(subject: string, fields: readonly string[], because: string
   return new SyncError("UNSUPPORTED", `${subject}: ${fields.join(", ")} ${because}`);
 }
 
-/** The error for a known kind that this version does not support. */
-export function unsupportedKind(kind: string): SyncError {
-  return unsupported(
-    "not carried out",
-    [kind],
-    "is not supported by this version of keyferry; nothing was read or written",
-  );
-}
-
 /**
  * Parts of a VaultAuth that only work inside the cluster. Only VaultAuths of the operator's namespace may use the
  * identity of keyferry's own process: the whole fleet shares it, and authors of VaultAuths and VaultConnections

@@ -16,13 +16,13 @@ const region = z
 /** For headers: Node would change any other character. */
 const printable = z.string().regex(/^[\x21-\x7e]+$/, "must be printable ASCII without spaces");
 
-function laterDuration(preset: string, description: string) {
+function duration(preset: string, description: string) {
   return z
     .string()
     .regex(DURATION_PATTERN, { message: DURATION_HINT, abort: true })
     .refine((text) => (parseDuration(text) ?? 0) > 0, { message: "must be longer than 0, and at most 292 years" })
     .default(preset)
-    .describe(`${description} Not yet used: it counts for dynamic secrets, which come with a later version.`);
+    .describe(description);
 }
 
 const identityName = z.string().check(dnsLabel).describe("Name of the identity.");
@@ -95,8 +95,14 @@ const vault = z
       .describe(
         "Requests that keyferry may send to this Vault in a second, from all its processes. Not set: no limit.",
       ),
-    maxRequestDuration: laterDuration("90s", "Longest time that this Vault works on one request."),
-    retention: laterDuration("24h", "Time that this Vault keeps a lease that is not renewed."),
+    maxRequestDuration: duration(
+      "90s",
+      "Longest time that this Vault works on a request (its own max_request_duration). A token whose request was not answered is revoked only after that.",
+    ),
+    retention: duration(
+      "24h",
+      "How long keyferry renews the credentials of what left the fleet, or of a cluster that it can't reach, before it revokes them.",
+    ),
     identities: z.array(identity).default([]).describe("keyferry's own identities at this Vault."),
     events: events.exactOptional(),
   })
