@@ -22,6 +22,9 @@ const ALL_COMMANDS = [
   "init",
   "bootstrap",
   "doctor",
+  "handover",
+  "schema",
+  "completion",
   "run",
   "plan",
   "status",
@@ -50,6 +53,10 @@ function helpOf(command: string): Promise<string> {
 
 /** Commands that have commands of their own. */
 const GROUPS: ReadonlySet<string> = new Set(["audit", "fleet", "injector"]);
+
+/** What the help of a group, or of keyferry itself, lists. */
+const listedIn = (help: string): readonly string[] =>
+  [...help.replace(/^.*\nCommands:/s, "").matchAll(/^ {2}(?!help\b)([a-z]+)/gm)].map(([, name = ""]) => name);
 
 /** The command of keyferry in a line that people type; undefined when it is another program's. */
 function ofKeyferry(command: string): readonly string[] | undefined {
@@ -100,6 +107,14 @@ describe("documentation", () => {
         assert.ok(help.includes(flag), `keyferry ${command} has no ${flag}`);
       }
     }
+  });
+
+  it("is compared with every command", async () => {
+    const inGroups = [...GROUPS].map(async (group) =>
+      listedIn(await helpOf(`help ${group}`)).map((name) => `${group} ${name}`),
+    );
+    const alone = listedIn(await helpOf("help")).filter((name) => !GROUPS.has(name));
+    assert.deepEqual(ALL_COMMANDS.toSorted(), [...alone, ...(await Promise.all(inGroups)).flat()].toSorted());
   });
 
   it("names every option and variable of the commands", async () => {
