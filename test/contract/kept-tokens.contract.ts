@@ -6,8 +6,18 @@ import type { VaultIdentity, VaultRead } from "../../lib/ports/vault.ts";
 import { openSqliteStore, type SqliteStore } from "../../lib/store/sqlite/sqlite-store.ts";
 import type { TokenCacheOptions } from "../../lib/vault/token-cache.ts";
 import { aKey } from "../builders.ts";
-import type { Cluster, Vault } from "../harness/index.ts";
-import { appRole, audited, failure, kv2, openVaultApi, quiet, type TestVaultApi, times } from "./vault-world.ts";
+import type { ContractVault } from "../core/world/vault.ts";
+import {
+  appRole,
+  audited,
+  failure,
+  kv2,
+  type LoginCluster,
+  openVaultApi,
+  quiet,
+  type TestVaultApi,
+  times,
+} from "./vault-world.ts";
 
 const LOGIN = "update auth/approle/login";
 const RENEWAL = "update auth/token/renew-self";
@@ -15,14 +25,14 @@ const REVOCATION = "update auth/token/revoke-self";
 const KEY = randomBytes(32);
 const forever = new AbortController().signal;
 
-/** What Vault ends owe to each other of the tokens that they keep, on a real Vault. */
+/** What Vault ends owe to each other of the tokens that they keep. */
 export function keptTokensContract(
   name: string,
-  servers: () => { readonly vault: Vault; readonly cluster: Cluster },
+  servers: () => { readonly vault: ContractVault; readonly cluster: LoginCluster },
 ): void {
   describe(`the tokens that Vault ends keep on ${name}`, () => {
-    let vault: Vault;
-    let cluster: Cluster;
+    let vault: ContractVault;
+    let cluster: LoginCluster;
     let sqlite: SqliteStore;
     let store: TokenStore;
 
@@ -62,7 +72,7 @@ export function keptTokensContract(
         assert.doesNotMatch(text, /hv[sb]\.|\b[sb]\.[A-Za-z0-9]{20}|127\.0\.0\.1.*auth/);
       }
       const { ttl } = await lookup(vault, (await alive(identity.role))[0]);
-      assert.ok(Math.abs(stored.endsAt - Date.now() - Number(ttl) * 1_000) < 30_000, "kept until Vault ends it");
+      assert.ok(Math.abs(stored.endsAt - next.now() - Number(ttl) * 1_000) < 30_000, "kept until Vault ends it");
     });
 
     it("are read once by a process, and not at all while it holds one", async () => {
@@ -271,14 +281,17 @@ export function keptTokensContract(
   });
 }
 
-async function aRole(place: { readonly vault: Vault; readonly cluster: Cluster }, settings: Record<string, unknown>) {
+async function aRole(
+  place: { readonly vault: ContractVault; readonly cluster: LoginCluster },
+  settings: Record<string, unknown>,
+) {
   const identity = await appRole(place, { policies: ["reader"] });
   await place.vault.write(`auth/approle/role/${identity.role}`, { token_ttl: "1h", ...settings });
   return identity;
 }
 
 /** Accessors of this role's tokens that live. */
-async function accessorsOf(vault: Vault, role: string): Promise<string[]> {
+async function accessorsOf(vault: ContractVault, role: string): Promise<string[]> {
   const { data } = (await vault.request("LIST", "auth/token/accessors")).body;
   const all = Array.isArray(data.keys) ? data.keys.map(String) : [];
   const found = await Promise.all(all.map(async (accessor) => [accessor, await lookup(vault, accessor)] as const));
@@ -287,6 +300,6 @@ async function accessorsOf(vault: Vault, role: string): Promise<string[]> {
     .map(([accessor]) => accessor);
 }
 
-async function lookup(vault: Vault, accessor: string | undefined): Promise<Readonly<Record<string, unknown>>> {
+async function lookup(vault: ContractVault, accessor: string | undefined): Promise<Readonly<Record<string, unknown>>> {
   return (await vault.request("POST", "auth/token/lookup-accessor", { accessor })).body?.data ?? {};
 }

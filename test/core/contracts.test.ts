@@ -1,6 +1,7 @@
 import { after, before, describe } from "node:test";
 import { clusterApiContract } from "../contract/cluster-api.contract.ts";
 import { issueApiContract } from "../contract/issue-api.contract.ts";
+import { keptTokensContract } from "../contract/kept-tokens.contract.ts";
 import type { OpenCluster } from "../contract/kubernetes-fixtures.ts";
 import { resourceApiContract } from "../contract/resource-api.contract.ts";
 import { secretApiContract } from "../contract/secret-api.contract.ts";
@@ -52,6 +53,7 @@ describe("Vault ends", () => {
 
   vaultApiContract("memory", () => ({ vault, cluster }));
   vaultTokensContract("memory", () => ({ vault, cluster }));
+  keptTokensContract("memory", () => ({ vault, cluster }));
   vaultWritesContract("memory", () => ({ vault, cluster }));
   issueApiContract("memory", () => ({
     ...{ vault, cluster, login: vault.login },

@@ -40,7 +40,7 @@ export function worldTime(start: number): WorldTime {
   let underWay = 0;
   let wake: () => void = () => undefined;
   const timers: Timer[] = [];
-  /** While the clock runs by itself: how far it has come. */
+  /** While the clock runs by itself: how far it has come, in whole milliseconds, as a real clock tells them. */
   let flow: () => number = () => inside;
   const catchUp = (): number => {
     inside = Math.max(inside, flow());
@@ -118,7 +118,7 @@ export function worldTime(start: number): WorldTime {
         const real = performance.now();
         come += Math.min(real - told, mostMs) * speed;
         told = real;
-        return come;
+        return Math.floor(come);
       };
       void (async () => {
         while (!isStopped) {

@@ -46,7 +46,7 @@ export function memoryVaultClient({
       return effect(effectOf(question), async () => {
         const vault = await reached(target, asked, signal);
         if (clock() > (question.startBy ?? Number.POSITIVE_INFINITY)) throw startsTooLate(asked);
-        const answer = await vault.serve(questionOf(question), { timeoutMs: target.timeoutMs, signal });
+        const answer = await vault.serve(questionOf(target, question), { timeoutMs: target.timeoutMs, signal });
         if (answer === "cut") throw refused("ECONNRESET", asked);
         if (answer === "swallowed")
           throw signal.aborted ? givenUp(asked, "unknown") : timedOut(asked, target.timeoutMs);
@@ -63,12 +63,15 @@ export function memoryVaultClient({
   };
 }
 
-function questionOf({ method, path, query = "", token, body }: VaultQuestion) {
+function questionOf(target: VaultTarget, { method, path, query = "", token, body, headers }: VaultQuestion) {
+  const declared = Object.entries({ ...target.headers, ...headers });
+  const [, wrapTtl] = declared.find(([name]) => name.toLowerCase() === "x-vault-wrap-ttl") ?? [];
   return {
     method,
     path: decoded(path),
     query: Object.fromEntries(new URLSearchParams(query)),
     token: token?.reveal().toString("utf8"),
+    ...(wrapTtl === undefined ? {} : { wrapTtl }),
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   };
 }

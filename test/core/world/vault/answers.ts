@@ -12,6 +12,8 @@ export interface Question {
   readonly query?: Readonly<Record<string, string>>;
   readonly namespace?: string;
   readonly token?: string | undefined;
+  /** `X-Vault-Wrap-TTL`: the answer is to be wrapped. */
+  readonly wrapTtl?: string;
   /** JSON as it was sent. */
   readonly body?: string;
 }
@@ -24,6 +26,10 @@ export const failed = (status: number, ...errors: readonly string[]): Answer => 
   status,
   text: JSON.stringify({ errors }),
 });
+
+/** In place of an answer, which nobody unwraps here. */
+export const wrapped = ({ path, wrapTtl }: Question): Answer =>
+  ok({ data: null, auth: null, wrap_info: { token: "hvs.wrapping", ttl: msOf(wrapTtl) / 1_000, creation_path: path } });
 
 export type Body = Readonly<Record<string, unknown>>;
 

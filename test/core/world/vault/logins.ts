@@ -31,12 +31,12 @@ export function loginMount({ mount, type, tokens, now, isThere }: LoginDeps): Lo
   let made = 0;
 
   const byAppRole = ({ role_id, secret_id }: Body): Answer => {
-    const role = [...roles.values()].find(({ roleId }) => roleId === role_id);
+    const [name = "", role] = [...roles].find(([, { roleId }]) => roleId === role_id) ?? [];
     const uses = role?.secretIds.get(String(secret_id));
     if (!role || uses === undefined) return failed(400, "invalid role or secret ID");
     if (uses > 1) role.secretIds.set(String(secret_id), uses - 1);
     else role.secretIds.delete(String(secret_id));
-    return tokens.issue(role.settings);
+    return tokens.issue(role.settings, { role_name: name });
   };
   const byJwt = ({ role: name, jwt }: Body): Answer => {
     const role = roles.get(String(name));

@@ -1,4 +1,4 @@
-import { type Answer, type Body, bodyOf, done, failed, ok, type Question, textsOf } from "./answers.ts";
+import { type Answer, type Body, bodyOf, done, failed, ok, type Question, textsOf, wrapped } from "./answers.ts";
 import { atOnce, type Begun, type Engine, engineOf } from "./engines.ts";
 import { type KvMount, kvMount } from "./kv.ts";
 import { type Leases, vaultLeases } from "./leases.ts";
@@ -206,7 +206,9 @@ export function vaultServer({ now, isThere }: VaultServerOptions): VaultServer {
         workMs: Math.min(wanted, server.maxRequestMs),
         finish() {
           told(question);
-          return tooLong ? failed(500, "1 error occurred:\n\t* context deadline exceeded\n\n") : begun.finish();
+          if (tooLong) return failed(500, "1 error occurred:\n\t* context deadline exceeded\n\n");
+          const answer = begun.finish();
+          return question.wrapTtl !== undefined && answer.status === 200 ? wrapped(question) : answer;
         },
       };
     },

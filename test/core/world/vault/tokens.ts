@@ -1,9 +1,13 @@
 import { type Answer, type Body, bodyOf, done, failed, msOf, ok, type Question, textsOf } from "./answers.ts";
 
+type Meta = Readonly<Record<string, string>>;
+
 export interface Token {
   readonly id: string;
   readonly accessor: string;
   readonly policies: readonly string[];
+  /** What its login knows of it, such as the role's name. */
+  readonly meta: Meta;
   readonly ttlMs: number;
   readonly madeAt: number;
   readonly maxMs: number;
@@ -19,7 +23,7 @@ export interface Tokens {
   /** The token of this text, if it lives still; one of its uses is used up. */
   use(id: string | undefined): Token | "root" | undefined;
   /** A login's answer, as its role says. */
-  issue(role: Body): Answer;
+  issue(role: Body, meta?: Meta): Answer;
   handle(question: Question, verb: string, token: Token | "root"): Answer;
   /** How many are alive. */
   alive(): readonly Token[];
@@ -53,6 +57,20 @@ export function vaultTokens(now: () => number): Tokens {
     for (const one of tokens.values()) if (one.accessor !== "" && one.accessor === accessor) revoke(one);
     return done();
   };
+  const shown = (token: Token): Answer => {
+    const { accessor, policies, meta } = token;
+    const ttl = seconds(token.endsAt - now());
+    const [made, life] = [Math.floor(token.madeAt / 1_000), seconds(Math.min(token.ttlMs, token.maxMs))];
+    const facts = { creation_time: made, creation_ttl: life, renewable: token.isRenewable, num_uses: 0 };
+    const type = token.isBatch ? "batch" : "service";
+    return ok({ data: { accessor, policies, meta, ttl, type, ...facts } });
+  };
+  /** A batch token has no accessor. */
+  const withAccessor = (): Token[] => alive().filter(({ accessor }) => accessor !== "");
+  const lookUpAccessor = (asked: unknown): Answer => {
+    const token = withAccessor().find(({ accessor }) => accessor === asked);
+    return token === undefined ? failed(403, "1 error occurred:\n\t* invalid accessor\n\n") : shown(token);
+  };
   const renewed = (token: Token, { increment }: Body): Answer => {
     if (token.isBatch) return failed(400, "batch tokens cannot be renewed");
     if (!token.isRenewable) return failed(400, "lease is not renewable");
@@ -63,13 +81,7 @@ export function vaultTokens(now: () => number): Tokens {
     return ok(authOf(token));
   };
   const ofSelf = (question: Question, verb: string, token: Token): Answer => {
-    if (verb === "lookup-self") {
-      const ttl = seconds(token.endsAt - now());
-      const [made, life] = [Math.floor(token.madeAt / 1_000), seconds(Math.min(token.ttlMs, token.maxMs))];
-      const facts = { creation_time: made, creation_ttl: life, renewable: token.isRenewable, num_uses: 0 };
-      const type = token.isBatch ? "batch" : "service";
-      return ok({ data: { accessor: token.accessor, policies: token.policies, ttl, type, ...facts } });
-    }
+    if (verb === "lookup-self") return shown(token);
     if (verb === "renew-self") return renewed(token, bodyOf(question));
     if (verb !== "revoke-self") return failed(404, "unsupported path");
     if (token.isBatch) return failed(400, "batch tokens cannot be revoked");
@@ -84,14 +96,15 @@ export function vaultTokens(now: () => number): Tokens {
       if (token.usesLeft !== undefined) token.usesLeft -= 1;
       return token;
     },
-    issue(role) {
-      const token = tokenOf(role, ++made, now());
+    issue(role, meta = {}) {
+      const token = tokenOf(role, meta, ++made, now());
       for (const [id, { endsAt }] of tokens) if (endsAt <= now()) tokens.delete(id);
       tokens.set(token.id, token);
       return ok(authOf(token));
     },
     handle(question, verb, token) {
-      if (verb === "accessors") return ok({ data: { keys: alive().map(({ accessor }) => accessor) } });
+      if (verb === "accessors") return ok({ data: { keys: withAccessor().map(({ accessor }) => accessor) } });
+      if (verb === "lookup-accessor") return lookUpAccessor(bodyOf(question).accessor);
       if (verb === "revoke-accessor") return revokeAccessor(bodyOf(question).accessor);
       return token === "root" ? ok({ data: { id: ROOT } }) : ofSelf(question, verb, token);
     },
@@ -102,7 +115,7 @@ export function vaultTokens(now: () => number): Tokens {
   };
 }
 
-function tokenOf(role: Body, number: number, madeAt: number): Token {
+function tokenOf(role: Body, meta: Meta, number: number, madeAt: number): Token {
   const ttlMs = msOf(role.token_ttl) || DEFAULT_TTL_MS;
   const maxMs = msOf(role.token_max_ttl) || DEFAULT_TTL_MS;
   const uses = Number(role.token_num_uses ?? 0);
@@ -111,7 +124,7 @@ function tokenOf(role: Body, number: number, madeAt: number): Token {
     id: `${isBatch ? "hvb" : "hvs"}.${String(number).padStart(24, "0")}`,
     accessor: isBatch ? "" : `accessor-${number}`,
     policies: [...(role.token_no_default_policy === true ? [] : ["default"]), ...textsOf(role.token_policies)],
-    ...{ ttlMs, maxMs, madeAt, isBatch },
+    ...{ meta, ttlMs, maxMs, madeAt, isBatch },
     isRenewable: !isBatch && uses === 0,
     endsAt: madeAt + Math.min(ttlMs, maxMs),
     usesLeft: uses > 0 ? uses : undefined,
