@@ -36,6 +36,7 @@ async function listener({ aws, account, outputs }: Deployed): Promise<string> {
   return QueueUrl;
 }
 
+/** One stack from its deployment to its removal. Each part goes on where the one before ended, so the file is long. */
 describe("keyferry on AWS", { timeout: 1_500_000 }, () => {
   let deployed: Deployed;
   let places: readonly Place[];
