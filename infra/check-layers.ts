@@ -2,6 +2,12 @@ import { globSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 
+/** Packages without I/O and without a clock: layers that ask for both through lib/ports import no others. */
+const PURE: readonly string[] = ["lossless-json", "node:crypto", "node:path", "node:url", "node:util", "zod"];
+
+/** Layers and groups that may import no other package. */
+export const WITHOUT_IO: readonly string[] = ["injector", "ports", "pure", "rights", "core"];
+
 /**
  * The layers, from the lowest to the highest. A file may import from its own layer and from lower ones; `apart`:
  * folders of this layer never import each other. Biome finds import circles (noImportCycles, types included).
@@ -66,9 +72,9 @@ export interface Layer {
 }
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
-const IMPORT = /(?:\bfrom\s+|\bimport\s+|\bimport\()"(\.[^"]+)"/g;
+const IMPORT = /(?:\bfrom\s+|\bimport\s+|\bimport\()"([^"]+)"/g;
 
-/** Each forbidden import, as `file imports target: reason`. */
+/** Each forbidden import, as `file imports target: reason`; a target is a file, or a package as it is written. */
 export function violations(
   files: readonly string[] = sources(),
   read: (file: string) => string = (file) => readFileSync(join(ROOT, file), "utf8"),
@@ -77,9 +83,9 @@ export function violations(
     const from = placeOf(file);
     if (from === undefined) return [`${file}: add its folder to a layer in infra/check-layers.ts`];
     return [...read(file).matchAll(IMPORT)].flatMap(([, specifier = ""]) => {
-      const target = normalize(join(dirname(file), specifier));
-      const to = placeOf(target);
-      const reason = to === undefined ? undefined : refusal(from, to);
+      const isOurs = specifier.startsWith(".");
+      const target = isOurs ? normalize(join(dirname(file), specifier)) : specifier;
+      const reason = isOurs ? refusal(from, placeOf(target)) : packageRefusal(from, target);
       return reason === undefined ? [] : [`${file} imports ${target}: ${reason}`];
     });
   });
@@ -97,14 +103,25 @@ interface Place {
   readonly folder: string;
 }
 
-function refusal(from: Place, to: Place): string | undefined {
+function refusal(from: Place, to: Place | undefined): string | undefined {
+  if (to === undefined) return undefined;
   if (from.level === to.level) {
     return from.layer.apart && from.folder !== to.folder ? `${from.layer.name} do not know each other` : undefined;
   }
   if (to.level > from.level) return `${from.layer.name} is below ${to.layer.name}`;
-  const { name, group = name } = to.layer;
-  const isKnown = from.layer.knows?.some((known) => known === name || known === group) ?? true;
-  return isKnown ? undefined : `${from.layer.name} knows ${from.layer.knows?.join(", ")} only`;
+  const { name, knows } = from.layer;
+  return knows === undefined || isAmong(knows, to.layer) ? undefined : `${name} knows ${knows.join(", ")} only`;
+}
+
+/** A path within a package is of that package: `zod/mini`. */
+function packageRefusal({ layer }: Place, specifier: string): string | undefined {
+  if (!isAmong(WITHOUT_IO, layer)) return undefined;
+  if (PURE.some((known) => specifier === known || specifier.startsWith(`${known}/`))) return undefined;
+  return `${layer.name} has no I/O and no clock of its own: ask through lib/ports, or let PURE name the package`;
+}
+
+function isAmong(names: readonly string[], { name, group = name }: Layer): boolean {
+  return names.includes(name) || names.includes(group);
 }
 
 function placeOf(file: string): Place | undefined {
