@@ -1,3 +1,5 @@
+import { FLEET_API_VERSION } from "../lib/fleet/schema.ts";
+
 /** The fleet.yaml that `keyferry init` writes. */
 export function firstFleet({
   cluster,
@@ -13,7 +15,7 @@ export function firstFleet({
   return `# yaml-language-server: $schema=${schema}
 # The clusters that keyferry serves. Paths are relative to this file. \`keyferry bootstrap ${cluster}\` prints what the
 # cluster and Vault need. A running keyferry reloads this file when it changes.
-apiVersion: keyferry.dev/v1alpha1
+apiVersion: ${FLEET_API_VERSION}
 kind: Fleet
 clusters:
   # A DNS label. It is part of the key of every sync: a cluster under a new name is a new cluster.

@@ -1,3 +1,4 @@
+import { apiVersionOf, VAULT_AUTH, VAULT_CONNECTION } from "../../lib/resource-kinds.ts";
 import { commentLines } from "../../lib/rights/comment-lines.ts";
 import { type KubernetesRight, kubernetesRights } from "../../lib/rights/kubernetes.ts";
 import { bindingYaml, type RoleName, roleYaml, yamlWord } from "../../lib/rights/rbac.ts";
@@ -132,8 +133,8 @@ const ALL = "If namespaces.include in fleet.yaml names each namespace in full, r
 
 function connectionYaml({ cluster, vaultAddress }: ClusterNeeds): string {
   return [
-    "apiVersion: secrets.hashicorp.com/v1beta1",
-    "kind: VaultConnection",
+    `apiVersion: ${apiVersionOf(VAULT_CONNECTION)}`,
+    `kind: ${VAULT_CONNECTION.kind}`,
     "metadata:",
     "  name: default",
     `  namespace: ${yamlWord(cluster.operatorNamespace)}`,
@@ -146,8 +147,8 @@ function connectionYaml({ cluster, vaultAddress }: ClusterNeeds): string {
 function authYaml(needs: ClusterNeeds): string {
   const { cluster, mount, namespaces, isNamed, role, loginAccount, audience } = needs;
   return [
-    "apiVersion: secrets.hashicorp.com/v1beta1",
-    "kind: VaultAuth",
+    `apiVersion: ${apiVersionOf(VAULT_AUTH)}`,
+    `kind: ${VAULT_AUTH.kind}`,
     "metadata:",
     "  name: default",
     `  namespace: ${yamlWord(cluster.operatorNamespace)}`,

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { labelProblem } from "../names.ts";
+import { KEYFERRY_GROUP } from "../resource-kinds.ts";
 import { dnsLabel, problemCheck } from "./checks.ts";
 import { connect } from "./connect-schema.ts";
 import { hubs } from "./hub-schema.ts";
@@ -105,8 +106,11 @@ const cluster = z.strictObject({
     .describe("The injector in this cluster. Each field comes before that of the fleet."),
 });
 
+/** The version of fleet.yaml, which is not that of any resource. */
+export const FLEET_API_VERSION = `${KEYFERRY_GROUP}/v1alpha1` as const;
+
 export const fleetSchema = z.strictObject({
-  apiVersion: z.literal("keyferry.dev/v1alpha1"),
+  apiVersion: z.literal(FLEET_API_VERSION),
   kind: z.literal("Fleet"),
   vaults,
   injector: fleetInjector

@@ -1,3 +1,4 @@
+import { readingWay } from "../reading-way.ts";
 import {
   type KindRef,
   REFERENCE_STATUS_KINDS,
@@ -79,7 +80,7 @@ export const KUBERNETES_TABLE: readonly Entry[] = [
     need: "optional",
     reason: "Takes over credentials with the Vault tokens that Vault Secrets Operator stored as Secrets vso-cc-….",
     rules: ({ observe }, { operatorTokens = false }) =>
-      operatorTokens ? [core("secrets", [observe === "watch" ? "get" : "patch"])] : [],
+      operatorTokens ? [core("secrets", [readingWay(observe)])] : [],
   },
   {
     use: "declarations",

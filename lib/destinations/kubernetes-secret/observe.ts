@@ -1,16 +1,12 @@
 import { digestOf } from "../../digest.ts";
 import { verified } from "../../ports/rows.ts";
 import type { SeenSecret } from "../../ports/secrets.ts";
+import { readingWay } from "../../reading-way.ts";
 import type { DestinationApis } from "../destination.ts";
 import { isRecorded } from "./belonging.ts";
 import { ownersOf } from "./owners.ts";
 import { rivalsFor } from "./rivals.ts";
 import { ownedUnder, type Seen, type Work } from "./state.ts";
-
-/** How to read a Secret: by an empty patch where keyferry has no permission to get (kubernetes-rules 9). */
-export function readingWay(observe: "watch" | "apply"): "get" | "patch" {
-  return observe === "watch" ? "get" : "patch";
-}
 
 /** Reads the Secret for the next decision. */
 export async function observe(apis: DestinationApis, work: Work, signal: AbortSignal): Promise<Work> {

@@ -3,9 +3,9 @@ import { SyncError } from "../../errors.ts";
 import type { Claim } from "../../ports/claim.ts";
 import type { NamedObject, OwnerReference } from "../../ports/objects.ts";
 import type { Row } from "../../ports/rows.ts";
+import { readingWay } from "../../reading-way.ts";
 import { SecretValue } from "../../secret-value.ts";
 import type { DestinationApis } from "../destination.ts";
-import { readingWay } from "./observe.ts";
 
 /** As what, and under which lease, a Secret is removed. */
 export interface Removing {

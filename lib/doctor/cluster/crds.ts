@@ -1,6 +1,13 @@
 import { customResourceDefinitions, ownResourceDefinitions } from "../../declarations/crd.ts";
 import { isShape, type Shape, shapeAt, shapesAt, textAt } from "../../kubernetes/shapes.ts";
-import { KINDS, type KindRef, VAULT_PUSH_SECRET, VSO_GROUP } from "../../resource-kinds.ts";
+import {
+  apiVersionOf,
+  KINDS,
+  type KindRef,
+  VAULT_PUSH_SECRET,
+  VAULT_STATIC_SECRET,
+  VSO_GROUP,
+} from "../../resource-kinds.ts";
 import type { Check, Reached } from "../context.ts";
 import { type Finding, finding } from "../finding.ts";
 import { manifest, some } from "../remedies.ts";
@@ -15,7 +22,7 @@ interface Served {
 }
 
 const OF_VSO: Served = {
-  path: `apis/${VSO_GROUP}/v1beta1`,
+  path: `apis/${apiVersionOf(VAULT_STATIC_SECRET)}`,
   kinds: KINDS.filter(({ group }) => group === VSO_GROUP),
   source: "The definition that keyferry ships. Or install that of Vault Secrets Operator.",
   newer:
@@ -23,7 +30,7 @@ const OF_VSO: Served = {
 };
 
 const OF_PUSHES: Served = {
-  path: `apis/${VAULT_PUSH_SECRET.group}/${VAULT_PUSH_SECRET.version}`,
+  path: `apis/${apiVersionOf(VAULT_PUSH_SECRET)}`,
   kinds: [VAULT_PUSH_SECRET],
   source: "The definition that keyferry ships. Or remove VaultPushSecret from push.kinds in fleet.yaml.",
   newer: "The definition that keyferry ships.",

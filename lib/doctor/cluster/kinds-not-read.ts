@@ -1,5 +1,5 @@
 import { shapeAt, shapesAt, textAt } from "../../kubernetes/shapes.ts";
-import { VSO_GROUP } from "../../resource-kinds.ts";
+import { apiVersionOf, VAULT_STATIC_SECRET } from "../../resource-kinds.ts";
 import type { Check, Reached } from "../context.ts";
 import { type Finding, finding } from "../finding.ts";
 import { advice, some } from "../remedies.ts";
@@ -11,7 +11,7 @@ const NOT_READ = new Map([
   ["hcpauths", "HCPAuth"],
   ["hcpvaultsecretsapps", "HCPVaultSecretsApp"],
 ]);
-const PATH = `/apis/${VSO_GROUP}/v1beta1`;
+const PATH = `/apis/${apiVersionOf(VAULT_STATIC_SECRET)}`;
 /** Only examples are named. */
 const LISTED = 10;
 

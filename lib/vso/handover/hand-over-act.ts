@@ -1,7 +1,7 @@
-import { readingWay } from "../../destinations/kubernetes-secret/observe.ts";
 import { secretMac } from "../../digest.ts";
 import { SyncError } from "../../errors.ts";
 import type { ClusterSettings } from "../../ports/fleet.ts";
+import { readingWay } from "../../reading-way.ts";
 import { parallel } from "../../util/parallel.ts";
 import type { ClusterSurvey, HandOverDeps, SyncSurvey } from "./hand-over.ts";
 

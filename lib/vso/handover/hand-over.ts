@@ -1,5 +1,4 @@
 import { parseSpec } from "../../declarations/parse.ts";
-import { readingWay } from "../../destinations/kubernetes-secret/observe.ts";
 import { isOwnedBy } from "../../destinations/kubernetes-secret/owners.ts";
 import { secretMac } from "../../digest.ts";
 import { namespaceMatcher } from "../../namespaces.ts";
@@ -11,6 +10,7 @@ import type { ClusterSettings } from "../../ports/fleet.ts";
 import type { NamedObject, ResourceRef } from "../../ports/objects.ts";
 import type { ResourceChange, SeenResource } from "../../ports/resources.ts";
 import type { HmacKeyFound, SeenSecret } from "../../ports/secrets.ts";
+import { readingWay } from "../../reading-way.ts";
 import {
   apiVersionOf,
   type KindRef,

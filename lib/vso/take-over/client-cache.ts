@@ -1,9 +1,9 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
-import { readingWay } from "../../destinations/kubernetes-secret/observe.ts";
 import { SyncError } from "../../errors.ts";
 import type { ReconcileDeps } from "../../ports/deps.ts";
 import type { ClusterSettings } from "../../ports/fleet.ts";
 import type { SeenSecret } from "../../ports/secrets.ts";
+import { readingWay } from "../../reading-way.ts";
 import { hasPowers } from "../../references/operator-namespace.ts";
 import { SecretValue } from "../../secret-value.ts";
 import { asObject } from "../../util/canonical.ts";
