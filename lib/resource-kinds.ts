@@ -1,24 +1,51 @@
-/** A kind that we read: `resource` is its plural. */
+import type { JsonObject } from "./util/json.ts";
+
+/** A kind that we read: `resource` is its plural. What is missing, it does not have. */
 export interface KindRef {
   readonly group: string;
   readonly version: string;
   readonly resource: string;
   readonly kind: string;
+  /**
+   * Vault Secrets Operator's finalizer on its resources: keyferry respects and then removes it, and adds none of its
+   * own.
+   */
+  readonly finalizer?: string;
+  /** Members, beside lastGeneration, without which the API server refuses its status (kubernetes-rules 15). */
+  readonly emptyStatus?: JsonObject;
+  /** The reason of the event that says that a declaration is not valid, where it is one of this kind alone. */
+  readonly invalidReason?: string;
 }
 
 /** The API group of the declarations that we share with Vault Secrets Operator. */
 export const VSO_GROUP = "secrets.hashicorp.com";
 
-function vsoKind(kind: string, resource: string): KindRef {
-  return { group: VSO_GROUP, version: "v1beta1", resource, kind };
+/** What not every kind of Vault Secrets Operator has. */
+type Special = Pick<KindRef, "finalizer" | "emptyStatus" | "invalidReason">;
+
+function vsoKind(kind: string, resource: string, special: Special = {}): KindRef {
+  return { group: VSO_GROUP, version: "v1beta1", resource, kind, ...special };
 }
 
-export const VAULT_CONNECTION = vsoKind("VaultConnection", "vaultconnections");
-export const VAULT_AUTH = vsoKind("VaultAuth", "vaultauths");
+export const VAULT_CONNECTION = vsoKind("VaultConnection", "vaultconnections", {
+  finalizer: "vaultconnection.secrets.hashicorp.com/finalizer",
+});
+export const VAULT_AUTH = vsoKind("VaultAuth", "vaultauths", {
+  finalizer: "vaultauth.secrets.hashicorp.com/finalizer",
+});
 export const VAULT_AUTH_GLOBAL = vsoKind("VaultAuthGlobal", "vaultauthglobals");
-export const VAULT_STATIC_SECRET = vsoKind("VaultStaticSecret", "vaultstaticsecrets");
-export const VAULT_DYNAMIC_SECRET = vsoKind("VaultDynamicSecret", "vaultdynamicsecrets");
-export const VAULT_PKI_SECRET = vsoKind("VaultPKISecret", "vaultpkisecrets");
+export const VAULT_STATIC_SECRET = vsoKind("VaultStaticSecret", "vaultstaticsecrets", {
+  finalizer: "vaultstaticsecret.secrets.hashicorp.com/finalizer",
+  invalidReason: "VaultStaticSecretError",
+});
+export const VAULT_DYNAMIC_SECRET = vsoKind("VaultDynamicSecret", "vaultdynamicsecrets", {
+  finalizer: "vaultdynamicsecret.secrets.hashicorp.com/finalizer",
+  emptyStatus: { lastRenewalTime: 0, secretLease: { id: "", duration: 0, renewable: false, requestID: "" } },
+});
+export const VAULT_PKI_SECRET = vsoKind("VaultPKISecret", "vaultpkisecrets", {
+  finalizer: "vaultpkisecrets.secrets.hashicorp.com/finalizer",
+  emptyStatus: { lastRotation: 0, valid: false, error: "" },
+});
 export const SECRET_TRANSFORMATION = vsoKind("SecretTransformation", "secrettransformations");
 export const SECRET: KindRef = { group: "", version: "v1", resource: "secrets", kind: "Secret" };
 
@@ -88,6 +115,11 @@ export const KINDS: readonly KindRef[] = [
 /** The kind of that name, as keys spell it; undefined for other kinds. */
 export function kindNamed(kind: string): KindRef | undefined {
   return KINDS.find((candidate) => candidate.kind === kind) ?? pushingKind(kind);
+}
+
+/** Whether Vault Secrets Operator has this kind too, and may be at work on its resources. */
+export function isOfVso(kind: string): boolean {
+  return kindNamed(kind)?.group === VSO_GROUP;
 }
 
 /**

@@ -1,7 +1,6 @@
 import { MINUTE_MS } from "../clock.ts";
 import { type ReferenceKey, referenceKey, syncKey } from "../keys.ts";
 import { namespaceMatcher } from "../namespaces.ts";
-import { VSO_FINALIZERS } from "../origins/vso-finalizers.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { SeenResource } from "../ports/resources.ts";
 import type { Reference } from "../ports/rows.ts";
@@ -74,7 +73,7 @@ async function releaseReference(
   seen: SeenResource,
   signal: AbortSignal,
 ): Promise<void> {
-  const finalizer = VSO_FINALIZERS[kind.kind];
+  const { finalizer } = kind;
   if (finalizer === undefined || !seen.finalizers.includes(finalizer)) return;
   const ref = { cluster: settings.name, namespace: seen.namespace, name: seen.name, kind };
   await deps.resources.removeFinalizers(ref, [finalizer], signal);

@@ -68,9 +68,9 @@ async function tell(
   const { declared, state } = row;
   const before = state.seen?.status ?? {};
   const now = clock();
-  const status = nextStatus(before, { kind: ref.kind.kind, generation: declared.generation, outcome, now });
+  const status = nextStatus(before, { kind: ref.kind, generation: declared.generation, outcome, now });
   const isNews = outcome.kind === "synced" || !sameJson(newsOf(before), newsOf(status));
-  const event = isNews ? eventOf(ref.kind.kind, outcome) : undefined;
+  const event = isNews ? eventOf(ref.kind, outcome) : undefined;
   const warnings = outcome.kind === "synced" ? (outcome.warnings ?? []) : [];
   const events = newWarnings(conditionList(before), warnings).map(warningEvent);
   for (const one of event ? [event, ...events] : events) await resources.emit(ref, declared.uid, one, now, signal);

@@ -23,7 +23,7 @@ export async function announce(
   signal: AbortSignal,
 ): Promise<Announced> {
   const { row } = claim;
-  const kind = ref.kind.kind;
+  const { kind } = ref;
   const before = statusBefore(row);
   const about = { kind, generation: row.declared.generation, outcome };
   const next = (from: JsonObject) => nextStatus(from, { ...about, now: apis.clock() });

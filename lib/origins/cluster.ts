@@ -6,7 +6,6 @@ import type { Row } from "../ports/rows.ts";
 import { apiVersionOf, type KindRef, kindNamed } from "../resource-kinds.ts";
 import { announce } from "./announce.ts";
 import type { Origin } from "./origin.ts";
-import { VSO_FINALIZERS } from "./vso-finalizers.ts";
 
 /**
  * The garbage collector's finalizer after a deletion with `--cascade=orphan`: it removes its owner references first.
@@ -51,7 +50,7 @@ export function clusterOrigin(apis: Pick<ReconcileDeps, "resources" | "clock">, 
     announce: (outcome, claim, signal) => announce(apis, ref, outcome, claim, signal),
     emit: (event, signal) => resources.emit(ref, uid, event, apis.clock(), signal),
     async release(signal) {
-      const finalizer = VSO_FINALIZERS[kind.kind];
+      const { finalizer } = kind;
       if (isCleanupKey(row.key) || finalizer === undefined) return;
       await resources.removeFinalizers(ref, [finalizer], signal);
     },

@@ -1,4 +1,4 @@
-import { pushingKind } from "../resource-kinds.ts";
+import { isOfVso } from "../resource-kinds.ts";
 
 /**
  * On a declaration: keyferry leaves it to Vault Secrets Operator. Stored in the cluster, so that every engine sees it.
@@ -12,7 +12,7 @@ export function isHandedOver(annotations: Readonly<Record<string, string>>): boo
   return annotations[HANDED_OVER] !== undefined;
 }
 
-/** The same for a resource of this kind: Vault Secrets Operator knows none that pushes, so nobody would take it over. */
+/** The same for a resource of this kind: nobody would take over one that Vault Secrets Operator does not know. */
 export function isLeftToVso(kind: string, annotations: Readonly<Record<string, string>>): boolean {
-  return pushingKind(kind) === undefined && isHandedOver(annotations);
+  return isOfVso(kind) && isHandedOver(annotations);
 }

@@ -1,6 +1,7 @@
 import type { EpochMs } from "../clock.ts";
 import type { SyncError } from "../errors.ts";
 import type { ResourceEvent } from "../ports/resources.ts";
+import type { KindRef } from "../resource-kinds.ts";
 import { asObject } from "../util/canonical.ts";
 import type { Json, JsonObject } from "../util/json.ts";
 import { printable } from "../util/printable.ts";
@@ -114,27 +115,18 @@ export function mergeConditions(
   return [...foreign, ...ours];
 }
 
-/** Fields, beside lastGeneration, without which the API server refuses a status (kubernetes-rules 15). */
-const REQUIRED: Readonly<Record<string, JsonObject>> = {
-  VaultDynamicSecret: {
-    lastRenewalTime: 0,
-    secretLease: { id: "", duration: 0, renewable: false, requestID: "" },
-  },
-  VaultPKISecret: { lastRotation: 0, valid: false, error: "" },
-};
-
 /** The whole new status, based on the one that was read (kubernetes-rules 15). */
 export function nextStatus(
   before: JsonObject,
-  about: { readonly kind: string; readonly generation: number; readonly outcome: RunOutcome; readonly now: EpochMs },
+  about: { readonly kind: KindRef; readonly generation: number; readonly outcome: RunOutcome; readonly now: EpochMs },
 ): JsonObject {
   const { kind, generation, outcome, now } = about;
   const over = endedBy(outcome);
   const kept = conditionList(before).filter(({ type }) => !over.has(type));
-  const conditions = mergeConditions(kept, conditionsOf(kind, outcome), generation, now);
+  const conditions = mergeConditions(kept, conditionsOf(kind.kind, outcome), generation, now);
   const lastGeneration = outcome.kind === "synced" ? generation : ((before.lastGeneration as number | undefined) ?? 0);
   const observed = { lastGeneration, observedGeneration: generation };
-  const next: Record<string, Json> = { ...REQUIRED[kind], ...before, ...observed, conditions };
+  const next: Record<string, Json> = { ...kind.emptyStatus, ...before, ...observed, conditions };
   if (outcome.kind === "warned") return next;
   Object.assign(next, outcome.status);
   for (const name of Object.keys(outcome.status ?? {})) if (next[name] === null) delete next[name];
@@ -167,15 +159,14 @@ export function newsOf(status: JsonObject): JsonObject {
 }
 
 /** VSO's event reason for a failure. */
-function failureReason(kind: string, error: SyncError): string {
+function failureReason({ invalidReason }: KindRef, error: SyncError): string {
   // In VSO, a failed login means that there is no client.
   if (error.code === "VAULT_LOGIN_REFUSED" || error.code === "CLOUD_UNAVAILABLE") return "VaultClientConfigError";
   if (error.code.startsWith("VAULT_")) return "VaultClientError";
   if (error.code.startsWith("REFERENCE_")) return "VaultClientConfigError";
   if (error.code === "TRANSFORM_FAILED") return "TransformationError";
   const isDeclaration = error.code === "SPEC_INVALID" || error.code === "UNSUPPORTED";
-  if (isDeclaration && kind === "VaultStaticSecret") return "VaultStaticSecretError";
-  return "SecretSyncError";
+  return (isDeclaration ? invalidReason : undefined) ?? "SecretSyncError";
 }
 
 /** The event for a new warning. */
@@ -184,7 +175,7 @@ export function warningEvent({ reason, message }: Warning): ResourceEvent {
 }
 
 /** The event for this run; undefined when it is not worth one. */
-export function eventOf(kind: string, outcome: RunOutcome): ResourceEvent | undefined {
+export function eventOf(kind: KindRef, outcome: RunOutcome): ResourceEvent | undefined {
   if (outcome.kind === "failed") {
     return {
       type: "Warning",

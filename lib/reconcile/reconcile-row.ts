@@ -9,7 +9,7 @@ import type { KeysMessage } from "../ports/queue.ts";
 import type { Row } from "../ports/rows.ts";
 import type { RolloutTarget } from "../ports/workloads.ts";
 import { withReferences } from "../references/references.ts";
-import { isReferenceStatus, pushingKind } from "../resource-kinds.ts";
+import { isOfVso, isReferenceStatus } from "../resource-kinds.ts";
 import { worksBesideVso } from "../vso/stand-back/vso.ts";
 import type { RunMode } from "./asking.ts";
 import type { Batch } from "./batch.ts";
@@ -89,8 +89,7 @@ function admit(row: Row, { lane, at }: KeysMessage, readAt: EpochMs): RunMode | 
 /** A suspended row writes nothing: closing the circuit wakes it (lease-table 16). */
 async function isSuspended(deps: ReconcileDeps, row: Row, settings: ClusterSettings, batch: Batch): Promise<boolean> {
   const { cluster, kind, namespace } = partsOf(row.key);
-  // Nobody else's resource declares a push.
-  const isAlone = worksBesideVso(settings, namespace) || pushingKind(kind) !== undefined;
+  const isAlone = worksBesideVso(settings, namespace) || !isOfVso(kind);
   const others = isAlone ? [] : [suspensionOf(cluster), suspensionOf(cluster, namespace)];
   if ((await batch.circuits.openAmong([circuitOfCluster(cluster), ...others])) === undefined) return false;
   deps.metrics.count("keyferry_syncs_waiting_total", { cluster });

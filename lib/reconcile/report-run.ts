@@ -1,10 +1,8 @@
 import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
-import { partsOf } from "../keys.ts";
-import { SourceMissing } from "../kinds/push/sources.ts";
+import { SourceMissing } from "../failures/source-missing.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { FinishedPush } from "../ports/telemetry.ts";
-import { pushingKind } from "../resource-kinds.ts";
 import type { Run } from "./run.ts";
 
 /** Reports the run to the series of single syncs. */
@@ -22,7 +20,7 @@ export function report(
     at: clock(),
     ...(error === undefined ? {} : { code: error.code }),
     ...(refreshAfterMs === undefined ? {} : { refreshAfterMs }),
-    ...(pushingKind(partsOf(claim.row.key).kind) && { push: finishedPush(run, error, isUnchanged, clock()) }),
+    ...(run.kind.locate !== undefined && { push: finishedPush(run, error, isUnchanged, clock()) }),
   });
 }
 

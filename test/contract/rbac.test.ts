@@ -4,7 +4,6 @@ import { after, before, describe, it } from "node:test";
 import { parseAllDocuments } from "yaml";
 import { customResourceDefinitions, ownResourceDefinitions } from "../../lib/declarations/crd.ts";
 import { accepted } from "../../lib/kubernetes/cluster-client.ts";
-import { VSO_FINALIZERS } from "../../lib/origins/vso-finalizers.ts";
 import type { ListOptions } from "../../lib/ports/clusters.ts";
 import type { KindRef } from "../../lib/resource-kinds.ts";
 import {
@@ -197,7 +196,7 @@ describe("kubernetes-rules 9: the roles in infra/kubernetes/rbac.yaml", () => {
       it(`${role} suffices for what is told of a ${kind.kind}, and for its end`, async () => {
         const { resources } = await endsWith(role);
         const signal = patient();
-        const finalizer = VSO_FINALIZERS[kind.kind] ?? assert.fail();
+        const finalizer = kind.finalizer ?? assert.fail();
         const name = `${role}-${kind.resource}`;
         const metadata = { namespace: NAMESPACE, name, finalizers: [finalizer] };
         const apiVersion = "secrets.hashicorp.com/v1beta1";

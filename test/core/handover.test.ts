@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { HANDED_OVER } from "../../lib/origins/handed-over.ts";
-import { VSO_FINALIZERS } from "../../lib/origins/vso-finalizers.ts";
+import { kindNamed } from "../../lib/resource-kinds.ts";
 import { aCluster } from "../builders.ts";
 import { aDeployment, aNamespace, aServiceAccount, aStaticSecret, aVaultSecret, type Given } from "./world/builders.ts";
 import {
@@ -20,6 +20,8 @@ import { aDynamicSecret, anIssuingWorld, aPkiSecret, DYNAMIC, PKI } from "./worl
 import { base64 } from "./world/views.ts";
 import type { World } from "./world/world.ts";
 
+const finalizerOf = (kind: string) => kindNamed(kind)?.finalizer ?? assert.fail(`none of ${kind}`);
+
 describe("a handover to Vault Secrets Operator", () => {
   it("finds for each kind what VSO would miss, and writes nothing by looking", async () => {
     await using world = await synced(aStaticSecret(), aPkiSecret(), aDynamicSecret("login"));
@@ -30,7 +32,7 @@ describe("a handover to Vault Secrets Operator", () => {
     assert.deepEqual([...found.keys()].sort(), [DYNAMIC, PKI, STATIC]);
     for (const [kind, { complaints: of, change }] of found) {
       assert.deepEqual(of, [], kind);
-      assert.deepEqual(change, { addFinalizers: [VSO_FINALIZERS[kind]], annotations: { [HANDED_OVER]: "vso" } });
+      assert.deepEqual(change, { addFinalizers: [finalizerOf(kind)], annotations: { [HANDED_OVER]: "vso" } });
     }
     assert.deepEqual(
       [STATIC, PKI, DYNAMIC].map((kind) => found.get(kind)?.needsMac),
@@ -57,7 +59,7 @@ describe("a handover to Vault Secrets Operator", () => {
       ["web", PKI],
     ] as const) {
       assert.equal(statusOf(world, name, kind).secretMAC, macOf(world, name), name);
-      assert.deepEqual(metadataOf(world, name, kind).finalizers, [VSO_FINALIZERS[kind]]);
+      assert.deepEqual(metadataOf(world, name, kind).finalizers, [finalizerOf(kind)]);
       assert.equal(metadataOf(world, name, kind).annotations?.[HANDED_OVER], "vso");
     }
   });
@@ -84,10 +86,10 @@ describe("a handover to Vault Secrets Operator", () => {
     await world.edit(STATIC, "a", { metadata: { finalizers: ["example.com/other"] } });
     await world.edit("Secret", "b", { data: { password: base64("eve") } });
     const found = new Map((await survey()).syncs.map((sync) => [sync.ref.name, sync]));
-    assert.deepEqual(found.get("a")?.change?.addFinalizers, [VSO_FINALIZERS[STATIC]]);
+    assert.deepEqual(found.get("a")?.change?.addFinalizers, [finalizerOf(STATIC)]);
     assert.deepEqual([found.get("a")?.needsMac, found.get("b")?.needsMac], [false, true]);
     await give();
-    assert.deepEqual(metadataOf(world, "a").finalizers?.toSorted(), ["example.com/other", VSO_FINALIZERS[STATIC]]);
+    assert.deepEqual(metadataOf(world, "a").finalizers?.toSorted(), ["example.com/other", finalizerOf(STATIC)]);
     assert.equal(statusOf(world, "b").secretMAC, macOf(world, "b"));
   });
 
@@ -277,7 +279,7 @@ describe("a handover back to keyferry", () => {
     await takeBack();
     assert.deepEqual(told, ["db"]);
     assert.equal(metadataOf(world, "db").annotations?.[HANDED_OVER], undefined);
-    assert.deepEqual(metadataOf(world, "db").finalizers, [VSO_FINALIZERS[STATIC]]);
+    assert.deepEqual(metadataOf(world, "db").finalizers, [finalizerOf(STATIC)]);
     await world.advance("20s");
     assert.equal(world.secret("db")?.data.password, "two");
   });

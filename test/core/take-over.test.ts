@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { VSO_FINALIZERS } from "../../lib/origins/vso-finalizers.ts";
+import { VAULT_DYNAMIC_SECRET } from "../../lib/resource-kinds.ts";
 import { aDeployment, VAULT } from "./world/builders.ts";
 import { gateAt } from "./world/effects.ts";
 import { aDynamicSecret, anIssuingWorld, aPkiSecret, DYNAMIC, logsIn, PKI } from "./world/issuing.ts";
@@ -351,7 +351,7 @@ describe("handed over to Vault Secrets Operator", () => {
     }
     assert.equal(await logsIn(world), true);
     // As the command leaves it: then its clean-up begins before it is gone.
-    await world.edit(DYNAMIC, "db", { metadata: { finalizers: [VSO_FINALIZERS.VaultDynamicSecret] } });
+    await world.edit(DYNAMIC, "db", { metadata: { finalizers: [VAULT_DYNAMIC_SECRET.finalizer] } });
     for (const name of ["db", "other"]) await world.remove(DYNAMIC, name);
     await world.advance("90s");
     assert.deepEqual(

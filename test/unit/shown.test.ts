@@ -10,6 +10,7 @@ import { eventBody } from "../../lib/kubernetes/resource-event.ts";
 import { nextReferenceStatus } from "../../lib/origins/reference-status.ts";
 import { nextStatus } from "../../lib/origins/status.ts";
 import { EMPTY_STATE } from "../../lib/ports/rows.ts";
+import { VAULT_STATIC_SECRET } from "../../lib/resource-kinds.ts";
 import { jsonLog } from "../../lib/telemetry/log.ts";
 import type { JsonObject } from "../../lib/util/json.ts";
 import { aDeclared, aRow } from "../builders.ts";
@@ -50,7 +51,7 @@ describe("a name or message of a tenant's choice steers nobody's terminal and no
   it("in conditions and events, which kubectl prints", () => {
     const error = new SyncError("TARGET_MISSING", HOSTILE);
     const rollout = { status: "False", reason: "RolloutRestartTriggeredFailed", message: HOSTILE } as const;
-    const about = { kind: "VaultStaticSecret", generation: 1, now: NOW };
+    const about = { kind: VAULT_STATIC_SECRET, generation: 1, now: NOW };
     const statuses: readonly JsonObject[] = [
       nextStatus({}, { ...about, outcome: { kind: "failed", error } }),
       nextStatus({}, { ...about, outcome: { kind: "synced", rollout } }),

@@ -1,6 +1,7 @@
 import { fieldOf, type PushEntry } from "../../declarations/push/entries.ts";
 import { joinBodies } from "../../destinations/vault/bodies.ts";
 import { SyncError } from "../../errors.ts";
+import { type Missing, SourceMissing } from "../../failures/source-missing.ts";
 import { partsOf } from "../../keys.ts";
 import type { Place, Pushed } from "../../ports/rows.ts";
 import type { SeenSecret } from "../../ports/secrets.ts";
@@ -14,22 +15,6 @@ const AT_ONCE = 4;
 
 /** The maximum number of keys in a message. */
 const MAX_NAMED = 20;
-
-interface Missing {
-  readonly secret: string;
-  readonly key?: string;
-  readonly text: string;
-}
-
-/** Secrets and keys that a declaration names, and that do not exist. */
-export class SourceMissing extends SyncError {
-  readonly missing: readonly Pick<Missing, "secret" | "key">[];
-
-  constructor(missing: readonly Missing[]) {
-    super("SOURCE_MISSING", `nothing is pushed: ${missing.map(({ text }) => text).join("; ")}`);
-    this.missing = missing.map(({ text: _text, ...one }) => one);
-  }
-}
 
 export interface Taken {
   readonly data: SecretData;

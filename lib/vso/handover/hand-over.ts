@@ -3,7 +3,6 @@ import { isOwnedBy } from "../../destinations/kubernetes-secret/owners.ts";
 import { secretMac } from "../../digest.ts";
 import { namespaceMatcher } from "../../namespaces.ts";
 import { HANDED_OVER, isHandedOver, TO_VSO } from "../../origins/handed-over.ts";
-import { VSO_FINALIZERS } from "../../origins/vso-finalizers.ts";
 import { OWNER_LABELS } from "../../owner-labels.ts";
 import type { ReconcileDeps } from "../../ports/deps.ts";
 import type { ClusterSettings } from "../../ports/fleet.ts";
@@ -204,8 +203,8 @@ const ISSUED_ANEW_BY_VSO =
 
 /** VSO adds a missing finalizer, and mistakes this write for an edit (kubernetes-rules 21). */
 function changeFor({ kind, seen: { finalizers, annotations } }: Found): ResourceChange | undefined {
-  const finalizer = VSO_FINALIZERS[kind.kind] ?? "";
-  const addFinalizers = finalizers.includes(finalizer) ? [] : [finalizer];
+  const { finalizer } = kind;
+  const addFinalizers = finalizer === undefined || finalizers.includes(finalizer) ? [] : [finalizer];
   if (addFinalizers.length === 0 && isHandedOver(annotations)) return undefined;
   return { addFinalizers, annotations: { [HANDED_OVER]: TO_VSO } };
 }

@@ -3,6 +3,7 @@ import type { SyncKey } from "../../../lib/keys.ts";
 import { partsOf, referenceKey } from "../../../lib/keys.ts";
 import { nextStatus } from "../../../lib/origins/status.ts";
 import { type Declared, EMPTY_STATE, type RowState } from "../../../lib/ports/rows.ts";
+import { VAULT_STATIC_SECRET } from "../../../lib/resource-kinds.ts";
 import { aDeclared, aKey } from "../../builders.ts";
 import { START } from "../lease-store/scene.ts";
 
@@ -15,7 +16,7 @@ export const TYPICAL_KEY: SyncKey = aKey("payments-database", "prod-eu-west-1");
 function statusOf(generation: number) {
   return nextStatus(
     {},
-    { kind: "VaultStaticSecret", generation, outcome: { kind: "synced", mac: MAC, wrote: "x" }, now: START },
+    { kind: VAULT_STATIC_SECRET, generation, outcome: { kind: "synced", mac: MAC, wrote: "x" }, now: START },
   );
 }
 

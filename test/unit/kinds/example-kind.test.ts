@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { suspensionOf } from "../../../lib/circuits.ts";
 import type { EpochMs } from "../../../lib/clock.ts";
 import { kubernetesSecrets, type WantsSecret } from "../../../lib/destinations/kubernetes-secret/kubernetes-secret.ts";
 import { digestKey } from "../../../lib/digest.ts";
+import { SyncError } from "../../../lib/errors.ts";
 import { type SyncKey, syncKey } from "../../../lib/keys.ts";
 import type { ForeseeInput, Resolved, SyncKind } from "../../../lib/kinds/kind.ts";
 import { kindRegistry } from "../../../lib/kinds/registry.ts";
 import { planner } from "../../../lib/plan/plan.ts";
-import type { SeenResource } from "../../../lib/ports/resources.ts";
+import type { ResourceEvent, SeenResource } from "../../../lib/ports/resources.ts";
 import type { DesiredSecret, SeenSecret, WrittenSecret } from "../../../lib/ports/secrets.ts";
 import type { CoreDeps } from "../../../lib/reconcile/deps.ts";
 import { reconciler } from "../../../lib/reconcile/reconcile.ts";
@@ -37,17 +39,23 @@ function lotteryKind(lottery: Lottery, recordedNow: (key: SyncKey) => Promise<Js
   };
   const dataOf = (text: string) => new Map([["number", SecretValue.of(text)]]);
   return {
-    ref: { group: "example.dev", version: "v1", resource: "lotteries", kind: "Lottery" },
+    ref: {
+      ...{ group: "example.dev", version: "v1", resource: "lotteries", kind: "Lottery" },
+      ...{ emptyStatus: { drawn: 0 }, invalidReason: "LotteryError" },
+    },
     destination: kubernetesSecrets,
     resolve: ({ declared: { spec, uid } }) => ({
       refs: [],
-      outcome: {
-        destination: {
-          ...{ name: String(spec.secret), create: true, overwrite: false, type: "Opaque" },
-          ...{ labels: { "example.dev/lottery": uid }, annotations: {} },
-        },
-        ...{ refreshAfterMs: undefined, hmac: false, rolloutTargets: [] },
-      },
+      outcome:
+        spec.secret === undefined
+          ? new SyncError("SPEC_INVALID", "spec.secret: required")
+          : {
+              destination: {
+                ...{ name: String(spec.secret), create: true, overwrite: false, type: "Opaque" },
+                ...{ labels: { "example.dev/lottery": uid }, annotations: {} },
+              },
+              ...{ refreshAfterMs: undefined, hmac: false, rolloutTargets: [] },
+            },
     }),
     foresee: async (run) =>
       isFresh(run)
@@ -68,7 +76,7 @@ const START = Date.UTC(2030, 0, 1);
 const forever = new AbortController().signal;
 
 /** The real core on a store in memory, before one cluster that holds Secrets and one declaration. */
-function aScene() {
+function aScene(spec: JsonObject = { secret: "ticket" }) {
   let now = START;
   const clock = () => now;
   const store = simulatedSqliteStore(undefined);
@@ -76,7 +84,7 @@ function aScene() {
   const rowOf = async (key: SyncKey) => (await store.read([key], "strong")).get(key);
   const kinds = kindRegistry([lotteryKind(lottery, async (key) => (await rowOf(key))?.state.own)]);
   const secrets = new Map<string, DesiredSecret>();
-  const declared = aDeclared({ key: KEY, spec: { secret: "ticket" } });
+  const declared = aDeclared({ key: KEY, spec });
   const resource = { ...declared, resourceVersion: "1", deleting: false, finalizers: [], status: {} as JsonObject };
   const written: WrittenSecret = {
     ...{ uid: "secret", resourceVersion: "1", foreignKeys: [] },
@@ -87,6 +95,7 @@ function aScene() {
       ...{ ...secret, ...written, immutable: false, deleting: false },
       ownerReferences: [{ ...secret.ownerReference }],
     };
+  const events: ResourceEvent[] = [];
   let isDeclared = true;
   const deps = {
     ...{ leases: store, kinds, clock, random: () => 0.5, log: QUIET, metrics: counting() },
@@ -109,7 +118,7 @@ function aScene() {
         resource.status = status;
         return "2";
       },
-      emit: async () => undefined,
+      emit: async (_ref: unknown, _uid: string, event: ResourceEvent) => void events.push(event),
     },
     fleet: () => aCluster(),
     digestKey: digestKey(Buffer.alloc(32)),
@@ -118,10 +127,21 @@ function aScene() {
   return {
     lottery,
     secrets,
+    events,
     status: () => resource.status,
     row: async (key = KEY) => (await rowOf(key)) ?? assert.fail(`no row ${key}`),
     async declare() {
       await store.declare(declared, now);
+    },
+    /** Vault Secrets Operator works in the cluster. */
+    async suspend() {
+      const circuit = {
+        id: suspensionOf("east"),
+        code: "OTHER_CONTROLLER",
+        message: "VSO works there",
+        since: now,
+      } as const;
+      assert.ok(await store.openCircuit({ ...circuit, attempts: 0, fence: 1, probeAt: now + 60_000 }));
     },
     async removeDeclaration(): Promise<SyncKey> {
       isDeclared = false;
@@ -164,6 +184,25 @@ describe("a kind that a test adds, with nothing but its own folder's worth of co
       conditions.map(({ type, status }) => `${type} ${status}`),
       ["SecretSynced True", "Healthy True", "Ready True"],
     );
+  });
+
+  it("has in its status what its resource requires, and a reason of its own for a declaration that is not valid", async () => {
+    await using scene = aScene({});
+    await scene.declare();
+    await scene.run();
+    assert.equal(scene.status().drawn, 0);
+    assert.deepEqual(
+      scene.events.map(({ reason, message }) => `${reason}: ${message}`),
+      ["LotteryError: SPEC_INVALID: spec.secret: required"],
+    );
+  });
+
+  it("goes on while Vault Secrets Operator, which doesn't know it, works in the cluster", async () => {
+    await using scene = aScene();
+    await scene.declare();
+    await scene.suspend();
+    await scene.run();
+    assert.deepEqual([...scene.secrets.keys()], ["ticket"]);
   });
 
   it("records under its claim before a request that can't be repeated, and names its destination there already", async () => {

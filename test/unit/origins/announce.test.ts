@@ -10,7 +10,7 @@ import type { Warning } from "../../../lib/origins/warnings.ts";
 import type { ResourceEvent, SeenResource } from "../../../lib/ports/resources.ts";
 import type { Row } from "../../../lib/ports/rows.ts";
 import { EMPTY_STATE } from "../../../lib/ports/rows.ts";
-import { VAULT_STATIC_SECRET } from "../../../lib/resource-kinds.ts";
+import { VAULT_DYNAMIC_SECRET, VAULT_PKI_SECRET, VAULT_STATIC_SECRET } from "../../../lib/resource-kinds.ts";
 import type { JsonObject } from "../../../lib/util/json.ts";
 import { aRow } from "../../builders.ts";
 import { aClaim } from "../../claims.ts";
@@ -321,15 +321,16 @@ describe("the declaration of a row in its cluster", () => {
     await clusterOrigin(cluster.apis, ROW).release(signal);
     assert.deepEqual(cluster.released, [["vaultstaticsecret.secrets.hashicorp.com/finalizer"]]);
     for (const [kind, finalizer] of [
-      ["VaultDynamicSecret", "vaultdynamicsecret.secrets.hashicorp.com/finalizer"],
-      ["VaultPKISecret", "vaultpkisecrets.secrets.hashicorp.com/finalizer"],
+      [VAULT_DYNAMIC_SECRET, "vaultdynamicsecret.secrets.hashicorp.com/finalizer"],
+      [VAULT_PKI_SECRET, "vaultpkisecrets.secrets.hashicorp.com/finalizer"],
     ] as const) {
       const other = aCluster();
-      await clusterOrigin(other.apis, ROW, { ...VAULT_STATIC_SECRET, kind }).release(signal);
+      await clusterOrigin(other.apis, ROW, kind).release(signal);
       assert.deepEqual(other.released, [[finalizer]]);
     }
     await clusterOrigin(cluster.apis, { ...ROW, key: cleanupKey(ROW.key, UID) }, VAULT_STATIC_SECRET).release(signal);
-    await clusterOrigin(cluster.apis, ROW, { ...VAULT_STATIC_SECRET, kind: "Own" }).release(signal);
+    const { finalizer: _ofVso, ...own } = VAULT_STATIC_SECRET;
+    await clusterOrigin(cluster.apis, ROW, { ...own, kind: "Own" }).release(signal);
     assert.equal(cluster.released.length, 1);
   });
 

@@ -3,15 +3,21 @@ import { describe, it } from "node:test";
 import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
 import { warningsOf } from "../../../lib/kinds/static/warnings.ts";
 import { eventOf, isToldIn, newsOf, nextStatus, type RunOutcome } from "../../../lib/origins/status.ts";
+import {
+  type KindRef,
+  VAULT_DYNAMIC_SECRET,
+  VAULT_PKI_SECRET,
+  VAULT_STATIC_SECRET,
+} from "../../../lib/resource-kinds.ts";
 import type { JsonObject } from "../../../lib/util/json.ts";
 
 const NOW = Date.parse("2026-01-01T00:00:00Z");
-const KIND = "VaultStaticSecret";
+const KIND = VAULT_STATIC_SECRET;
 const SYNCED: RunOutcome = { kind: "synced", mac: "bWFj", wrote: "created" };
 const FAILED: RunOutcome = { kind: "failed", error: new SyncError("VAULT_DENIED", "Vault refuses kv/data/x") };
 
 const status = (before: JsonObject, outcome: RunOutcome, generation = 1, now = NOW) =>
-  nextStatus(before, { kind: "VaultStaticSecret", generation, outcome, now });
+  nextStatus(before, { kind: KIND, generation, outcome, now });
 const conditions = (of: JsonObject) => of.conditions as readonly Record<string, unknown>[];
 const condition = (of: JsonObject, type: string) => conditions(of).find((one) => one.type === type);
 
@@ -29,15 +35,12 @@ describe("status", () => {
   });
 
   it("kubernetes-rules 15: has what its kind requires from the first failure on, and keeps what is there", () => {
-    const required = {
-      VaultStaticSecret: { lastGeneration: 0 },
-      VaultDynamicSecret: {
-        ...{ lastGeneration: 0, lastRenewalTime: 0 },
-        secretLease: { id: "", duration: 0, renewable: false, requestID: "" },
-      },
-      VaultPKISecret: { lastGeneration: 0, lastRotation: 0, valid: false, error: "" },
-    };
-    for (const [kind, members] of Object.entries(required)) {
+    const secretLease = { id: "", duration: 0, renewable: false, requestID: "" };
+    for (const [kind, members] of [
+      [VAULT_STATIC_SECRET, { lastGeneration: 0 }],
+      [VAULT_DYNAMIC_SECRET, { lastGeneration: 0, lastRenewalTime: 0, secretLease }],
+      [VAULT_PKI_SECRET, { lastGeneration: 0, lastRotation: 0, valid: false, error: "" }],
+    ] as const) {
       const of = { kind, generation: 3, outcome: FAILED, now: NOW };
       const { conditions: _told, ...made } = nextStatus({}, of);
       assert.deepEqual(made, { ...members, observedGeneration: 3 });
@@ -165,14 +168,14 @@ describe("status", () => {
   });
 
   it("has VSO's reason for each kind of failure", () => {
-    const reason = (code: ErrorCode, kind = KIND) =>
+    const reason = (code: ErrorCode, kind: KindRef = KIND) =>
       eventOf(kind, { kind: "failed", error: new SyncError(code, "") })?.reason;
     assert.equal(reason("VAULT_LOGIN_REFUSED"), "VaultClientConfigError");
     assert.equal(reason("REFERENCE_MISSING"), "VaultClientConfigError");
     assert.equal(reason("VAULT_PATH_MISSING"), "VaultClientError");
     assert.equal(reason("TRANSFORM_FAILED"), "TransformationError");
     assert.equal(reason("SPEC_INVALID"), "VaultStaticSecretError");
-    assert.equal(reason("UNSUPPORTED", "VaultPKISecret"), "SecretSyncError");
+    assert.equal(reason("UNSUPPORTED", VAULT_PKI_SECRET), "SecretSyncError");
     assert.equal(reason("SECRET_NOT_OURS"), "SecretSyncError");
   });
 });

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { SyncError } from "../../../lib/errors.ts";
+import { SourceMissing } from "../../../lib/failures/source-missing.ts";
 import { syncKey } from "../../../lib/keys.ts";
-import { SourceMissing } from "../../../lib/kinds/push/sources.ts";
 import type { Pushed } from "../../../lib/ports/rows.ts";
 import { aKey, aPushed, aReferenceKey } from "../../builders.ts";
 import { aData, aResolved, aSync, CIRCUIT, DIGEST_KEY, PLACE, START } from "./a-sync.ts";
