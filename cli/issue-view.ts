@@ -1,6 +1,7 @@
 import type { EpochMs } from "../lib/clock.ts";
 import { ASK_WITHIN_MS } from "../lib/issues/issue-times.ts";
-import type { Issue, LostBecause, Row } from "../lib/ports/rows.ts";
+import type { Issue, LostBecause } from "../lib/ports/issues.ts";
+import type { Row } from "../lib/ports/rows.ts";
 import { humanAge } from "./status-view.ts";
 
 /** What a sync has in Vault, as the lease table knows it: one issued credential or certificate. Never its data. */

@@ -1,15 +1,8 @@
 import { fingerprint } from "../lib/digest.ts";
 import { partsOf, type ReferenceKey, referenceKey, type SyncKey, syncKey } from "../lib/keys.ts";
 import type { ClusterSettings } from "../lib/ports/fleet.ts";
-import {
-  type Declared,
-  EMPTY_STATE,
-  type Issue,
-  type Place,
-  type Pushed,
-  type Reference,
-  type Row,
-} from "../lib/ports/rows.ts";
+import type { Issue } from "../lib/ports/issues.ts";
+import { type Declared, EMPTY_STATE, type Place, type Pushed, type Reference, type Row } from "../lib/ports/rows.ts";
 
 /** Cluster `east`, all of it watched, whose defaults are in namespace `vso`. */
 export function aCluster(overrides: Partial<ClusterSettings> = {}): ClusterSettings {

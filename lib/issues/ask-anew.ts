@@ -3,7 +3,7 @@ import { SyncError } from "../errors.ts";
 import { declarationKey } from "../keys.ts";
 import type { Claim } from "../ports/claim.ts";
 import { CALL_TIMEOUT_MS } from "../ports/deps.ts";
-import { type Issue, MAX_ISSUES } from "../ports/rows.ts";
+import { type Issue, MAX_ISSUES } from "../ports/issues.ts";
 import type { VaultIdentity } from "../ports/vault.ts";
 import {
   type EndRights,

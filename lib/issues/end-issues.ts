@@ -1,7 +1,7 @@
 import type { EpochMs } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import { declarationKey, type SyncKey } from "../keys.ts";
-import type { Issue } from "../ports/rows.ts";
+import type { Issue } from "../ports/issues.ts";
 import { type IssueTarget, isApart } from "../ports/vault-issues.ts";
 import type { SecretValue } from "../secret-value.ts";
 import type { IssueDeps } from "./deps.ts";

@@ -1,5 +1,6 @@
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
-import type { Issue, RefreshSlot, RowState } from "../ports/rows.ts";
+import type { Issue } from "../ports/issues.ts";
+import type { RefreshSlot, RowState } from "../ports/rows.ts";
 import { phaseOf, stepWithin } from "../schedule/wheel.ts";
 
 /** When an issue is renewed, replaced and ended. Pure. */

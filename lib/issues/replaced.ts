@@ -1,6 +1,6 @@
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { parseDuration } from "../duration.ts";
-import type { Issue } from "../ports/rows.ts";
+import type { Issue } from "../ports/issues.ts";
 import type { RolloutTarget } from "../ports/workloads.ts";
 import { endingAt, endingByItself } from "./issue-times.ts";
 

@@ -1,6 +1,6 @@
 import type { EpochMs } from "../clock.ts";
 import type { Claim } from "../ports/claim.ts";
-import type { Issue } from "../ports/rows.ts";
+import type { Issue } from "../ports/issues.ts";
 import type { VaultIdentity } from "../ports/vault.ts";
 import type { VaultRequest } from "../ports/vault-issues.ts";
 import type { Json } from "../util/json.ts";

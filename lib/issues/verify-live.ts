@@ -1,5 +1,5 @@
 import type { Claim } from "../ports/claim.ts";
-import type { Issue, LostBecause } from "../ports/rows.ts";
+import type { Issue, LostBecause } from "../ports/issues.ts";
 import type { IssueDeps } from "./deps.ts";
 import { type OpenedIssue, openIssue } from "./end-issues.ts";
 import { liveIssue, withIssues } from "./issue-times.ts";

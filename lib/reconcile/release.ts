@@ -2,7 +2,8 @@ import { renewSlotOf } from "../issues/issue-times.ts";
 import { retentionOf } from "../issues/retention.ts";
 import { partsOf } from "../keys.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
-import type { Issue, Row } from "../ports/rows.ts";
+import type { Issue } from "../ports/issues.ts";
+import type { Row } from "../ports/rows.ts";
 import { claimOf } from "./claim.ts";
 
 /**

@@ -1,7 +1,8 @@
 import { rowsWithIssues } from "../issues/rows-with-issues.ts";
 import { declarationKey, type SyncKey } from "../keys.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
-import type { Issue, Row } from "../ports/rows.ts";
+import type { Issue } from "../ports/issues.ts";
+import type { Row } from "../ports/rows.ts";
 import type { SealedBy } from "../ports/vault-issues.ts";
 import { claimOf } from "./claim.ts";
 import { stayed } from "./duties.ts";

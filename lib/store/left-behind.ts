@@ -1,14 +1,7 @@
 import type { EpochMs } from "../clock.ts";
 import { cleanupKey, isCleanupKey, type SyncKey } from "../keys.ts";
-import {
-  EMPTY_STATE,
-  type Issue,
-  type OwnedSecret,
-  ownsNothing,
-  type Pushed,
-  pushPlace,
-  type RowState,
-} from "../ports/rows.ts";
+import type { Issue } from "../ports/issues.ts";
+import { EMPTY_STATE, type OwnedSecret, ownsNothing, type Pushed, pushPlace, type RowState } from "../ports/rows.ts";
 import type { Lease } from "../ports/store.ts";
 
 /** Merges by name; later entries add to earlier ones. */

@@ -1,10 +1,10 @@
 import { DISPOSITIONS } from "../errors.ts";
 import { parseKey } from "../keys.ts";
+import type { Issue } from "../ports/issues.ts";
 import {
   type Declared,
   type DomainEvent,
   EMPTY_STATE,
-  type Issue,
   type Pushed,
   type Reference,
   type RefreshSlot,

@@ -1,6 +1,6 @@
 import { Gauge, type Registry } from "prom-client";
 import { partsOf, type SyncKey } from "../keys.ts";
-import type { Issue } from "../ports/rows.ts";
+import type { Issue } from "../ports/issues.ts";
 import type { Due, LeaseStore } from "../ports/store.ts";
 
 /** Counts issues in memory, because each scrape would otherwise read every row that has some. */

@@ -4,7 +4,7 @@ import { SyncError } from "../../errors.ts";
 import { type Answered, askAnew } from "../../issues/ask-anew.ts";
 import { endIssues } from "../../issues/end-issues.ts";
 import { endingAt, renewWithinOf, replaceAtOf, SHORTEST_TTL_S, withIssues } from "../../issues/issue-times.ts";
-import type { Issue } from "../../ports/rows.ts";
+import type { Issue } from "../../ports/issues.ts";
 import type { Obtained, ObtainInput } from "../kind.ts";
 import { type IssuedState, ownIssued } from "./issued-state.ts";
 import type { IssuingKind, Made, ResolvedIssued } from "./issuing-kind.ts";

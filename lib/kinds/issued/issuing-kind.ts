@@ -1,7 +1,7 @@
 import type { EpochMs } from "../../clock.ts";
 import type { WantsSecret } from "../../destinations/kubernetes-secret/kubernetes-secret.ts";
 import type { IssuedCertificate } from "../../issues/shared-issue.ts";
-import type { Issue } from "../../ports/rows.ts";
+import type { Issue } from "../../ports/issues.ts";
 import type { IssuedData, VaultRequest } from "../../ports/vault-issues.ts";
 import type { SecretData } from "../../secret-value.ts";
 import type { Json, JsonObject } from "../../util/json.ts";

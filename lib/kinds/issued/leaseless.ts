@@ -1,6 +1,7 @@
 import { digestOf } from "../../digest.ts";
 import { issueByLogin } from "../../issues/shared-issue.ts";
-import type { Issue, Row } from "../../ports/rows.ts";
+import type { Issue } from "../../ports/issues.ts";
+import type { Row } from "../../ports/rows.ts";
 import type { Json } from "../../util/json.ts";
 import type { Obtained, ObtainInput } from "../kind.ts";
 import { type IssuedState, issuedState, ownIssued } from "./issued-state.ts";

@@ -1,6 +1,6 @@
 import { endIssues } from "../../issues/end-issues.ts";
 import { endingAt, endingUnanswered, withIssues } from "../../issues/issue-times.ts";
-import type { Issue } from "../../ports/rows.ts";
+import type { Issue } from "../../ports/issues.ts";
 import type { ObtainInput } from "../kind.ts";
 import { issuedState } from "./issued-state.ts";
 import type { ResolvedIssued } from "./issuing-kind.ts";

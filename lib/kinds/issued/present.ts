@@ -2,7 +2,7 @@ import type { EpochMs } from "../../clock.ts";
 import { liveIssue } from "../../issues/issue-times.ts";
 import { replacedIssue } from "../../issues/replaced.ts";
 import { REFRESH_ANNOTATION } from "../../origins/refresh-annotation.ts";
-import type { Issue } from "../../ports/rows.ts";
+import type { Issue } from "../../ports/issues.ts";
 import type { Obtained, ObtainInput } from "../kind.ts";
 import { type IssuedState, ownIssued } from "./issued-state.ts";
 import type { IssuingKind, Made, ResolvedIssued } from "./issuing-kind.ts";

@@ -3,7 +3,7 @@ import { wayOf } from "../../issues/ask-anew.ts";
 import { renewWithinOf, replaceAtOf, SHORTEST_TTL_S } from "../../issues/issue-times.ts";
 import { issueByLogin } from "../../issues/shared-issue.ts";
 import { declarationKey, partsOf } from "../../keys.ts";
-import type { Issue } from "../../ports/rows.ts";
+import type { Issue } from "../../ports/issues.ts";
 import type { VaultIdentity } from "../../ports/vault.ts";
 import type { SecretValue } from "../../secret-value.ts";
 import type { Json, JsonObject } from "../../util/json.ts";

@@ -1,6 +1,6 @@
 import { revokeReplacedProblem } from "../../issues/replaced.ts";
 import type { Warning } from "../../origins/warnings.ts";
-import type { Issue } from "../../ports/rows.ts";
+import type { Issue } from "../../ports/issues.ts";
 import { incompleteTemplates } from "../shared/warnings.ts";
 import type { IssuedState } from "./issued-state.ts";
 

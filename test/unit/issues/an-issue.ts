@@ -1,4 +1,4 @@
-import type { Issue } from "../../../lib/ports/rows.ts";
+import type { Issue } from "../../../lib/ports/issues.ts";
 import { anIssue as issueOf } from "../../builders.ts";
 
 export const START = Date.UTC(2030, 0, 1);

@@ -4,7 +4,8 @@ import { type ErrorCode, type RequestOutcome, SyncError } from "../../../lib/err
 import { type Asking, askAnew, countedIssue, mustHaveRoom, wayOf } from "../../../lib/issues/ask-anew.ts";
 import type { Claim } from "../../../lib/ports/claim.ts";
 import { CALL_TIMEOUT_MS, LEASE_MS } from "../../../lib/ports/deps.ts";
-import { EMPTY_STATE, type Issue, MAX_ISSUES, type RowState } from "../../../lib/ports/rows.ts";
+import { type Issue, MAX_ISSUES } from "../../../lib/ports/issues.ts";
+import { EMPTY_STATE, type RowState } from "../../../lib/ports/rows.ts";
 import type { Lease } from "../../../lib/ports/store.ts";
 import { type EndAnswer, ISSUE_TIMEOUT_MS, type VaultRequest } from "../../../lib/ports/vault-issues.ts";
 import { aRow } from "../../builders.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { SyncError } from "../../../lib/errors.ts";
 import { endsAtEarliest, type Renewing, renewAgainIn, renewIssues } from "../../../lib/issues/renew-issues.ts";
-import type { Issue } from "../../../lib/ports/rows.ts";
+import type { Issue } from "../../../lib/ports/issues.ts";
 import type { RenewAnswer } from "../../../lib/ports/vault-issues.ts";
 import type { Json } from "../../../lib/util/json.ts";
 import { aKey } from "../../builders.ts";

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { keysWithIssues, rowsWithIssues } from "../../../lib/issues/rows-with-issues.ts";
 import { cleanupKey, type SyncKey } from "../../../lib/keys.ts";
 import { HANDED_OVER, TO_VSO } from "../../../lib/origins/handed-over.ts";
-import type { Issue } from "../../../lib/ports/rows.ts";
+import type { Issue } from "../../../lib/ports/issues.ts";
 import { cameBack } from "../../../lib/reconcile/came-back.ts";
 import { release } from "../../../lib/reconcile/release.ts";
 import { resealTokens } from "../../../lib/reconcile/reseal-tokens.ts";

@@ -1,6 +1,7 @@
 import { SECOND_MS } from "../../../../lib/clock.ts";
 import { declarationKey, isCleanupKey, type SyncKey } from "../../../../lib/keys.ts";
-import type { Issue, Row } from "../../../../lib/ports/rows.ts";
+import type { Issue } from "../../../../lib/ports/issues.ts";
+import type { Row } from "../../../../lib/ports/rows.ts";
 import type { Lease as Claimed, LeaseStore } from "../../../../lib/ports/store.ts";
 import type { LogFields } from "../../../../lib/ports/telemetry.ts";
 import type { TokenSeals } from "../../../../lib/ports/vault-issues.ts";

@@ -5,7 +5,7 @@ import { SyncError } from "../../../../lib/errors.ts";
 import { type IssuedState, issuedState, ownIssued } from "../../../../lib/kinds/issued/issued-state.ts";
 import { requestOf } from "../../../../lib/kinds/issued/request-of.ts";
 import type { Obtained } from "../../../../lib/kinds/kind.ts";
-import type { Issue } from "../../../../lib/ports/rows.ts";
+import type { Issue } from "../../../../lib/ports/issues.ts";
 import type { IssuedData } from "../../../../lib/ports/vault-issues.ts";
 import type { Json } from "../../../../lib/util/json.ts";
 import { anIssue, START } from "../../issues/an-issue.ts";
