@@ -1,7 +1,8 @@
 import { fingerprint } from "../digest.ts";
 import { SyncError } from "../errors.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
-import { type Place, type Pushed, pushPlace, type RowState, type WaitKey } from "../ports/rows.ts";
+import type { WaitKey } from "../ports/refs.ts";
+import { type Place, type Pushed, pushPlace, type RowState } from "../ports/rows.ts";
 import type { Settlement } from "../ports/store.ts";
 import { nudgeReferring } from "../references/referring.ts";
 

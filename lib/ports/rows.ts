@@ -4,6 +4,7 @@ import type { ErrorCode } from "../errors.ts";
 import type { ReferenceKey, SyncKey } from "../keys.ts";
 import type { Json, JsonObject } from "../util/json.ts";
 import type { Issue } from "./issues.ts";
+import type { Ref, WaitKey } from "./refs.ts";
 
 /**
  * `renew`: renewals of Vault leases. `now`: first syncs, nudges, retries, issues. `refresh`: slots of the refresh
@@ -103,22 +104,6 @@ export interface Place {
   readonly path: string;
   readonly role: "read" | "push";
 }
-
-/** What a row waits for besides resources. When it is resolved, released or closed, the row wakes (lease-table 23). */
-export type WaitKey =
-  /** A failure's cause (lib/failures/causes.ts). */
-  | `cause:${string}`
-  /** `<cluster>/<namespace>/<name>` of a Secret that the row may not write. */
-  | `destination:${string}`
-  /** A path of a Vault that another row pushes to: its fingerprint (`pathWait`). */
-  | `path:${string}`
-  /** The circuit of a Vault, for resources whose status shows it. */
-  | `circuit:${string}`
-  /** A Vault that denied the login or the request: as in `Place`. */
-  | `denied:${string}`;
-
-/** Everything by which `byReference` finds rows. */
-export type Ref = ReferenceKey | WaitKey | `target:${string}`;
 
 /** A path that this row pushes to: recorded with the claim, before the write (lease-table 31). */
 export interface Pushed {

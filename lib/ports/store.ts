@@ -5,6 +5,7 @@ import type { CircuitStore } from "./circuit-store.ts";
 import type { ClusterStore } from "./cluster-store.ts";
 import type { Did } from "./domain-events.ts";
 import type { HubStore } from "./hub-store.ts";
+import type { Ref } from "./refs.ts";
 import type {
   Declared,
   DomainEvent,
@@ -13,7 +14,6 @@ import type {
   OwnedSecret,
   Place,
   Pushed,
-  Ref,
   Reference,
   RefreshSlot,
   Row,
@@ -25,6 +25,11 @@ import type {
 export type * from "./circuit-store.ts";
 export type * from "./cluster-store.ts";
 export type * from "./hub-store.ts";
+
+/**
+ * What every store promises to the core, in one file because it is one contract: each implementation has all of it, and
+ * one suite (test/contract/lease-store) holds them to it.
+ */
 
 /** A key that is due now or at `at`. Indexes project only this (lease-table 17). */
 export interface Due {

@@ -1,6 +1,6 @@
 import type { SyncKey } from "../keys.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
-import type { Ref } from "../ports/rows.ts";
+import type { Ref } from "../ports/refs.ts";
 import type { NudgeOptions, Page, PageOptions, SyncStore } from "../ports/store.ts";
 import { sendDue } from "../schedule/messages.ts";
 

@@ -1,6 +1,7 @@
 import { fingerprint } from "../../digest.ts";
 import { partsOf, type ReferenceKey, type SyncKey } from "../../keys.ts";
-import type { Place, Ref, RefreshSlot, WheelLane } from "../../ports/rows.ts";
+import type { Ref } from "../../ports/refs.ts";
+import type { Place, RefreshSlot, WheelLane } from "../../ports/rows.ts";
 
 /** The layout of the items: a table of another version is not used. */
 export const TABLE_VERSION = 2;

@@ -1,5 +1,6 @@
 import type { SyncKey } from "../../keys.ts";
-import { type Place, type Pushed, pushPlace, type Ref, type RowState, refsOf } from "../../ports/rows.ts";
+import type { Ref } from "../../ports/refs.ts";
+import { type Place, type Pushed, pushPlace, type RowState, refsOf } from "../../ports/rows.ts";
 import type { PathTaken } from "../../ports/store.ts";
 import type { Connection } from "./connection.ts";
 

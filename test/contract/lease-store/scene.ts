@@ -1,11 +1,11 @@
 import { type Clock, type EpochMs, SECOND_MS } from "../../../lib/clock.ts";
 import type { SyncKey } from "../../../lib/keys.ts";
+import type { Ref } from "../../../lib/ports/refs.ts";
 import {
   type Declared,
   EMPTY_STATE,
   type OwnedSecret,
   type Pushed,
-  type Ref,
   type RefreshSlot,
   type Row,
   type RowState,

@@ -11,7 +11,8 @@ import {
   sharedFailures,
 } from "../../../lib/failures/shared-failures.ts";
 import type { WorkMessage } from "../../../lib/ports/queue.ts";
-import { EMPTY_STATE, type WaitKey } from "../../../lib/ports/rows.ts";
+import type { WaitKey } from "../../../lib/ports/refs.ts";
+import { EMPTY_STATE } from "../../../lib/ports/rows.ts";
 import { openSqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
 import { aDeclared, aKey } from "../../builders.ts";
 import { QUIET } from "../aws/records.ts";

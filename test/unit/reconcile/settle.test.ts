@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
-import { EMPTY_STATE, type WaitKey } from "../../../lib/ports/rows.ts";
+import type { WaitKey } from "../../../lib/ports/refs.ts";
+import { EMPTY_STATE } from "../../../lib/ports/rows.ts";
 import { settleFailed, settleSynced } from "../../../lib/reconcile/settle.ts";
 import { nextSlot, periodFor, phaseOf } from "../../../lib/schedule/wheel.ts";
 import { anIssue, aPushed, aRow } from "../../builders.ts";
