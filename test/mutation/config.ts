@@ -37,7 +37,7 @@ export const CONFIG = {
     "test/audit/**/*.test.ts",
     "test/core/**/*.test.ts",
     "test/contract/{lease-store,lease-store-dynamodb,sqlite,damaged-rows,admit,row-budget,circuits}.test.ts",
-    "test/contract/{token-cache,token-store,token-sweep,dynamodb,vault-without-answer}.test.ts",
+    "test/contract/{token-cache,token-store,token-sweep,dynamodb,vault-tls,vault-without-answer}.test.ts",
     "test/contract/{shared-failures,sqlite-migrations}.test.ts",
   ],
   /** Tests of those that prove nothing here. */

@@ -1,11 +1,7 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { join } from "node:path";
 import { describe, it } from "node:test";
-import { parse } from "yaml";
 import { LINE_EVENT, LINES_EVENT } from "../../../lib/aws/inlet-envelopes.ts";
-import { ROOT } from "../../docs/pages.ts";
 
 interface Resource {
   readonly Type: string;
@@ -27,23 +23,7 @@ const permissions = (resources: Resources) =>
   ofType(resources, "AWS::Lambda::Permission").map(({ Properties }) => Properties);
 const statements = (resources: Resources) => resources.VaultAuditInlets?.Properties.PolicyDocument.Statement ?? [];
 
-/** The first example of a language in docs/events-aws.md. */
-function example(language: string): string {
-  const page = readFileSync(join(ROOT, "docs/events-aws.md"), "utf8");
-  return new RegExp(`\`\`\`${language}\\n([^]*?)\`\`\``).exec(page)?.[1] ?? assert.fail(language);
-}
-
 describe("what may call vault-audit", () => {
-  it("is what docs/events-aws.md has as an example, with settings that there are", () => {
-    const settings = parse(example("yml")) as Record<string, unknown>;
-    const known = parse(readFileSync(join(ROOT, "infra/settings.yml"), "utf8")) as object;
-    for (const name of Object.keys(settings)) assert.ok(name in known, name);
-    const types = Object.values(resourcesFor(settings)).map(({ Type }) => Type);
-    for (const type of ["AWS::Logs::SubscriptionFilter", "AWS::Events::Rule", "AWS::Lambda::Url"]) {
-      assert.ok(types.includes(type), type);
-    }
-  });
-
   it("is nothing without settings", () => {
     for (const none of [{}, { auditPost: false }, { auditPost: "false" }]) assert.deepEqual(inletsFor(none), {});
   });

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { after, before, describe, it } from "node:test";
-import type { VaultTarget } from "../../../lib/ports/vault.ts";
-import { vaultClient } from "../../../lib/vault/vault-client.ts";
-import { failure, forever, QUESTION, reachOf, targetAt } from "../../broken-peer.ts";
-import { type TestCa, testCa } from "../../harness/certificates.ts";
+import type { VaultTarget } from "../../lib/ports/vault.ts";
+import { vaultClient } from "../../lib/vault/vault-client.ts";
+import { failure, forever, QUESTION, reachOf, targetAt } from "../broken-peer.ts";
+import { type TestCa, testCa } from "../harness/certificates.ts";
 
 const NAME = "vault.internal";
 

@@ -4,8 +4,8 @@ import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { Agent } from "undici";
-import { BodyTooLarge } from "../../../lib/util/bounded-body.ts";
-import { wholeAnswer } from "../../../lib/util/whole-answer.ts";
+import { BodyTooLarge } from "../../lib/util/bounded-body.ts";
+import { wholeAnswer } from "../../lib/util/whole-answer.ts";
 
 const LIMIT = 1_000;
 const never = new AbortController().signal;

@@ -1,0 +1,13 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { describe, it } from "node:test";
+import { word } from "../../lib/doctor/remedies.ts";
+
+describe("remedies", () => {
+  it("a word is one word of a shell, whatever is in it", () => {
+    for (const text of ["plain", "with space", "it's", "$(touch /tmp/x)", "`id`", "a;b", "a\nb", '"', "\\", "*", ""]) {
+      const shown = execFileSync("sh", ["-c", `printf %s ${word(text)}`], { encoding: "utf8" });
+      assert.equal(shown, text);
+    }
+  });
+});
