@@ -3,6 +3,7 @@ import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Cluster } from "../harness/index.ts";
 import { type LogLine, type RunningEngine, startEngine } from "./support/engine.ts";
+import { sum } from "./support/metric-sums.ts";
 import type { Place } from "./support/place.ts";
 import { endAll, startPlace } from "./support/start-place.ts";
 import { HMAC_KEY_NAME } from "./support/vso.ts";
@@ -41,6 +42,18 @@ describe("what happens in a cluster is seen at once", () => {
   };
   const seen = (event: string, name: string) =>
     engine.logs.filter((line) => line.event === event && line.key === `one/VaultStaticSecret/${NS}/${name}`);
+
+  /** How often the engine did this on the lease table. */
+  const operations = async (operation: string) =>
+    sum(await engine.metrics(), "keyferry_store_operations_total", { operation });
+
+  /** Stops Vault, lets a sync begin, and resolves when it has claimed its row and waits. */
+  async function heldUp(name: string): Promise<void> {
+    world.vault.pause();
+    const before = await operations("claim");
+    await place.touch(name);
+    await cluster.waitFor("the claim", async () => (await operations("claim")) > before);
+  }
 
   /** What the API server counted of Secrets while something was done. */
   async function secretCalls(work: () => Promise<void>) {
@@ -93,24 +106,24 @@ describe("what happens in a cluster is seen at once", () => {
   });
 
   it("lease-table 22: a hand edit while the sync is being worked on is not lost", async () => {
-    await synced("claimed");
-    world.vault.pause();
-    await place.touch("claimed");
-    await sleep(700);
+    await Promise.all([synced("claimed"), synced("unclaimed")]);
+    await heldUp("claimed");
     await place.patchSecret("claimed", { data: { password: "aGFjaw==" } });
-    await sleep(500);
+    // Nothing tells of an edit that has to wait. One watch brings Secrets in their order: this one comes after it.
+    await place.patchSecret("unclaimed", { data: { password: "aGFjaw==" } });
+    await cluster.waitFor("both edits to be seen", async () => seen("drift-seen", "unclaimed").length > 0);
     world.vault.resume();
-    await place.secretThat("claimed", ({ data }) => data.password === "one", PROMPT_MS);
+    for (const name of ["claimed", "unclaimed"])
+      await place.secretThat(name, ({ data }) => data.password === "one", PROMPT_MS);
   });
 
   it("lease-table 5: an edit while the sync is being worked on is carried out", async () => {
     await synced("rewritten");
     await world.vault.putKv("kv", "third", { password: "three" });
-    world.vault.pause();
-    await place.touch("rewritten");
-    await sleep(700);
+    await heldUp("rewritten");
+    const before = await operations("declare");
     await place.declare("rewritten", { path: "third", refreshAfter: "10m" });
-    await sleep(300);
+    await cluster.waitFor("the edit to be seen", async () => (await operations("declare")) > before);
     world.vault.resume();
     await place.secretThat("rewritten", ({ data }) => data.password === "three", PROMPT_MS);
     await place.synced("rewritten", PROMPT_MS);

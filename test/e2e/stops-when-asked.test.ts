@@ -4,7 +4,6 @@ import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { stringify } from "yaml";
 import { kubeconfig } from "../harness/cluster/kubeconfig.ts";
@@ -41,7 +40,7 @@ describe("keyferry run stops when it is asked to", () => {
       await using folder = await tempFolder("stop");
       const { child, log } = await start(folder.path);
       t.after(() => child.kill("SIGKILL"));
-      await sleep(500);
+      await waitFor("its work to be under way", async () => log().includes('"watch-pass-failed"'));
       process.kill(-Number(child.pid), signal);
       assert.deepEqual(await once(child, "close"), [0, null], log());
       assert.match(log(), /"engine-stopped"/);

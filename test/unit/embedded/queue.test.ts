@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
+import { setImmediate as turn } from "node:timers/promises";
 import type { BudgetLimits } from "../../../lib/embedded/budgets.ts";
 import { inProcessQueue } from "../../../lib/embedded/queue.ts";
 import { partsOf, type SyncKey } from "../../../lib/keys.ts";
@@ -213,20 +213,25 @@ describe("the in-process queue", () => {
 
   it("never works on a key twice at once, and works on it again when that was asked meanwhile", async () => {
     let atWork = 0;
+    const work = Promise.withResolvers<void>();
     const { queue, handled } = aQueue(async () => {
       assert.equal(++atWork, 1);
-      await sleep(30);
+      await work.promise;
       atWork--;
     });
     await queue.send([{ kind: "keys", keys: [key("x")], lane: "now", at: 0 }]);
     await settled();
     await queue.send([{ kind: "keys", keys: [key("x")], lane: "now", at: 0 }]);
+    await settled();
+    assert.equal(handled.length, 1);
+    work.resolve();
     await queue.idle();
     assert.equal(handled.length, 2);
   });
 
   it("lease-table 15: a lane that is busy does not keep the other waiting", async () => {
-    const { queue, handled } = aQueue((message) => sleep(message.lane === "refresh" ? 50 : 0));
+    const work = Promise.withResolvers<void>();
+    const { queue, handled } = aQueue(async ({ lane }) => (lane === "refresh" ? work.promise : undefined));
     await queue.send([
       { kind: "keys", keys: [key("slow")], lane: "refresh", at: 0 },
       { kind: "keys", keys: [key("next")], lane: "refresh", at: 0 },
@@ -234,6 +239,7 @@ describe("the in-process queue", () => {
     ]);
     await settled();
     assert.ok(handled.some((message) => message.lane === "now"));
+    work.resolve();
     await queue.idle();
   });
 
