@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { failure, forever } from "../../broken-peer.ts";
+import { anEnd, DENIED, GRANT, INVALID, LEASE, SERVICE, UNEXPLAINED, WAY } from "./an-end.ts";
+
+describe("a renewal", () => {
+  it("of a lease and of a token says what Vault gave", async () => {
+    const own = anEnd([200, { lease_id: LEASE.id, lease_duration: 40, renewable: false }], [200, GRANT]);
+    assert.deepEqual(await own.issues.renewLease(WAY, SERVICE, LEASE, forever), {
+      ...{ kind: "renewed", seconds: 40, renewable: false },
+    });
+    assert.deepEqual(await own.issues.renewToken(WAY, SERVICE, 90, forever), {
+      ...{ kind: "renewed", seconds: 60, renewable: true },
+    });
+    const [lease, token] = own.asked;
+    assert.deepEqual([lease?.namespace, lease?.body], ["team/db", { lease_id: LEASE.id, increment: 60 }]);
+    assert.deepEqual([token?.namespace, token?.body], ["team", { increment: 90 }]);
+    assert.deepEqual([lease?.timeoutMs, lease?.repeatable], [60_000, true]);
+    assert.deepEqual(own.counted("renewals"), [
+      "keyferry_vault_renewals_total lease renewed",
+      "keyferry_vault_renewals_total token renewed",
+    ]);
+  });
+
+  for (const [status, body, kind] of [
+    [400, { errors: ["lease not found"] }, "gone"],
+    [400, { errors: ["lease is not renewable"] }, "gone"],
+    [403, INVALID, "gone"],
+    [403, UNEXPLAINED, "denied"],
+    [403, DENIED, "denied"],
+  ] as const) {
+    it(`that is answered with ${status} ${JSON.stringify(body.errors[0])} is ${kind}, in one request`, async () => {
+      const own = anEnd([status, body]);
+      assert.deepEqual(await own.issues.renewLease(WAY, SERVICE, LEASE, forever), { kind });
+      assert.deepEqual(await own.issues.renewToken(WAY, SERVICE, 60, forever), { kind });
+      assert.deepEqual(await own.issues.lookUpLease(WAY, SERVICE, LEASE.id, forever), { kind });
+      assert.equal(own.asked.length, 3);
+    });
+  }
+
+  it("throws what a retry may mend, and answers that are not Vault's", async () => {
+    for (const [answer, code] of [
+      [[500, { errors: ["x"] }], "VAULT_FAILED"],
+      [[503, ""], "VAULT_UNAVAILABLE"],
+      [[429, { errors: [] }], "VAULT_THROTTLED"],
+      [[400, "<html>"], "VAULT_ANSWER_INVALID"],
+      [[200, {}], "VAULT_ANSWER_INVALID"],
+    ] as const) {
+      const own = anEnd(answer);
+      await failure(own.issues.renewLease(WAY, SERVICE, LEASE, forever), code);
+      await failure(own.issues.renewToken(WAY, SERVICE, 60, forever), code);
+    }
+  });
+
+  it("and a look at a lease tells the seconds that are left", async () => {
+    const own = anEnd([200, { data: { id: LEASE.id, ttl: 17, renewable: true } }]);
+    const found = await own.issues.lookUpLease(WAY, SERVICE, LEASE.id, forever);
+    assert.deepEqual(found, { kind: "renewed", seconds: 17, renewable: true });
+    assert.deepEqual(own.counted("renewals"), []);
+  });
+});
+
+describe("a look at a token", () => {
+  const DATA = {
+    creation_time: 1_900_000_000,
+    creation_ttl: 3_600,
+    ttl: 7,
+    renewable: true,
+    num_uses: 0,
+    type: "service",
+  };
+  const FOUND = {
+    kind: "found",
+    seconds: 3_600,
+    renewable: true,
+    uses: 0,
+    isBatch: false,
+    createdAt: 1_900_000_000_000,
+  };
+
+  it("tells its TTL when it is new, and since when it exists", async () => {
+    const own = anEnd([200, { data: DATA }], [200, { data: { ...DATA, period: 60, type: "batch", num_uses: 2 } }]);
+    assert.deepEqual(await own.issues.lookUpToken(WAY, SERVICE, forever), FOUND);
+    assert.deepEqual(await own.issues.lookUpToken(WAY, SERVICE, forever), {
+      ...{ ...FOUND, seconds: 60, uses: 2, isBatch: true },
+    });
+    assert.deepEqual(own.paths(), ["GET auth/token/lookup-self", "GET auth/token/lookup-self"]);
+    assert.equal(own.asked[0]?.namespace, "team");
+  });
+
+  it("that has ended, or may not look", async () => {
+    assert.deepEqual(await anEnd([403, INVALID]).issues.lookUpToken(WAY, SERVICE, forever), { kind: "gone" });
+    assert.deepEqual(await anEnd([403, DENIED]).issues.lookUpToken(WAY, SERVICE, forever), { kind: "denied" });
+    await failure(anEnd([200, {}]).issues.lookUpToken(WAY, SERVICE, forever), "VAULT_ANSWER_INVALID");
+  });
+
+  it("and at a lease tells when it was issued", async () => {
+    const own = anEnd([200, { data: { ttl: 17, renewable: true, issue_time: "2026-11-29T00:00:00.5Z" } }]);
+    const found = await own.issues.lookUpLease(WAY, SERVICE, LEASE.id, forever);
+    assert.equal(found.kind === "renewed" && found.issuedAt, Date.UTC(2026, 10, 29, 0, 0, 0, 500));
+  });
+});
