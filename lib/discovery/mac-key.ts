@@ -1,22 +1,25 @@
 import { HOUR_MS } from "../clock.ts";
 import { OUTAGE_CODES, SyncError } from "../errors.ts";
-import { isCleanupKey, partsOf } from "../keys.ts";
+import { isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
 import { namedNamespaces } from "../namespaces.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { SecretApi } from "../ports/secrets.ts";
-import type { ClusterState, Due, MacKeySeen } from "../ports/store.ts";
+import type { ClusterState, MacKeySeen } from "../ports/store.ts";
 import { hasPowers } from "../references/operator-namespace.ts";
-import { VAULT_STATIC_SECRET } from "../resource-kinds.ts";
+import { type KindRef, VAULT_DYNAMIC_SECRET, VAULT_PKI_SECRET, VAULT_STATIC_SECRET } from "../resource-kinds.ts";
 import { sendDue } from "../schedule/messages.ts";
-import type { DiscoveryDeps } from "./deps.ts";
+import { type DiscoveryDeps, SYNC_KINDS } from "./deps.ts";
 
 /** How long the reason not to create a key holds before it is checked again. */
 const LEFT_MS = 24 * HOUR_MS;
 
+/** How many rows are nudged at once. */
+const PAGE = 500;
+
 /**
- * Without this key a VaultStaticSecret has no MAC, and tools that check the MAC wait for ever. keyferry creates it
- * once, in a verified operator namespace, and only where no resource has a MAC yet: with another key VSO would restart
- * workloads. Returns the earlier finding while it is valid. Undefined: do not create one.
+ * Without this key a sync has no MAC, and tools that check the MAC wait for ever. keyferry creates it once, in a
+ * verified operator namespace, and only where no resource has a MAC yet: with another key VSO would restart workloads.
+ * Returns the earlier finding while it is valid. Undefined: do not create one.
  */
 export async function makeMacKey(
   deps: DiscoveryDeps,
@@ -67,10 +70,11 @@ async function findOrMake(
 
 /** Whether any readable resource has a MAC. Reads only the pages up to the first one. */
 async function hasMacs(deps: DiscoveryDeps, settings: ClusterSettings, signal: AbortSignal): Promise<boolean> {
-  for (const namespace of namedNamespaces(settings.namespaces) ?? [undefined]) {
+  const places = namedNamespaces(settings.namespaces) ?? [undefined];
+  for (const [kind, namespace] of SYNC_KINDS.flatMap((kind) => places.map((place) => [kind, place] as const))) {
     const options = { metadataOnly: false, ...(namespace === undefined ? {} : { namespace }) };
     for (let page: string | undefined, isFirst = true; isFirst || page !== undefined; isFirst = false) {
-      const answer = await deps.clusters.list(settings.name, VAULT_STATIC_SECRET, options, page, signal);
+      const answer = await deps.clusters.list(settings.name, kind, options, page, signal);
       if (answer?.items.some(({ status }) => typeof status.secretMAC === "string" && status.secretMAC !== "")) {
         return true;
       }
@@ -82,11 +86,21 @@ async function hasMacs(deps: DiscoveryDeps, settings: ClusterSettings, signal: A
 
 /** Nudges syncs that were settled without a MAC: one status write each. A crash in between repeats it. */
 export async function askForMacs(deps: DiscoveryDeps, { name }: ClusterSettings): Promise<void> {
-  const dues: Due[] = [];
-  for (const { key, syncedAt } of await deps.leases.byCluster(name)) {
-    if (syncedAt === undefined || isCleanupKey(key) || partsOf(key).kind !== VAULT_STATIC_SECRET.kind) continue;
-    const due = await deps.leases.nudge(key, { now: deps.clock(), verify: false });
-    if (due) dues.push(due);
+  const { leases, queue, clock } = deps;
+  const synced = (await leases.byCluster(name))
+    .filter(({ key, syncedAt }) => syncedAt !== undefined && !isCleanupKey(key))
+    .map(({ key }) => key);
+  for (let from = 0; from < synced.length; from += PAGE) {
+    const keys = await withMacs(deps, synced.slice(from, from + PAGE));
+    await sendDue(queue, await leases.nudgeAll(keys, { now: clock(), verify: false }), clock());
   }
-  await sendDue(deps.queue, dues, deps.clock());
+}
+
+/** Those whose status has a MAC where there is a key. Of dynamic secrets only static roles have, as `hmac` says. */
+async function withMacs({ leases }: DiscoveryDeps, keys: readonly SyncKey[]): Promise<readonly SyncKey[]> {
+  const byKind = Map.groupBy(keys, (key) => partsOf(key).kind);
+  const of = ({ kind }: KindRef) => byKind.get(kind) ?? [];
+  const rows = await leases.read(of(VAULT_DYNAMIC_SECRET), "eventual");
+  const roles = [...rows.values()].filter(({ declared }) => declared.spec.allowStaticCreds === true);
+  return [...of(VAULT_STATIC_SECRET), ...roles.map(({ key }) => key), ...of(VAULT_PKI_SECRET)];
 }

@@ -49,6 +49,8 @@ export interface ProcessParts {
   readonly sealingKeys?: readonly Buffer[];
   /** Where domain events go. */
   readonly sink?: EventSink;
+  /** The key of MACs that it makes where there is none; missing: it makes none. */
+  readonly newMacKey?: Buffer;
   /** Waits shorter than this take as long: the simulation need not wake so often. */
   readonly shortestSleepMs?: number;
 }
@@ -86,7 +88,7 @@ const never = <T>(): Promise<T> => new Promise<T>(() => undefined);
 
 export function keyferry(parts: ProcessParts): Keyferry {
   const { time, fleet, random, metrics } = parts;
-  const { clock = time.now, effect: around = plainly, installation = "world" } = parts;
+  const { clock = time.now, effect: around = plainly, installation = "world", newMacKey } = parts;
   const life = new AbortController();
   let isDead = false;
   const log = ofTheLiving(parts.log, () => isDead);
@@ -130,6 +132,7 @@ export function keyferry(parts: ProcessParts): Keyferry {
     fleet: (name) => fleet().find((settings) => settings.name === name),
     digestKey: KEY,
     ...{ installation, clock, random, sleep, log, metrics },
+    ...(newMacKey ? { newHmacKey: () => newMacKey } : {}),
   };
   const reconcile = reconciler({ ...deps, kinds: KINDS });
   const inlets = new Map<string, Inlet>();

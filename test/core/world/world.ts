@@ -98,6 +98,8 @@ export interface StartOptions {
   readonly effect?: Effect;
   readonly isIdle?: boolean;
   readonly sealingKeys?: readonly Buffer[];
+  /** The key of MACs that it makes where there is none; missing: it makes none. */
+  readonly newMacKey?: Buffer;
 }
 
 export interface Costs {
@@ -163,7 +165,7 @@ export async function aWorld(options: WorldOptions = {}): Promise<World> {
     if (!found) throw new Error(`this world has no cluster ${name}`);
     return found;
   };
-  const start: World["start"] = ({ effect, sealingKeys, isIdle = false } = {}) => {
+  const start: World["start"] = ({ effect, sealingKeys, newMacKey, isIdle = false } = {}) => {
     const process = keyferry({
       ...{ time, store, queue, random },
       tokens: store.tokens(),
@@ -174,6 +176,7 @@ export async function aWorld(options: WorldOptions = {}): Promise<World> {
       metrics,
       ...(effect ? { effect } : {}),
       ...(sealingKeys ? { sealingKeys } : {}),
+      ...(newMacKey ? { newMacKey } : {}),
       ...(options.sink ? { sink: options.sink } : {}),
     });
     const crashed = (what: string, error: unknown): void => line("error")(`${what}-crashed`, { error: String(error) });

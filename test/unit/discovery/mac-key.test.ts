@@ -22,10 +22,12 @@ interface Scene {
   readonly fails?: Error;
   /** MACs of the resources, by namespace (or of the whole cluster, `""`), page by page. */
   readonly macs?: Readonly<Record<string, readonly (readonly unknown[])[]>>;
+  /** Which resources have them. */
+  readonly kindOfMacs?: string;
 }
 
 /** What a watch pass finds out about the key, and what it does for it. */
-function scene({ cached, found = { kind: "absent" }, fails, macs = {} }: Scene = {}) {
+function scene({ cached, found = { kind: "absent" }, fails, macs = {}, kindOfMacs = "VaultStaticSecret" }: Scene = {}) {
   const log: string[] = [];
   const made: unknown[] = [];
   const listed: string[] = [];
@@ -33,14 +35,14 @@ function scene({ cached, found = { kind: "absent" }, fails, macs = {} }: Scene =
     clusters: {
       list: async (
         _cluster: string,
-        _kind: unknown,
+        { kind }: { kind: string },
         options: { namespace?: string; metadataOnly: boolean },
         page = "0",
       ) => {
         const { namespace = "", metadataOnly } = options;
         assert.equal(metadataOnly, false, "MACs stand in the status");
-        listed.push(`${namespace}/${page}`);
-        const pages = macs[namespace] ?? [];
+        listed.push(`${kind} ${namespace}/${page}`);
+        const pages = kind === kindOfMacs ? (macs[namespace] ?? []) : [];
         const items = (pages[Number(page)] ?? []).map((secretMAC) => ({ status: { secretMAC } }));
         const next = Number(page) + 1;
         return { items, resourceVersion: "9", ...(next < pages.length ? { continue: String(next) } : {}) };
@@ -65,10 +67,20 @@ function scene({ cached, found = { kind: "absent" }, fails, macs = {} }: Scene =
 
 describe("kubernetes-rules 21: the key of MACs", () => {
   it("is made where there is none, and no resource has a MAC", async () => {
-    const { make, made, log } = scene({ macs: { "": [[undefined, ""], [undefined]] } });
+    const { make, made, log, listed } = scene({ macs: { "": [[undefined, ""], [undefined]] } });
     assert.deepEqual(await make(), { state: "made", at: NOW });
     assert.deepEqual(made, [["east", "vso", KEY]]);
     assert.deepEqual(log, ["mac-key-made"]);
+    const all = ["VaultStaticSecret /0", "VaultStaticSecret /1", "VaultDynamicSecret /0", "VaultPKISecret /0"];
+    assert.deepEqual(listed, all, "each kind of sync, once");
+  });
+
+  it("is left to VSO where a resource of any kind of sync has a MAC of a key that is gone", async () => {
+    for (const kindOfMacs of ["VaultDynamicSecret", "VaultPKISecret"]) {
+      const { make, made, listed } = scene({ kindOfMacs, macs: { "": [[undefined, "mac"], [undefined]] } });
+      assert.deepEqual([await make(), made], [{ state: "left", at: NOW }, []]);
+      assert.equal(listed.at(-1), `${kindOfMacs} /0`, "reads no more than it must");
+    }
   });
 
   it("is left to VSO where a resource has a MAC of a key that is gone, on whatever page", async () => {
@@ -76,13 +88,13 @@ describe("kubernetes-rules 21: the key of MACs", () => {
     assert.deepEqual(await make(), { state: "left", at: NOW });
     assert.deepEqual(made, []);
     assert.deepEqual(log, ["mac-key-not-made resources have MACs of a missing key"]);
-    assert.deepEqual(listed, ["/0", "/1"], "reads no more than it must");
+    assert.deepEqual(listed, ["VaultStaticSecret /0", "VaultStaticSecret /1"], "reads no more than it must");
   });
 
   it("asks only the namespaces that it may read", async () => {
     const { make, made, listed } = scene({ macs: { shop: [["mac"]], "": [["mac"]] } });
     await make({}, { namespaces: { include: ["bank", "shop"], exclude: [] } });
-    assert.deepEqual([listed, made], [["bank/0", "shop/0"], []]);
+    assert.deepEqual([listed, made], [["VaultStaticSecret bank/0", "VaultStaticSecret shop/0"], []]);
   });
 
   it("is found where it is there already", async () => {
@@ -134,16 +146,24 @@ describe("kubernetes-rules 21: the key of MACs", () => {
 });
 
 describe("kubernetes-rules 21: a key of MACs that is new", () => {
-  it("asks each VaultStaticSecret that was synced without one to run again, and nothing else", async () => {
+  const keyOf = (kind: string, name: string) => syncKey({ cluster: "east", kind, namespace: "shop", name });
+
+  it("asks each sync that was synced without one to run again, and none of a kind that has none", async () => {
     await using leases = simulatedSqliteStore(undefined);
-    const dynamic = syncKey({ cluster: "east", kind: "VaultDynamicSecret", namespace: "shop", name: "dynamic" });
-    for (const [key, isSynced] of [
+    const { spec } = aDeclared();
+    for (const [key, isSynced, allowStaticCreds] of [
       [aKey("synced"), true],
       [aKey("new"), false],
-      [dynamic, true],
+      [keyOf("VaultDynamicSecret", "dynamic"), true],
+      [keyOf("VaultDynamicSecret", "leased"), true, false],
+      [keyOf("VaultDynamicSecret", "fixed"), true, true],
+      [keyOf("VaultDynamicSecret", "newly"), false, true],
+      [keyOf("VaultPKISecret", "web"), true],
+      [keyOf("VaultPushSecret", "push"), true],
+      [keyOf("VaultAuth", "auth"), true],
       [aKey("gone"), true],
     ] as const) {
-      await leases.declare(aDeclared({ key }), NOW);
+      await leases.declare(aDeclared({ key, spec: { ...spec, allowStaticCreds: allowStaticCreds ?? null } }), NOW);
       const row = (await leases.read([key], "strong")).get(key) ?? assert.fail();
       const claimed = (await leases.claim(row, { now: NOW, until: NOW + 60_000 })) ?? assert.fail();
       const state = { ...EMPTY_STATE, owned: [{ name: "db" }], ...(isSynced ? { syncedAt: NOW } : {}) };
@@ -154,7 +174,35 @@ describe("kubernetes-rules 21: a key of MACs that is new", () => {
     const queue = { send: async (messages: readonly { readonly key?: string }[]) => void sent.push(...messages) };
     const deps = { leases, queue, clock: () => NOW + 1 } as unknown as DiscoveryDeps;
     await askForMacs(deps, aCluster());
-    assert.match(JSON.stringify(sent), /shop\/synced/);
-    assert.doesNotMatch(JSON.stringify(sent), /shop\/(new|dynamic|gone)/);
+    for (const name of ["synced", "fixed", "web"]) assert.match(JSON.stringify(sent), new RegExp(`shop/${name}`));
+    assert.doesNotMatch(JSON.stringify(sent), /shop\/(new|newly|dynamic|leased|push|auth|gone)/);
+  });
+
+  it("asks in parts, and reads no row but those of dynamic secrets", async () => {
+    const keys = Array.from({ length: 1_001 }, (_, at) => aKey(`db-${at}`)).with(
+      600,
+      keyOf("VaultDynamicSecret", "dynamic"),
+    );
+    const asked: string[][] = [];
+    const read: string[][] = [];
+    const leases = {
+      byCluster: async () => keys.map((key) => ({ key, syncedAt: NOW })),
+      read: async (some: string[]) => {
+        read.push(some);
+        return new Map();
+      },
+      nudgeAll: async (some: string[]) => {
+        asked.push(some);
+        return [];
+      },
+    };
+    const queue = { send: async () => undefined };
+    await askForMacs({ leases, queue, clock: () => NOW } as unknown as DiscoveryDeps, aCluster());
+    assert.deepEqual(
+      asked.map(({ length }) => length),
+      [500, 499, 1],
+    );
+    assert.deepEqual(asked.flat(), keys.toSpliced(600, 1));
+    assert.deepEqual(read.flat(), [keys[600]]);
   });
 });
