@@ -102,6 +102,9 @@ export const OUTAGE_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
  */
 export type RequestOutcome = "none" | "unknown";
 
+/** A namespace that it does not allow, or an audience that the fleet requires. */
+export type Lacking = { readonly namespace: string } | "audience";
+
 export interface SyncErrorOptions {
   /** The outcome of the failed request; missing when none was sent, or when it may be repeated anyway. */
   readonly outcome?: RequestOutcome;
@@ -111,6 +114,8 @@ export interface SyncErrorOptions {
   readonly retryAfterMs?: number;
   /** Of a path in kv-v2 without data: the version that was deleted or destroyed; missing where there is none at all. */
   readonly deletedVersion?: number;
+  /** What a VaultAuth, or its VaultAuthGlobal, must have before it can be used; missing: something else is wrong. */
+  readonly lacks?: Lacking;
   /** For debugging only; never printed, because servers' messages can hold data (kubernetes-rules 14). */
   readonly cause?: unknown;
 }
@@ -125,6 +130,7 @@ export class SyncError extends Error {
   readonly retryAfterMs: number | undefined;
   readonly outcome: RequestOutcome | undefined;
   readonly deletedVersion: number | undefined;
+  readonly lacks: Lacking | undefined;
 
   constructor(code: ErrorCode, message: string, options: SyncErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -134,6 +140,7 @@ export class SyncError extends Error {
     this.retryAfterMs = options.retryAfterMs;
     this.outcome = options.outcome;
     this.deletedVersion = options.deletedVersion;
+    this.lacks = options.lacks;
   }
 
   get disposition(): Disposition {

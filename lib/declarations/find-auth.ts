@@ -31,6 +31,7 @@ function mustBeAllowed(shared: Shared, at: ObjectRef, namespace: string, operato
   throw new SyncError(
     "REFERENCE_NOT_ALLOWED",
     `${shared.subject} does not allow namespace ${namespace}: add it to its spec.allowedNamespaces, or use another one`,
+    { lacks: { namespace } },
   );
 }
 

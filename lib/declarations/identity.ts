@@ -10,7 +10,7 @@ import { canonical } from "../util/canonical.ts";
 import { normalAddress } from "../vault-address.ts";
 import { type FoundAuth, findAuth } from "./find-auth.ts";
 import { vaultAt, withLentIdentity } from "./lent-identity.ts";
-import { loginMethod } from "./login-method.ts";
+import { loginMethod, needsAudience } from "./login-method.ts";
 import { because, type Found, invalidReference, type LookUp, mustBeOperators, referTo, versionOf } from "./look-up.ts";
 import { unsupportedInConnection } from "./unsupported.ts";
 
@@ -173,7 +173,9 @@ export function identityBy(
   cluster: ClusterSettings,
 ): VaultIdentity {
   const found = loginMethod(auth.spec, { cluster, namespace });
-  if (!("kind" in found)) throw invalidReference(auth.subject, found);
+  if (!("kind" in found)) {
+    throw invalidReference(auth.subject, found, needsAudience(found) ? { lacks: "audience" } : {});
+  }
   const declared = withVersion(lookup, found);
   const mount = mountOf(auth, declared, cluster);
   const { connection, target: theirs } = resolveConnection(lookup, auth, cluster);

@@ -49,6 +49,11 @@ function audienceComplaints(
   return [{ path: [method, "audiences"], message }];
 }
 
+/** Whether an audience is among what a login lacks: only the fleet requires one. */
+export function needsAudience(complaints: readonly Complaint[]): boolean {
+  return complaints.some(({ path }) => path.at(-1) === "audiences");
+}
+
 function kubernetes(auth: VaultAuthSpec, place: Place): Method | readonly Complaint[] {
   const { kubernetes: block } = auth;
   const complaints = audienceComplaints("kubernetes", auth, place);

@@ -1,4 +1,4 @@
-import { SyncError } from "../errors.ts";
+import { SyncError, type SyncErrorOptions } from "../errors.ts";
 import { type ReferenceKey, referenceKey } from "../keys.ts";
 import { type ObjectRef, parseObjectRef } from "../names.ts";
 import { referenceNamespaces } from "../namespaces.ts";
@@ -135,6 +135,10 @@ export function versionOf({ uid, hash }: Reference): string {
   return `${uid}/${hash}`;
 }
 
-export function invalidReference(subject: string, complaints: readonly Complaint[]): SyncError {
-  return complaintsError("REFERENCE_INVALID", subject, complaints);
+export function invalidReference(
+  subject: string,
+  complaints: readonly Complaint[],
+  options: SyncErrorOptions = {},
+): SyncError {
+  return complaintsError("REFERENCE_INVALID", subject, complaints, { options });
 }

@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { type ErrorCode, SyncError } from "../errors.ts";
+import { type ErrorCode, SyncError, type SyncErrorOptions } from "../errors.ts";
 import { type Complaint, complaintLines, complaintsOf } from "../util/complaints.ts";
 import { secretTransformationSpec } from "./secret-transformation.ts";
 import { vaultAuthSpec } from "./vault-auth.ts";
@@ -50,9 +50,9 @@ export function complaintsError(
   code: ErrorCode,
   subject: string,
   complaints: readonly Complaint[],
-  root: readonly PropertyKey[] = ["spec"],
+  { root = ["spec"], options }: { readonly root?: readonly PropertyKey[]; readonly options?: SyncErrorOptions } = {},
 ): SyncError {
-  return new SyncError(code, `${subject} is not valid: ${complaintLines(complaints, root).join("; ")}`);
+  return new SyncError(code, `${subject} is not valid: ${complaintLines(complaints, root).join("; ")}`, options);
 }
 
 /** As parseSpec, for a declaration: throws SPEC_INVALID. */

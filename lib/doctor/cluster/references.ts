@@ -62,14 +62,11 @@ function whereOf({ work }: Surveyed, { key, refs }: DeclaredSync, code: FindingC
 }
 
 function remedyOf(surveyed: Surveyed, sync: DeclaredSync, missing: ReferenceKey | undefined): Remedy {
-  const error = sync.outcome as SyncError;
+  const { lacks } = sync.outcome as SyncError;
   if (missing !== undefined) return newReference(surveyed, missing, partsOf(sync.key).namespace);
   const auth = authOf(surveyed, sync);
-  if (auth !== undefined && error.code === "REFERENCE_NOT_ALLOWED" && !error.message.includes("operatorNamespaceUid")) {
-    return allow(auth, partsOf(sync.key).namespace);
-  }
-  if (auth !== undefined && error.message.includes("requireAudiences")) return audience(surveyed, auth);
-  return advice("Correct the resource that the message names.");
+  if (auth === undefined || lacks === undefined) return advice("Correct the resource that the message names.");
+  return lacks === "audience" ? audience(surveyed, auth) : allow(auth, lacks.namespace);
 }
 
 interface FoundAuth {

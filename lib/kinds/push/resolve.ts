@@ -89,7 +89,7 @@ function declarationOf(declared: Declared, push: PushSettings): DeclaredPushSecr
     mounted: storedSecrets(declared.spec),
   };
   const parsed = parsePush(annotated, push);
-  if ("complaints" in parsed) throw complaintsError("SPEC_INVALID", kind, parsed.complaints, ["annotations"]);
+  if ("complaints" in parsed) throw complaintsError("SPEC_INVALID", kind, parsed.complaints, { root: ["annotations"] });
   return { declaration: parsed, settings: push };
 }
 

@@ -14,7 +14,7 @@ export const DECODE_BASE64 = "keyferry.dev/decode-base64";
 export function decodesBase64({ [DECODE_BASE64]: value }: Readonly<Record<string, string>>): boolean {
   if (value === undefined || value === "true") return value === "true";
   const complaint = { path: [DECODE_BASE64], message: 'must be "true", or not be there' };
-  throw complaintsError("SPEC_INVALID", "VaultStaticSecret", [complaint], ["annotations"]);
+  throw complaintsError("SPEC_INVALID", "VaultStaticSecret", [complaint], { root: ["annotations"] });
 }
 
 /** Vault's answer, decoded if the declaration asks for it. */

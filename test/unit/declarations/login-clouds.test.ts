@@ -44,6 +44,7 @@ describe("a login by AWS", () => {
     const refused = (objects: Objects, cluster: ClusterSettings, message: RegExp) => {
       const { error } = login(objects, "", cluster);
       assert.equal(error?.code, "REFERENCE_NOT_ALLOWED", error?.message);
+      assert.equal(error.lacks, undefined);
       assert.match(error.message, message);
     };
 

@@ -158,6 +158,7 @@ describe("how Vault is reached by a VaultConnection", () => {
       const { error } = mount(spec);
       assert.equal(error?.code, "REFERENCE_INVALID");
       assert.equal(error?.message, `VaultAuth shop/mine is not valid: spec.mount: ${why}`);
+      assert.equal(error?.lacks, undefined);
     }
   });
 });

@@ -60,6 +60,7 @@ describe("a VaultAuth that names a VaultAuthGlobal", () => {
     identity(objects("*"), "other/a");
     const refused = /VaultAuthGlobal infra\/g does not allow namespace other/;
     for (const list of [[], ["shop"], ["*", "x"]]) fails(objects(...list), "REFERENCE_NOT_ALLOWED", refused, "other/a");
+    assert.deepEqual(login(objects("shop"), "other/a").error?.lacks, { namespace: "other" });
   });
 
   it("lets the operator's default in without asking", () => {
@@ -121,6 +122,7 @@ describe("a VaultAuth of another namespace", () => {
     for (const place of ["vso/other", "web/default", "web/other"]) {
       const refused = new RegExp(`VaultAuth ${place} does not allow namespace shop`);
       fails({ [`VaultAuth/${place}`]: AUTH }, "REFERENCE_NOT_ALLOWED", refused, place);
+      assert.deepEqual(login({ [`VaultAuth/${place}`]: AUTH }, place).error?.lacks, { namespace: "shop" });
     }
   });
 
@@ -141,6 +143,8 @@ describe("a service account's token", () => {
         const { error } = login(by(method, block), "mine", demanding);
         assert.equal(error?.code, "REFERENCE_INVALID");
         assert.match(error.message, new RegExp(`spec\\.${method}\\.audiences: required`));
+        assert.equal(error.lacks, "audience");
+        assert.equal(error.lacks, "audience");
         identity(by(method, block));
       }
       identity(by(method, { audiences: ["vault"] }), "mine", demanding);
