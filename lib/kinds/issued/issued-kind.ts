@@ -4,7 +4,7 @@ import { countedIssue, issuesTooFrequent } from "../../issues/ask-anew.ts";
 import { liveIssue } from "../../issues/issue-times.ts";
 import { verifyLive } from "../../issues/verify-live.ts";
 import { REFRESH_ANNOTATION } from "../../origins/refresh-annotation.ts";
-import type { Issue } from "../../ports/issues.ts";
+import type { Issue, LostBecause } from "../../ports/issues.ts";
 import { isToVerify, type Row } from "../../ports/rows.ts";
 import type { SecretData } from "../../secret-value.ts";
 import type { ForeseeInput, Obtained, ObtainInput, SyncKind } from "../kind.ts";
@@ -28,7 +28,7 @@ export function issuedKind<R extends ResolvedIssued>(kind: IssuingKind<R>): Sync
       const row = await foreseen(kind, run);
       const was = issuedState(row.state);
       const kept = await keepable(kind, { ...run, row }, was);
-      return typeof kept === "string" ? "would-issue" : keep(kind, was, kept, row.state.issues ?? []);
+      return "why" in kept ? "would-issue" : keep(kind, was, kept, row.state.issues ?? []);
     },
     async obtain(run) {
       const obtained = await keepOrAsk(kind, run);
@@ -45,16 +45,16 @@ async function keepOrAsk<R extends ResolvedIssued>(kind: IssuingKind<R>, run: Ob
   await takeOver(kind, run, requestOf);
   await verifyLive(run.deps, claim, run.signal);
   const was = await looked(kind, run);
-  const kept = unapplied ?? (await keepable(kind, { ...run, row: claim.row }, was));
+  const kept = unapplied === undefined ? await keepable(kind, { ...run, row: claim.row }, was) : other(unapplied);
   const issues = claim.row.state.issues ?? [];
-  if (typeof kept !== "string") return keep(kind, was, kept, issues);
-  run.deps.log.info("credential-asked-for", { key: claim.row.key, because: kept });
+  if (!("why" in kept)) return keep(kind, was, kept, issues);
+  run.deps.log.info("credential-asked-for", { key: claim.row.key, because: kept.because });
   const isRead = kind.isReadEachTime?.(run, was) ?? false;
   const { isDenied: _former, ...known } = was;
   const counted: IssuedState = {
     ...known,
-    ...(kept === LOST.denied ? { isDenied: true } : {}),
-    ...(isRead ? {} : { asks: countedAsks(run, was, kept) }),
+    ...(kept.why === "denied" ? { isDenied: true } : {}),
+    ...(isRead ? {} : { asks: countedAsks(run, was, kept.why) }),
   };
   return isKnownLeaseless(was, run.resolved) ? askShared(kind, run, counted) : askOwn(kind, run, counted);
 }
@@ -86,31 +86,47 @@ function isKnownLeaseless({ isLeaseless, isTaken, request }: IssuedState, resolv
   return isLeaseless === true && isTaken !== true && request === requestOf(resolved);
 }
 
+/** Why Vault is asked: `why` is decided by, and `because` is for people. */
+interface Reason {
+  readonly why: Why;
+  readonly because: string;
+}
+
+/** `over`: its time is. `read`: each run reads it anew. `other`: nothing that was planned, nor an answer of Vault. */
+type Why = LostBecause | "over" | "read" | "other";
+
+function other(because: string): Reason {
+  return { why: "other", because };
+}
+
 /** The present data, or why there is none that will do. */
 async function keepable<R extends ResolvedIssued>(
   kind: IssuingKind<R>,
   run: ForeseeInput<R>,
   was: IssuedState,
-): Promise<SecretData | string> {
+): Promise<SecretData | Reason> {
   const { row, resolved, holding, clock, signal } = run;
   const { digest } = row.state;
   const live = liveIssue(row.state);
-  if (was.issuedAt === undefined || digest === undefined) return "there is none";
-  if (live === undefined && !was.isLeaseless) return "there is none";
-  if (live?.lost !== undefined) return LOST[live.lost];
-  if (was.request !== requestOf(resolved)) return "its declaration changed";
-  if ((was.refresh ?? "") !== (row.declared.annotations[REFRESH_ANNOTATION] ?? "")) return "a refresh was requested";
-  if (was.replaceAt !== undefined && was.replaceAt <= clock()) return OVER;
-  if (kind.isReadEachTime?.(run, was)) return READ;
+  if (was.issuedAt === undefined || digest === undefined) return other("there is none");
+  if (live === undefined && !was.isLeaseless) return other("there is none");
+  if (live?.lost !== undefined) return { why: live.lost, because: LOST[live.lost] };
+  if (was.request !== requestOf(resolved)) return other("its declaration changed");
+  const refresh = row.declared.annotations[REFRESH_ANNOTATION] ?? "";
+  if ((was.refresh ?? "") !== refresh) return other("a refresh was requested");
+  if (was.replaceAt !== undefined && was.replaceAt <= clock()) return { why: "over", because: "its time is over" };
+  if (kind.isReadEachTime?.(run, was)) return { why: "read", because: "it is read each time" };
   const held = await holding.holds(was.keys, digest, signal);
-  return held === undefined ? "its Secret has other data" : (kind.unfit?.(run, was, held) ?? held);
+  if (held === undefined) return other("its Secret has other data");
+  const unfit = kind.unfit?.(run, was, held);
+  return unfit === undefined ? held : other(unfit);
 }
 
-const LOST = {
+const LOST: Readonly<Record<LostBecause, string>> = {
   truncated: "Vault renews it no longer",
   gone: "Vault has ended it",
   denied: "Vault refuses to renew it",
-} as const;
+};
 
 function keep<R extends ResolvedIssued>(
   kind: IssuingKind<R>,
@@ -129,14 +145,10 @@ function keep<R extends ResolvedIssued>(
 }
 
 /** What was planned, after a life of use, is no part of a loop. */
-function countedAsks(
-  { deps, claim }: ObtainInput<ResolvedIssued>,
-  was: IssuedState,
-  because: string,
-): readonly EpochMs[] {
+function countedAsks({ deps, claim }: ObtainInput<ResolvedIssued>, was: IssuedState, why: Why): readonly EpochMs[] {
   const now = deps.clock();
   const served = now - (was.issuedAt ?? now);
-  const isPlanned = because === READ || because === OVER || (because === LOST.truncated && served >= SERVED_MS);
+  const isPlanned = why === "read" || why === "over" || (why === "truncated" && served >= SERVED_MS);
   if (isPlanned) return was.asks;
   const { declared, state } = claim.row;
   const isParked = state.error?.code === "ISSUES_TOO_FREQUENT";
@@ -146,5 +158,3 @@ function countedAsks(
 }
 
 const SERVED_MS = 30 * SECOND_MS;
-const OVER = "its time is over";
-const READ = "it is read each time";
