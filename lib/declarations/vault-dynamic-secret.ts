@@ -37,8 +37,6 @@ export const vaultDynamicSecretSpec = z.object({
   destination,
 });
 
-export type VaultDynamicSecretSpec = z.infer<typeof vaultDynamicSecretSpec>;
-
 export const vaultDynamicSecretStatus = z.object({
   lastRenewalTime: unixSeconds,
   lastGeneration,

@@ -32,8 +32,6 @@ export const vaultStaticSecretSpec = z.object({
     .describe("How changes in Vault are noticed."),
 });
 
-export type VaultStaticSecretSpec = z.infer<typeof vaultStaticSecretSpec>;
-
 export const vaultStaticSecretStatus = z.object({
   lastGeneration,
   secretMAC,

@@ -104,8 +104,10 @@ export interface DestinationFactory<W = unknown> {
   toWrite(apis: DestinationApis, about: ToWrite<W>): Destination;
   /** What is there before a kind asks for data that can't be asked for twice. For one attempt: observes once. */
   holding(apis: DestinationApis, about: Omit<ToWrite<W>, "data" | "digest">): Holding;
-  /** Wants nothing there: removes what the row owns, if it is still ours. */
-  /** `blank`: the Secret that is not ours, and is emptied if it still has the data that the row wrote. */
+  /**
+   * Wants nothing there: removes what the row owns, if it is still ours. `blank`: the Secret that is not ours, and is
+   * emptied if it still has the data that the row wrote.
+   */
   toClear(
     apis: DestinationApis,
     about: Pick<ToWrite<W>, "row"> & { readonly settings: ClusterSettings; readonly blank?: string },
