@@ -11,7 +11,7 @@ const NEVER: ReadonlySet<string> = new Set(["sys", "auth", "identity", "cubbyhol
 /** A whole segment of a pattern, its last one: any number of segments, at least one. */
 const ANY_DEPTH = "**";
 
-/** Each additional star multiplies the time of a comparison by the segment's length. */
+/** Each additional star multiplies the time of a comparison by the segment's length. `**` has two. */
 const MAX_STARS = 2;
 
 const PLACEHOLDERS = ["cluster", "namespace", "name"] as const;
@@ -41,13 +41,14 @@ export function pushPatternProblems(pattern: string): readonly string[] {
   const problems = pushPathProblems(pattern.replace(/\{(cluster|namespace|name)\}/g, "x"));
   if (problems.length > 0) return problems;
   const segments = pattern.split("/");
+  const [mount = ""] = segments;
   const inner = segments.slice(0, -1);
   return [
     ...(/^\/|\/$/.test(pattern) ? ["must not begin or end with a slash"] : []),
     ...(segments.length < 2 ? ["must have a mount and at least one segment below it"] : []),
-    ...((segments[0] ?? "").includes("*") ? ["must name its mount without *"] : []),
+    ...(mount.includes("*") ? ["must name its mount without *"] : []),
     ...(inner.includes(ANY_DEPTH) ? ["must have ** only as its last segment"] : []),
-    ...(segments.some((segment) => segment !== ANY_DEPTH && segment.split("*").length - 1 > MAX_STARS)
+    ...(segments.some((segment) => segment.split("*").length - 1 > MAX_STARS)
       ? [`must have at most ${MAX_STARS} stars in a segment`]
       : []),
     ...(/[{}]/.test(pattern.replace(/\{(cluster|namespace|name)\}/g, ""))
@@ -66,11 +67,11 @@ export function allowsPath(pattern: string, values: PatternValues, path: string)
   const isDeep = wanted.at(-1) === ANY_DEPTH;
   const fixed = isDeep ? wanted.slice(0, -1) : wanted;
   if (isDeep ? given.length <= fixed.length : given.length !== fixed.length) return false;
-  return fixed.every((segment, at) => matchesSegment(segment, values, given[at] ?? ""));
+  return fixed.every((segment, at) => matchesSegment(segment, values, given[at]));
 }
 
 /** A star never comes from a value: names of Kubernetes have none. */
-function matchesSegment(segment: string, values: PatternValues, given: string): boolean {
+function matchesSegment(segment: string, values: PatternValues, given = ""): boolean {
   const filled = segment.replace(/\{(cluster|namespace|name)\}/g, (_, name: keyof PatternValues) => values[name]);
   const [head = "", ...parts] = filled.split("*");
   const tail = parts.pop();

@@ -5,20 +5,21 @@ export const CONFIG = {
     "lib/{audit,declarations,discovery,domain-events,failures,injector,issues,kinds,nudging,origins,outage,plan,ports,reconcile,references,rollout,schedule,vso}/**/*.ts",
     "lib/{destinations,store}/**/*.ts",
     "lib/util/canonical.ts",
-    "lib/{circuits,digest,keys,namespaces,vault-address,vault-path,vault-reach}.ts",
+    "lib/{circuits,digest,keys,namespaces,push-paths,token-scope,vault-address,vault-path,vault-reach}.ts",
     "lib/vault/{address-guard,bounded-lookup,connection,connection-key,ip-rule,kv,login,redirect,single-flight,transport}.ts",
     "lib/vault/{active-token,sealer,tokens,token-*}.ts",
   ],
-  /** Files of the scope that hold no behaviour of keyferry's own: schemas of what later versions handle, generators, tables. */
+  /** Files of the scope that hold no behaviour of keyferry's own: generators, tables, schemas of what others read. */
   except: [
-    "lib/declarations/{crd,vault-dynamic-secret,vault-pki-secret,unsupported}.ts",
+    "lib/declarations/crd.ts",
     "lib/store/**/{schema,table}.ts",
     "lib/domain-events/schemas.ts",
     "lib/injector/{annotations,agent-annotations,pod-annotations}.ts",
   ],
   /** What keeps tenants apart and what fences writes: here every mutant must be killed. */
   strict: [
-    "lib/{digest,keys,namespaces,vault-address,vault-reach}.ts",
+    "lib/{digest,keys,namespaces,push-paths,token-scope,vault-address,vault-reach}.ts",
+    "lib/discovery/pass-lease.ts",
     "lib/ports/vault-ids.ts",
     "lib/failures/causes.ts",
     "lib/reconcile/{claim,source}.ts",

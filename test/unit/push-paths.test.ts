@@ -28,6 +28,21 @@ describe("paths that Secrets are pushed to", () => {
       assert.notDeepEqual(pushPathProblems(path), [], JSON.stringify(path));
     }
   });
+
+  it("say what is wrong, each thing once", () => {
+    const reserved = "must not be below sys/, auth/, identity/, cubbyhole/";
+    const longest = `kv/${"a".repeat(509)}`;
+    for (const [path, problem] of [
+      ["kv/%41", "must not contain %: write the characters themselves"],
+      ["kv/a b", "must not contain backslashes or spaces"],
+      ["kv/\\a", "must not contain backslashes or spaces"],
+      ...["sys/x", "/SYS/x", "auth/x", "identity/x", "cubbyhole/x"].map((path) => [path, reserved] as const),
+      [`${longest}a`, "must have at most 512 characters"],
+    ] as const) {
+      assert.deepEqual(pushPathProblems(path), [problem], path);
+    }
+    assert.deepEqual(pushPathProblems(longest), []);
+  });
 });
 
 describe("patterns of allowed paths", () => {
@@ -44,6 +59,11 @@ describe("patterns of allowed paths", () => {
       ["kv/a*c*e", "kv/abcde", true],
       ["kv/a*c*e", "kv/abde", false],
       ["kv/*", "kv/", true],
+      ["kv/apps/{namespace}/**", "kv/apps/shop/db", true],
+      ["kv/a*e", "kv/abd", false],
+      ["kv/ab*b", "kv/ab", false],
+      ["kv/a*ce*e", "kv/ace", false],
+      ["kv/*c*e", "kv/ce", true],
       ["kv/a", "kv/a", true],
       ["kv/a", "kv/ab", false],
     ];
@@ -68,5 +88,24 @@ describe("patterns of allowed paths", () => {
     }
     for (const pattern of ["kv/{namespace}/*", "kv/**", "team/kv/a-*"])
       assert.deepEqual(pushPatternProblems(pattern), []);
+  });
+
+  it("say what is wrong", () => {
+    const mount = "must name its mount without *";
+    const depth = "must have ** only as its last segment";
+    const braces = "must have no braces but those of {cluster}, {namespace}, {name}";
+    for (const [pattern, ...problems] of [
+      ["/kv/a", "must not begin or end with a slash"],
+      ["kv/a/", "must not begin or end with a slash"],
+      ["kv", "must have a mount and at least one segment below it"],
+      ["*/app", mount],
+      ["kv/**/a", depth],
+      ["**/a", mount, depth],
+      ["kv/a*b*c*d", "must have at most 2 stars in a segment"],
+      ["kv/{tenant}/a", braces],
+      ["kv/{a", braces],
+    ] as const) {
+      assert.deepEqual(pushPatternProblems(pattern), problems, pattern);
+    }
   });
 });

@@ -31,4 +31,29 @@ describe("lease-table 21: a pass that has outlasted its claim", () => {
       await assert.rejects(write(), { code: "LEASE_LOST" });
     assert.equal((await store.cluster("east"))?.fence, row.fence + 1);
   });
+
+  it("asks first after its claim, then once a second, and reads without asking", async () => {
+    let now = START;
+    await using store = simulatedSqliteStore(undefined);
+    const leaseUntil = START + LEASE_MS;
+    const row = (await store.claimCluster("east", { now, until: leaseUntil })) ?? assert.fail();
+    let asked = 0;
+    const leases = { ...store, cluster: (name: string) => store.cluster(name).finally(() => asked++) };
+    const late = underPassLease({ leases, clock: () => now }, { ...row, leaseUntil });
+    for (const [after, expected] of [
+      [0, 0],
+      [1, 1],
+      [1_001, 1],
+      [1_002, 2],
+    ] as const) {
+      now = leaseUntil + after;
+      await late.putReference(aReference());
+      assert.equal(asked, expected, `${after}`);
+    }
+    now += LEASE_MS;
+    assert.equal((await late.referencesOf("east")).length, 1);
+    assert.equal(asked, 2);
+    await store.removeCluster("east");
+    await assert.rejects(late.putReference(aReference()), { code: "LEASE_LOST" }, "the cluster left the fleet");
+  });
 });
