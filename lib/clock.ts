@@ -12,6 +12,7 @@ export type Random = () => number;
 /** Resolves after this time, or early when the signal aborts; never rejects. Passed in, like the clock. */
 export type Sleep = (ms: number, signal?: AbortSignal) => Promise<void>;
 
+/** Units of durations, in ms. */
 export const SECOND_MS = 1_000;
 export const MINUTE_MS = 60 * SECOND_MS;
 export const HOUR_MS = 60 * MINUTE_MS;

@@ -12,6 +12,7 @@ export interface DigestKey {
 /** `<key id>:<base64 HMAC-SHA256>`: comparable, not reversible. */
 export type Digest = string;
 
+/** The id is made from the bytes, so every process that has the key names it alike. It reveals nothing of them. */
 export function digestKey(bytes: Buffer): DigestKey {
   return { id: createHash("sha256").update("keyferry digest key id").update(bytes).digest("hex").slice(0, 12), bytes };
 }

@@ -87,6 +87,7 @@ export const DISPOSITIONS = {
   NAMESPACE_TERMINATING: "drop",
 } as const satisfies Record<string, Disposition>;
 
+/** Rows, statuses, metrics and domain events hold these names. */
 export type ErrorCode = keyof typeof DISPOSITIONS;
 
 /** Codes for a whole Vault or cluster that is out of reach, not for one path of it (lease-table 16). */
@@ -105,6 +106,7 @@ export type RequestOutcome = "none" | "unknown";
 /** A namespace that it does not allow, or an audience that the fleet requires. */
 export type Lacking = { readonly namespace: string } | "audience";
 
+/** What the schedule and retries need to know of a failure besides its code. */
 export interface SyncErrorOptions {
   /** The outcome of the failed request; missing when none was sent, or when it may be repeated anyway. */
   readonly outcome?: RequestOutcome;

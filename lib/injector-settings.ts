@@ -46,14 +46,18 @@ export const QUANTITY = /^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|
 /** Longer ones are mistakes. */
 export const MAX_QUANTITY = 64;
 
+/** The largest uid or gid that Kubernetes accepts; also the limit of other whole numbers. */
 export const MAX_ID = 2 ** 31 - 1;
 
+/** The agent of Vault, or of OpenBao. */
 export type AgentBinary = "vault" | "bao";
+/** The default template: a line `key: value` for each field, or one JSON object. */
 export type TemplateFormat = "map" | "json";
 
 /** What fleet.yaml sets, for all clusters or for one. */
 export type InjectorOverrides = Partial<InjectorSettings>;
 
+/** What counts where neither the cluster nor the fleet says anything: mostly as in the Vault Agent Injector. */
 export const INJECTOR_DEFAULTS: InjectorSettings = {
   authType: "kubernetes",
   authPath: "auth/kubernetes",

@@ -4,6 +4,7 @@ export type SyncKey = string & { readonly __brand: "SyncKey" };
 /** `<cluster>/<Kind>/<namespace>/<name>` of an object that syncs refer to (a VaultAuth, a credential Secret). */
 export type ReferenceKey = string & { readonly __brand: "ReferenceKey" };
 
+/** The parts of a key. `cluster` is the name in the fleet. */
 export interface ObjectName {
   readonly cluster: string;
   readonly kind: string;
@@ -15,10 +16,12 @@ function join(object: ObjectName): string {
   return `${object.cluster}/${object.kind}/${object.namespace}/${object.name}`;
 }
 
+/** Checks nothing: no part may have a slash in it. */
 export function syncKey(object: ObjectName): SyncKey {
   return join(object) as SyncKey;
 }
 
+/** Checks nothing, as `syncKey`. */
 export function referenceKey(object: ObjectName): ReferenceKey {
   return join(object) as ReferenceKey;
 }
@@ -38,6 +41,7 @@ function withoutUid(text: string): string {
   return end < 0 ? text : text.slice(0, end);
 }
 
+/** Whether it is the key of a clean-up, and not of a declaration. */
 export function isCleanupKey(key: SyncKey): boolean {
   return key.includes("#");
 }

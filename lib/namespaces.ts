@@ -26,6 +26,7 @@ export function toMatcher(pattern: string): Matcher {
   };
 }
 
+/** `exclude` comes before `include`. An empty `include` matches nothing. */
 export function namespaceMatcher(filter: NamespaceFilter): Matcher {
   const include = filter.include.map(toMatcher);
   const exclude = filter.exclude.map(toMatcher);

@@ -27,6 +27,7 @@ function vsoKind(kind: string, resource: string, special: Special = {}): KindRef
   return { group: VSO_GROUP, version: "v1beta1", resource, kind, ...special };
 }
 
+/** The kinds that we share with Vault Secrets Operator. */
 export const VAULT_CONNECTION = vsoKind("VaultConnection", "vaultconnections", {
   finalizer: "vaultconnection.secrets.hashicorp.com/finalizer",
 });
@@ -47,6 +48,7 @@ export const VAULT_PKI_SECRET = vsoKind("VaultPKISecret", "vaultpkisecrets", {
   emptyStatus: { lastRotation: 0, valid: false, error: "" },
 });
 export const SECRET_TRANSFORMATION = vsoKind("SecretTransformation", "secrettransformations");
+/** Kubernetes' own kind: what syncs write and pushes read. */
 export const SECRET: KindRef = { group: "", version: "v1", resource: "secrets", kind: "Secret" };
 
 /** The API group of keyferry's own resources. */
@@ -61,11 +63,13 @@ export const VAULT_PUSH_SECRET: KindRef = {
 /** Kinds whose annotations can declare a push to Vault. */
 const ANNOTATED = ["Deployment", "Secret", "StatefulSet", "DaemonSet", "CronJob"] as const;
 
+/** A kind whose annotations can declare a push, by its name in keys. */
 export type AnnotatedKind = (typeof ANNOTATED)[number];
 
 /** Kinds that can declare a push to Vault, as fleet.yaml names them. */
 export const PUSH_KINDS = [...ANNOTATED, "VaultPushSecret"] as const;
 
+/** A kind that can declare a push, by its name in keys and in fleet.yaml. */
 export type PushKind = (typeof PUSH_KINDS)[number];
 
 function workload(group: string, kind: string, resource: string): KindRef {

@@ -8,6 +8,7 @@ const FULL_SPEED = 32;
 /** So long after its last pause a server without requests is forgotten. */
 const FORGOTTEN_MS = 5 * MINUTE_MS;
 
+/** How long, and how many, requests wait for servers that asked for a pause. */
 export interface ThrottleOptions {
   readonly clock: Clock;
   /** How long one request may wait here, its repetition included. Longer pauses fail it at once. */
@@ -54,6 +55,7 @@ interface Held {
   readonly waiting: Set<() => void>;
 }
 
+/** Pauses are in memory: another process has its own. */
 export function throttle(options: ThrottleOptions): Throttle {
   const { clock, patienceMs, maxWaiting } = options;
   const known = new Map<string, Held>();

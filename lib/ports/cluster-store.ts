@@ -74,12 +74,14 @@ export interface MacKeySeen {
   readonly isTold?: boolean;
 }
 
+/** Where the next watch of a kind starts. */
 export interface Cursor {
   readonly resourceVersion: string;
   /** When it last changed; an old one is listed again (lease-table 19). */
   readonly movedAt: EpochMs;
 }
 
+/** The row of one cluster: who has its watch pass, when the next one is due, and what passes have learned. */
 export interface ClusterRow {
   readonly name: string;
   readonly fence: number;

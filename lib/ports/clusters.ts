@@ -2,6 +2,7 @@ import type { EpochMs } from "../clock.ts";
 import type { KindRef } from "../resource-kinds.ts";
 import type { SeenResource } from "./resources.ts";
 
+/** Which objects of a kind to list or watch, and how much of each. */
 export interface ListOptions {
   readonly metadataOnly: boolean;
   readonly labelSelector?: string;
@@ -13,12 +14,14 @@ export interface ListOptions {
   readonly limit?: number;
 }
 
+/** One page of a list. `continue` names the next one; missing: there is none. A watch starts at `resourceVersion`. */
 export interface ListPage {
   readonly items: readonly SeenResource[];
   readonly resourceVersion: string;
   readonly continue?: string;
 }
 
+/** One event of a watch. A bookmark moves the cursor although nothing changed. */
 export type WatchEvent =
   | { readonly type: "ADDED" | "MODIFIED" | "DELETED"; readonly object: SeenResource }
   | { readonly type: "BOOKMARK"; readonly resourceVersion: string }
@@ -76,6 +79,7 @@ export interface InstallationMark {
   readonly uid: string;
 }
 
+/** Who leads Vault Secrets Operator, as the Lease of its leader election says. Its clock may differ from ours. */
 export interface VsoLease {
   /** Empty after its release. */
   readonly holder: string;

@@ -40,6 +40,7 @@ export interface CredentialSource {
   annotations(account: NamedObject, signal: AbortSignal): Promise<Readonly<Record<string, string>>>;
 }
 
+/** A token or a Secret's value, to be sent in a login. */
 export interface SecretCredential {
   readonly value: SecretValue;
   /** Missing for Secrets. */

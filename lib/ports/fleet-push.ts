@@ -14,6 +14,7 @@ export interface PushIdentity {
   readonly namespace?: string;
 }
 
+/** What the objects of a cluster may push, where to, with which login, and what happens to data that is there. */
 export interface PushSettings {
   readonly kinds: readonly PushKind[];
   readonly namespaces: { readonly include: readonly string[]; readonly exclude: readonly string[] };
@@ -49,6 +50,7 @@ export interface PushChoices {
   readonly identities: readonly NamedPushIdentity[];
 }
 
+/** A login that a VaultPushSecret may name. */
 export interface NamedPushIdentity extends PushIdentity {
   readonly name: string;
 }

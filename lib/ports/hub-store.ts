@@ -33,6 +33,7 @@ export interface HubMember {
   readonly isMissing?: true;
 }
 
+/** Settings in annotations of the object, and the namespaces of an Argo CD cluster. None of them widens access. */
 export interface MemberSettings {
   readonly observe?: "watch" | "apply";
   readonly operatorNamespace?: string;
@@ -53,6 +54,7 @@ export interface HubState {
   readonly awaitingApproval?: { readonly since: EpochMs; readonly gone: number; readonly of: number };
 }
 
+/** The row of one hub: who has its pass, and when the next one is due. Its state is read apart. */
 export interface HubRow {
   readonly name: string;
   readonly fence: number;

@@ -17,6 +17,7 @@ export type InstantState =
   | { readonly kind: "starting" | "following" }
   | { readonly kind: "refused"; readonly reason: InstantRefusal; readonly message: string };
 
+/** The reason of the condition `InstantUpdates` on the resource. */
 export type InstantRefusal = "NoEventsInThisVault" | "EventsDenied" | "EventsFailed" | "TooManySubscriptions";
 
 /** Subscriptions of syncs. Syncs of one identity and Vault namespace share one. */

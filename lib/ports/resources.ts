@@ -29,6 +29,7 @@ export interface StatusWrite {
   readonly at: EpochMs;
 }
 
+/** An Event about a resource, as `kubectl describe` shows it. */
 export interface ResourceEvent {
   readonly type: "Normal" | "Warning";
   readonly reason: string;
@@ -50,6 +51,7 @@ export interface ResourceApi {
   change(ref: ResourceRef, uid: string, change: ResourceChange, signal: AbortSignal): Promise<void>;
 }
 
+/** A change of a resource's metadata. What it does not name stays. */
 export interface ResourceChange {
   readonly addFinalizers: readonly string[];
   /** Null removes an annotation. */

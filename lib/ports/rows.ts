@@ -72,6 +72,7 @@ export interface OwnedSecret {
   readonly ofVso?: boolean;
 }
 
+/** A failure, as it is stored in the row of a sync, a cluster or a hub. */
 export interface RowError {
   readonly code: ErrorCode;
   readonly message: string;
@@ -147,6 +148,7 @@ export interface Pushed {
   readonly removing?: true;
 }
 
+/** How often a path was written lately. Each write makes a version, so a loop is stopped. */
 export interface WriteBurst {
   readonly since: EpochMs;
   readonly count: number;
@@ -248,6 +250,7 @@ export interface Row {
   readonly expect?: Expected;
 }
 
+/** The state of a row that no run has settled yet. */
 export const EMPTY_STATE: RowState = { refs: [], owned: [], attempts: 0 };
 
 /** What `byReference` finds a row by, according to its state. */

@@ -49,6 +49,7 @@ export type Rehearsal =
   | { readonly kind: "apply"; readonly desired: DesiredSecret; readonly precondition: Precondition }
   | { readonly kind: "replace-data"; readonly uid: string; readonly data: SecretData };
 
+/** A Secret after our write, as the API server answered it. */
 export interface WrittenSecret {
   readonly uid: string;
   readonly resourceVersion: string;
@@ -127,6 +128,7 @@ export interface SecretApi {
   createHmacKey(cluster: string, namespace: string, key: Buffer, signal: AbortSignal): Promise<void>;
 }
 
+/** The key of VSO's MACs, or why there is none. */
 export type HmacKeyFound =
   | { readonly kind: "found"; readonly key: Buffer }
   | { readonly kind: "absent" }

@@ -66,6 +66,7 @@ export type Schedule =
   /** The clean-up is complete: the row goes. Not with issues, which must end first (lease-table 28). */
   | { readonly kind: "gone" };
 
+/** How a run ended: what to store, and when the row runs next. */
 export interface Settlement {
   readonly state: RowState;
   readonly schedule: Schedule;
@@ -109,6 +110,7 @@ export interface RowSummary {
   readonly bytes?: number;
 }
 
+/** `until` is the end of the lease, in ms since 1970. */
 export interface ClaimOptions {
   readonly now: EpochMs;
   readonly until: EpochMs;
@@ -116,12 +118,14 @@ export interface ClaimOptions {
   readonly owned?: readonly OwnedSecret[];
 }
 
+/** A taken lease, with the row as it is under it. */
 export interface Claimed {
   readonly lease: Lease;
   /** The row after the claim. */
   readonly row: Row;
 }
 
+/** A claim that takes paths of a Vault as well. */
 export interface ClaimPushOptions extends ClaimOptions {
   /** Paths that are about to be written. Recorded ones stay (lease-table 31). */
   readonly pushed: readonly Pushed[];
@@ -133,6 +137,7 @@ export interface PathTaken {
   readonly by: SyncKey;
 }
 
+/** Why a row is asked to run. */
 export interface NudgeOptions {
   readonly now: EpochMs;
   /** A difference was seen: read the destination before deciding. */
@@ -158,6 +163,7 @@ export interface Page<T> {
   readonly next?: string;
 }
 
+/** Which part of a long result to read. */
 export interface PageOptions {
   /** `next` of the previous page. */
   readonly after?: string;
@@ -165,6 +171,7 @@ export interface PageOptions {
   readonly limit?: number;
 }
 
+/** A row that reads or pushes to a path of a Vault. */
 export interface PlaceEntry {
   readonly key: SyncKey;
   readonly path: string;
@@ -285,11 +292,13 @@ export interface SyncStore {
   clearUnsent(key: SyncKey, ids: readonly string[]): Promise<void>;
 }
 
+/** Domain events of one row that no sink has accepted. */
 export interface Unsent {
   readonly key: SyncKey;
   readonly events: readonly DomainEvent[];
 }
 
+/** A row on a wheel, with the phase of its slot in whole seconds. */
 export interface WheelEntry {
   readonly key: SyncKey;
   readonly group: string;

@@ -11,6 +11,7 @@ export interface Log {
   error(event: string, fields?: LogFields): void;
 }
 
+/** Fields of a log line. Undefined ones are left out. */
 export type LogFields = Readonly<Record<string, Json | undefined>>;
 
 /** The end of one run of a sync, or of a reference's status. */

@@ -18,6 +18,7 @@ export interface TemplateInput {
   readonly labels: Readonly<Record<string, string>>;
 }
 
+/** One rendering: templates, the filters of source fields, and the data. */
 export interface Rendering {
   /** Rendered in this order; the last one for a key wins. */
   readonly templates: readonly TemplateSource[];
@@ -31,8 +32,10 @@ export interface Rendering {
   readonly missingKey?: MissingKey;
 }
 
+/** What a template does with a field that is not there: Go's option `missingkey`. */
 export type MissingKey = "default" | "error";
 
+/** The result of a rendering, by the Secret's key. */
 export interface Rendered {
   readonly outputs: SecretData;
   /** Names of the source fields that pass the filters. */

@@ -21,6 +21,7 @@ export interface VaultEvents {
   readonly silentAfterMs?: number;
 }
 
+/** Requests are proved by a signature or a bearer token: one of the two files is set. */
 export interface HttpInlet {
   /** `host:port`. */
   readonly listen: string;
@@ -31,18 +32,21 @@ export interface HttpInlet {
   readonly bearerFile?: string;
 }
 
+/** A listener for Vault's socket device. Its lines carry no proof of who sends, so networks are restricted. */
 export interface TcpInlet {
   readonly listen: string;
   /** The networks that may connect; the loopback addresses always may. */
   readonly from: readonly string[];
 }
 
+/** A socket file for Vault's socket device: its permissions restrict who may send. */
 export interface UnixInlet {
   readonly path: string;
   /** The socket's permissions, in octal. */
   readonly mode: string;
 }
 
+/** A subscription for all syncs of one Vault, with a login of keyferry's own. */
 export interface SubscribeInlet {
   /** One of the Vault's identities. */
   readonly identity: string;

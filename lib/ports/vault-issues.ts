@@ -61,6 +61,7 @@ export interface VaultLease {
   readonly renewable: boolean;
 }
 
+/** An issued credential, and how long it is good. */
 export interface IssuedData extends Pick<SourceData, "response" | "fields"> {
   readonly requestId: string;
   /** Missing: Vault keeps no lease for it. */
@@ -114,6 +115,7 @@ export interface EndRights {
   readonly lease: boolean;
 }
 
+/** Logs in, issues, renews, looks up and ends. Throws a SyncError; `gone` and `denied` are answers. */
 export interface IssueApi {
   /** A login of its own. Throws as a read's login does. */
   login(identity: VaultIdentity, signal: AbortSignal): Promise<OwnToken>;

@@ -12,6 +12,7 @@ export interface EventQuestion {
   readonly types: string;
 }
 
+/** Where events of Vault Enterprise come from; other Vaults refuse. */
 export interface EventSource {
   /**
    * Opens a subscription with the identity's shared token, through the same connections as every request to this Vault.
@@ -20,6 +21,7 @@ export interface EventSource {
   open(question: EventQuestion, signal: AbortSignal): Promise<EventStream | RefusedEvents>;
 }
 
+/** An open subscription. It ends with its connection: open another one then. */
 export interface EventStream {
   /**
    * Passes each frame on until the stream ends. Call it once. `closed`: by Vault or the network; `silent`: Vault did

@@ -33,6 +33,7 @@ export interface KvField {
 
 /** Fields by name. Null removes a field, in a patch. */
 export type KvFields = ReadonlyMap<string, KvField>;
+/** Changed fields by name. Null removes one; others stay. */
 export type KvPatch = ReadonlyMap<string, KvField | null>;
 
 /** What stands at a path. */

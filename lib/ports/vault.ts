@@ -68,6 +68,7 @@ export interface VaultIdentity {
     | GcpMethod;
 }
 
+/** One read of a kv path, and with whose login. */
 export interface VaultRead {
   readonly identity: VaultIdentity;
   /** The sync that needs it: without one, the token stays in this process. */
@@ -95,6 +96,7 @@ export interface SourceData {
   readonly version?: { readonly number: number; readonly createdTime: string };
 }
 
+/** Reads kv paths, and says whether a Vault is there. Throws a SyncError whose message names no secret data. */
 export interface VaultApi {
   read(read: VaultRead, signal: AbortSignal): Promise<SourceData>;
   /**

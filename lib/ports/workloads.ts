@@ -6,6 +6,7 @@ export interface RolloutTarget {
   readonly name: string;
 }
 
+/** A workload in its cluster and namespace. */
 export interface NamedTarget extends RolloutTarget {
   readonly cluster: string;
   readonly namespace: string;
