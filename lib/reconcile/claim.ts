@@ -6,7 +6,7 @@ import { CACHE_MS } from "../outage/close-circuit.ts";
 import type { Claim } from "../ports/claim.ts";
 import { CALL_TIMEOUT_MS, LEASE_MS, type ReconcileDeps } from "../ports/deps.ts";
 import { type OwnedSecret, type Pushed, pushPlace, type Row } from "../ports/rows.ts";
-import type { Claimed, Lease, PathTaken, Settlement } from "../ports/store.ts";
+import type { Claimed, ClaimOptions, Lease, PathTaken, Settlement } from "../ports/store.ts";
 import { sendDue, sendNow } from "../schedule/messages.ts";
 
 type Deps = Pick<ReconcileDeps, "leases" | "queue" | "clock" | "log">;
@@ -29,32 +29,21 @@ export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): 
   let paths: readonly Pushed[] = [];
   let taken: PathTaken | undefined;
 
-  /** A path of another row leaves the lease without any path: the run is settled, but writes nothing. */
-  const claim = async (): Promise<Claimed | undefined> => {
-    const now = deps.clock();
-    const options = { now, until: now + LEASE_MS, ...(owned && { owned }) };
-    const news = unclaimed(row, paths);
-    if (news.length === 0) return deps.leases.claim(row, options);
-    const claimed = await deps.leases.claimPush(row, { ...options, pushed: news });
-    if (claimed === undefined || !("taken" in claimed)) return claimed;
-    taken = claimed;
-    return deps.leases.claim(row, options);
-  };
-
   const take = async (): Promise<Lease | undefined> => {
     if (lease) return lease;
     const now = deps.clock();
-    const claimed = await claim();
+    const options = { now, until: now + LEASE_MS, ...(owned && { owned }) };
+    const { claimed, refused } = await claimNow(deps, row, paths, options);
+    // A path that was refused once stays so for this run.
+    taken ??= refused;
     if (!claimed) return undefined;
-    if (claimed.row.declared.hash === row.declared.hash) {
-      lease = claimed.lease;
-      row = owned === undefined ? claimed.row : withRecorded(row, claimed.row);
-      return lease;
+    if (claimed.row.declared.hash !== row.declared.hash) {
+      await leaveDue(deps, claimed, now);
+      return undefined;
     }
-    // The declaration changed between read and claim: the row is due again at once.
-    await deps.leases.settle(claimed.lease, { state: claimed.row.state, schedule: { kind: "due", at: now }, now });
-    await sendNow(deps.queue, { key: row.key, at: now }, now);
-    return undefined;
+    lease = claimed.lease;
+    row = owned === undefined ? claimed.row : withRecorded(row, claimed.row);
+    return lease;
   };
 
   const require = async (to?: "status"): Promise<Lease> => {
@@ -98,6 +87,29 @@ export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): 
       if (lease) await settleRow(deps, row, lease, how === "verified" ? settlement : leftOver(row, settlement));
     },
   };
+}
+
+/**
+ * Takes the lease, and with it the paths that the row has not claimed before. A path of another row (`refused`) leaves
+ * the lease without any path: the run is settled, but writes nothing.
+ */
+async function claimNow(
+  { leases }: Deps,
+  row: Row,
+  paths: readonly Pushed[],
+  options: ClaimOptions,
+): Promise<{ readonly claimed: Claimed | undefined; readonly refused?: PathTaken }> {
+  const news = unclaimed(row, paths);
+  if (news.length === 0) return { claimed: await leases.claim(row, options) };
+  const claimed = await leases.claimPush(row, { ...options, pushed: news });
+  if (claimed === undefined || !("taken" in claimed)) return { claimed };
+  return { claimed: await leases.claim(row, options), refused: claimed };
+}
+
+/** The declaration changed between read and claim: the row is due again at once. */
+async function leaveDue({ leases, queue }: Deps, { lease, row }: Claimed, now: EpochMs): Promise<void> {
+  await leases.settle(lease, { state: row.state, schedule: { kind: "due", at: now }, now });
+  await sendNow(queue, { key: row.key, at: now }, now);
 }
 
 /** Paths that the row has not claimed before. */
