@@ -1,8 +1,8 @@
-import { SECOND_MS } from "../clock.ts";
+import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { type ErrorCode, OUTAGE_CODES } from "../errors.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { Cursor } from "../ports/store.ts";
-import { slots } from "../util/slots.ts";
+import { type Slots, slots } from "../util/slots.ts";
 import { tasks } from "../util/tasks.ts";
 import { credentialTargets } from "./credentials.ts";
 import type { DiscoveryDeps } from "./deps.ts";
@@ -39,67 +39,95 @@ export async function watchAll(
   deps: DiscoveryDeps,
   settings: ClusterSettings,
   targets: readonly WatchTarget[],
-  { cursors, onProgress, budget }: WatchAllInput,
+  input: WatchAllInput,
   options: WatchPassOptions,
   signal: AbortSignal,
 ): Promise<void> {
   const window = new AbortController();
-  const inWindow = AbortSignal.any([signal, window.signal]);
-  const started = new Set<string>();
-  const gate = caughtUpGate(targets, options);
-  const pages = slots({ atOnce: PAGES_AT_ONCE, ofPlace: PAGES_AT_ONCE, inAll: PAGES_AT_ONCE });
-  const until = deps.clock() + options.seconds * SECOND_MS;
-
-  const timeLeft = (): number => (inWindow.aborted ? 0 : until - deps.clock());
-  const followUnread = async (input: Omit<ListAndWatchInput, "seconds">): Promise<Progress> => {
-    let progress = input.from;
-    for (let left = timeLeft(); isUnread(progress) && left > 0; left = timeLeft()) {
-      await options.sleep(Math.min(UNREAD_AGAIN_MS, left), inWindow);
-      if (timeLeft() <= 0) continue;
-      const seconds = Math.ceil(timeLeft() / SECOND_MS);
-      progress = await listAndWatch(deps, { ...input, from: progress, seconds }, inWindow);
-    }
-    return progress;
-  };
-  const run = async (target: WatchTarget): Promise<void> => {
-    const { name } = target;
-    started.add(name);
-    if (!target.isReference) await gate.referencesKnown;
-    const onCaughtUp = (): void => gate.caughtUp(name);
-    const cursor = cursors[name];
-    const input = {
-      ...{ ...target, cluster: settings.name, onCaughtUp, pages },
-      from: cursor === undefined ? {} : { cursor },
-      onProgress: (progress: Progress) => onProgress(name, progress),
-    };
-    const first = await listAndWatch(deps, { ...input, seconds: options.seconds }, inWindow);
-    const progress = await followUnread({ ...input, from: first });
-    if (progress.error && ENDS_THE_PASS.has(progress.error.code)) window.abort();
-    else if (progress.cursor && !progress.error && options.seconds > 0) {
-      await options.sleep(TOGETHER_MS, inWindow);
-      window.abort();
-    }
-  };
-  const runCredentials = async (): Promise<void> => {
-    await gate.allKnown;
-    do {
-      const wanted = await credentialTargets(deps, settings, budget);
-      for (const target of wanted.filter(({ name }) => !started.has(name))) besides.add(run(target));
-      if (options.seconds > 0) await options.sleep(CREDENTIALS_AGAIN_MS, inWindow);
-    } while (options.seconds > 0 && !inWindow.aborted);
+  const shared: Shared = {
+    ...{ deps, settings, input, options, window },
+    inWindow: AbortSignal.any([signal, window.signal]),
+    until: deps.clock() + options.seconds * SECOND_MS,
+    started: new Set(),
+    gate: caughtUpGate(targets, options),
+    pages: slots({ atOnce: PAGES_AT_ONCE, ofPlace: PAGES_AT_ONCE, inAll: PAGES_AT_ONCE }),
   };
   // A failure ends all watches, and this returns only when all have ended.
   const endAll = (): void => window.abort();
   const declared = tasks(endAll);
   const besides = tasks(endAll);
-  for (const target of targets) declared.add(run(target));
-  besides.add(runCredentials());
+  for (const target of targets) declared.add(watchOne(shared, target));
+  besides.add(watchCredentials(shared, (target) => besides.add(watchOne(shared, target))));
   try {
     await declared.allDone();
   } finally {
     if (options.seconds > 0) endAll();
     await besides.allDone();
   }
+}
+
+/** What all watches of one watch pass share. */
+interface Shared {
+  readonly deps: DiscoveryDeps;
+  readonly settings: ClusterSettings;
+  readonly input: WatchAllInput;
+  readonly options: WatchPassOptions;
+  /** Aborted when one watch is cut, or all have had their time. */
+  readonly window: AbortController;
+  /** Aborts with it, and with the caller. */
+  readonly inWindow: AbortSignal;
+  readonly until: EpochMs;
+  /** The names of all targets that are watched. */
+  readonly started: Set<string>;
+  readonly gate: ReturnType<typeof caughtUpGate>;
+  readonly pages: Slots;
+}
+
+async function watchOne(shared: Shared, target: WatchTarget): Promise<void> {
+  const { deps, settings, options, window, inWindow, gate, pages } = shared;
+  const { cursors, onProgress } = shared.input;
+  const { name } = target;
+  shared.started.add(name);
+  if (!target.isReference) await gate.referencesKnown;
+  const onCaughtUp = (): void => gate.caughtUp(name);
+  const cursor = cursors[name];
+  const input = {
+    ...{ ...target, cluster: settings.name, onCaughtUp, pages },
+    from: cursor === undefined ? {} : { cursor },
+    onProgress: (progress: Progress) => onProgress(name, progress),
+  };
+  const first = await listAndWatch(deps, { ...input, seconds: options.seconds }, inWindow);
+  const progress = await followUnread(shared, { ...input, from: first });
+  if (progress.error && ENDS_THE_PASS.has(progress.error.code)) window.abort();
+  else if (progress.cursor && !progress.error && options.seconds > 0) {
+    await options.sleep(TOGETHER_MS, inWindow);
+    window.abort();
+  }
+}
+
+/** Tries what could not be read again and again, as long as the watch pass lasts. */
+async function followUnread(shared: Shared, input: Omit<ListAndWatchInput, "seconds">): Promise<Progress> {
+  const { deps, options, inWindow, until } = shared;
+  const timeLeft = (): number => (inWindow.aborted ? 0 : until - deps.clock());
+  let progress = input.from;
+  for (let left = timeLeft(); isUnread(progress) && left > 0; left = timeLeft()) {
+    await options.sleep(Math.min(UNREAD_AGAIN_MS, left), inWindow);
+    if (timeLeft() <= 0) continue;
+    const seconds = Math.ceil(timeLeft() / SECOND_MS);
+    progress = await listAndWatch(deps, { ...input, from: progress, seconds }, inWindow);
+  }
+  return progress;
+}
+
+/** Watches the credentials that syncs refer to, once these are known: other ones may be added at any time. */
+async function watchCredentials(shared: Shared, watch: (target: WatchTarget) => void): Promise<void> {
+  const { deps, settings, input, options, inWindow, started, gate } = shared;
+  await gate.allKnown;
+  do {
+    const wanted = await credentialTargets(deps, settings, input.budget);
+    for (const target of wanted.filter(({ name }) => !started.has(name))) watch(target);
+    if (options.seconds > 0) await options.sleep(CREDENTIALS_AGAIN_MS, inWindow);
+  } while (options.seconds > 0 && !inWindow.aborted);
 }
 
 /** The cluster is out of reach, or another watch pass has it. */
