@@ -46,8 +46,12 @@ Examples:
 Works beside a running engine.
 Exit codes: 0 all in step, 1 a sync or a restart failed, or no engine works, 2 bad input.`;
 
-/** The other commands, in the order of --help. */
+type ExitWith = (exitCode: number) => void;
+
+/** All commands, in the order of --help. */
 const COMMANDS = [
+  addRun,
+  addStatus,
   setUpCommands,
   keyCommands,
   clusterCommands,
@@ -66,6 +70,15 @@ export async function program(argv: readonly string[]): Promise<number> {
     .showHelpAfterError("(run with --help for examples)")
     .exitOverride()
     .configureOutput({ writeOut: print, writeErr: (text) => say(text.trimEnd()) });
+  const exitWith = (exitCode: number): void => {
+    code = exitCode;
+  };
+  for (const add of COMMANDS) add(cli, exitWith);
+  await cli.parseAsync([...argv]);
+  return code;
+}
+
+function addRun(cli: Command, exitWith: ExitWith): void {
   cli
     .command("run")
     .description("sync a fleet, in this process")
@@ -98,8 +111,11 @@ export async function program(argv: readonly string[]): Promise<number> {
     .addOption(acceptMissingOption())
     .addHelpText("after", RUN_HELP)
     .action(async (options: RunFlags) => {
-      code = await runCommand(options);
+      exitWith(await runCommand(options));
     });
+}
+
+function addStatus(cli: Command, exitWith: ExitWith): void {
   cli
     .command("status")
     .description("show every sync: state, age, next refresh, last error")
@@ -110,12 +126,6 @@ export async function program(argv: readonly string[]): Promise<number> {
     .option("--leases", "show what syncs have in Vault, with the time that is left, looked up now")
     .addHelpText("after", STATUS_HELP)
     .action(async (options: StatusFlags) => {
-      code = await statusCommand(options);
+      exitWith(await statusCommand(options));
     });
-  const exitWith = (exitCode: number): void => {
-    code = exitCode;
-  };
-  for (const add of COMMANDS) add(cli, exitWith);
-  await cli.parseAsync([...argv]);
-  return code;
 }

@@ -11,20 +11,15 @@ import { readFleet } from "../lib/fleet/read-fleet.ts";
 import { budgetsOfFleet, reachOfFleet, trustAnchors } from "../lib/fleet/vaults.ts";
 import { watchedFleet } from "../lib/fleet/watched-fleet.ts";
 import { type LiveFleet, liveFleet } from "../lib/hubs/live-fleet.ts";
-import { rowsWithIssues } from "../lib/issues/rows-with-issues.ts";
 import type { ClusterClients } from "../lib/kubernetes/cluster-client.ts";
 import type { LeaseStore } from "../lib/ports/store.ts";
 import type { Log } from "../lib/ports/telemetry.ts";
 import { isReferenceStatus } from "../lib/resource-kinds.ts";
-import { thatOweRestarts } from "../lib/rollout/owed.ts";
 import { damageReport } from "../lib/store/damage.ts";
 import { openSqliteStore, type SqliteStore } from "../lib/store/sqlite/sqlite-store.ts";
-import { type IssuesHeld, issuesHeld } from "../lib/telemetry/issues-held.ts";
 import { lastGuard } from "../lib/telemetry/last-guard.ts";
 import { jsonLog, type LogLevel } from "../lib/telemetry/log.ts";
-import { type PrometheusMetrics, prometheusMetrics } from "../lib/telemetry/metrics.ts";
-import { type RolloutsOwed, rolloutsOwed } from "../lib/telemetry/rollouts-owed.ts";
-import { forgetting, type SyncSeries, syncSeries } from "../lib/telemetry/sync-series.ts";
+import type { PrometheusMetrics } from "../lib/telemetry/metrics.ts";
 import { goTemplates } from "../lib/templates/template-engine.ts";
 import type { TokenCacheOptions } from "../lib/vault/token-cache.ts";
 import { tokenSeals } from "../lib/vault/token-seals.ts";
@@ -37,8 +32,7 @@ import { logLines } from "./log-lines.ts";
 import { type EventFlags, runEvents } from "./run-events.ts";
 import { type FollowedFleet, followedFleet, startedFleet } from "./run-fleet.ts";
 import { openSocket, runInlets, runInstant } from "./run-inlets.ts";
-import { exposeRuntime } from "./runtime-info.ts";
-import { exposeHubs, exposeSight } from "./sight-metrics.ts";
+import { exposeAll, runMetrics } from "./run-metrics.ts";
 import { sleep, stopSignal, WITH_HANG_UP } from "./stop-signal.ts";
 
 /** How long revoking tokens may take at exit. */
@@ -62,18 +56,12 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   const lines = logLines();
   const log = jsonLog(flags.logLevel, lines);
   const clock = systemClock;
-  const counted = prometheusMetrics();
-  await using store = openSqliteStore({
-    path: dataDir.statePath,
-    onDamage: damageReport({ log, metrics: counted }),
-  });
+  const measured = runMetrics(flags.syncSeries, clock);
+  const { metrics } = measured;
+  await using store = openSqliteStore({ path: dataDir.statePath, onDamage: damageReport({ log, metrics }) });
   await store.expireLeases(systemClock());
-  const series = syncSeries(counted.registry, { limit: flags.syncSeries, clock });
-  const metrics = shownBySync(counted, series);
   using _guard = lastGuard(process, { log, metrics });
   await using events = await runEvents({ flags, leases: store, dataDir, clock, log, metrics });
-  const owed = rolloutsOwed(counted.registry);
-  const held = issuesHeld(counted.registry);
   const file = watchedFleet({ path: flags.fleet, read, clock, sleep, log, metrics });
   const files = folderFiles(read.folder);
   const fleet = liveFleet(read.fleet, store);
@@ -90,7 +78,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   const instant = runInstant({ engine: () => engine, source: vault.events, leases: store, clock, log, metrics });
   const engine = embeddedEngine({
     deps: {
-      leases: events.seeing(held.seeing(owed.seeing(forgetting(store, forgotten(counted, series))))),
+      leases: events.seeing(measured.seeing(store)),
       events,
       vault,
       ...{ issues: vault.issues, writes: vault.writes },
@@ -109,7 +97,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   });
   try {
     if (flags.once) return await runOnce(engine, store, fleet.current(), log);
-    await rememberAll({ series: flags.syncSeries > 0 ? series : undefined, owed, held }, store, fleet.current());
+    await measured.remember(store, fleet.current());
     const beside = { engine, own: vault.own, files, dataDir, access, instant, fleet: fleet.current, posts: store };
     await using inlets = runInlets({ ...beside, clock, log, metrics });
     const parts = { file, fleet, passes, leases: store, engine, clients, access, copies, inlets };
@@ -150,70 +138,6 @@ async function tokenCacheOf(
   const forgotten = tokenKeys.isNew ? await tokens.clearTokens() : 0;
   if (forgotten > 0) log.warn("vault-tokens-forgotten", { tokens: forgotten, because: "their key was lost" });
   return { store: tokens, keys: async () => tokenKeys.keys, installation, randomBytes };
-}
-
-function forgotten(counted: PrometheusMetrics, series: SyncSeries): Pick<SyncSeries, "forget"> {
-  return {
-    forget(key) {
-      counted.forget(key);
-      series.forget(key);
-    },
-  };
-}
-
-function shownBySync(metrics: PrometheusMetrics, series: SyncSeries): PrometheusMetrics {
-  return {
-    ...metrics,
-    ran(run) {
-      metrics.ran(run);
-      series.ran(run);
-    },
-  };
-}
-
-async function rememberAll(
-  {
-    series,
-    owed,
-    held,
-  }: { readonly series: SyncSeries | undefined; readonly owed: RolloutsOwed; readonly held: IssuesHeld },
-  store: LeaseStore,
-  fleet: Fleet,
-): Promise<void> {
-  for (const { name } of fleet.clusters) {
-    const rows = await store.byCluster(name);
-    series?.remember(rows);
-    owed.remember(await thatOweRestarts(store, rows));
-  }
-  for await (const { key, state } of rowsWithIssues(store)) held.remember(key, state.issues ?? []);
-}
-
-function exposeAll(
-  metrics: PrometheusMetrics,
-  store: LeaseStore,
-  clients: ClusterClients,
-  fleet: LiveFleet["current"],
-): void {
-  exposeCounts(metrics, store, clients);
-  exposeSight(metrics, store, () => fleet().clusters.map(({ name }) => name));
-  exposeHubs(metrics, store, fleet);
-  exposeRuntime(metrics);
-}
-
-/**
- * Counters of the store's operations and the API servers' requests, which show that an unchanged refresh writes
- * nothing.
- */
-function exposeCounts(metrics: PrometheusMetrics, store: LeaseStore, clients: ClusterClients): void {
-  metrics.expose(
-    "keyferry_store_operations_total",
-    "Operations of the lease table; writes: rows written.",
-    ["operation"],
-    () => Object.entries(store.counts()).map(([operation, value]) => ({ labels: { operation }, value })),
-  );
-  metrics.expose("keyferry_kube_requests_total", "Requests to API servers.", ["verb", "resource"], () =>
-    clients.requests.all().map(({ verb, resource, times }) => ({ labels: { verb, resource }, value: times })),
-  );
 }
 
 /** What the listeners beside a running engine need. */
