@@ -10,16 +10,10 @@ import { headerRefusal } from "../vault-headers.ts";
 import { NOTHING_NAMED, type ReachOf, type VaultReach } from "../vault-reach.ts";
 import type { VaultAnswer } from "./answer.ts";
 import { type Asked, describe, printableAddress } from "./asked.ts";
-import { type Connection, type ConnectionOptions, connect } from "./connection.ts";
-import { connectionKey } from "./connection-key.ts";
+import type { Connection, ConnectionOptions } from "./connection.ts";
 import { limitedAsk } from "./limited-ask.ts";
+import { openConnections } from "./open-connections.ts";
 import { VERSION } from "./version.ts";
-
-/**
- * A connection that is idle for so long is closed: a new CA or a deleted VaultConnection may have ended its TLS
- * settings.
- */
-const IDLE_MS = 10 * MINUTE_MS;
 
 /** The longest time-out of an address that never answered, whatever its VaultConnection says: it may not be a Vault. */
 const STRANGER_MS = 10 * SECOND_MS;
@@ -30,7 +24,7 @@ const PATIENCE_MS = SECOND_MS;
 /** A Vault that answered within this time is known to be up. */
 const KNOWN_MS = MINUTE_MS;
 
-/** The maximum number of connections and of addresses in memory: each VaultConnection may have its own settings. */
+/** The maximum number of addresses in memory: declarations name them. */
 const MAX_KEPT = 1_000;
 
 export interface VaultQuestion {
@@ -64,24 +58,6 @@ export interface VaultClient {
   close(): Promise<void>;
 }
 
-/** After this many requests in a row without an answer the connections may be broken, and are replaced. */
-const MAX_UNANSWERED = 16;
-
-interface OpenConnection extends Connection {
-  usedAt: EpochMs;
-  hasAnswered?: boolean;
-  /** Requests in a row without an answer. */
-  unanswered: number;
-}
-
-function openConnection(
-  target: VaultTarget,
-  asked: Asked,
-  options: ConnectionOptions & Pick<VaultClientOptions, "clock">,
-): OpenConnection {
-  return { ...connect(target, asked, options), usedAt: options.clock(), unanswered: 0 };
-}
-
 /** One Vault, for all ways to reach it. */
 interface Address {
   readonly turns: Slots;
@@ -104,23 +80,9 @@ export interface VaultClientOptions extends Pick<ConnectionOptions, "openSocket"
 export function vaultClient(options: VaultClientOptions): VaultClient {
   const { clock, reachOf = () => NOTHING_NAMED, strangerMs = STRANGER_MS, patienceMs = PATIENCE_MS } = options;
   const limits = limitsOf(options.maxConnectionsPerVault);
-  const connections = new Map<string, OpenConnection>();
+  const connections = openConnections({ ...options, connections: limits.inAll });
   const addresses = new Map<string, Address>();
   const limited = limitedAsk(clock, options.budgetOf);
-  const connectionOf = (target: VaultTarget, asked: Asked): OpenConnection => {
-    const key = connectionKey(target);
-    const known = connections.get(key);
-    if (known !== undefined) {
-      // Keeps the most recently used one last.
-      connections.delete(key);
-      connections.set(key, known);
-      return known;
-    }
-    closeIdle(connections, clock());
-    const made = openConnection(target, asked, { ...options, connections: limits.inAll });
-    connections.set(key, made);
-    return made;
-  };
   const addressOf = (circuit: string): Address => {
     const known = addresses.get(circuit);
     if (known !== undefined) return known;
@@ -136,8 +98,7 @@ export function vaultClient(options: VaultClientOptions): VaultClient {
       const { place = "" } = target;
       const work = async (turn: SlotGrant) => {
         if (clock() > (question.startBy ?? Number.POSITIVE_INFINITY)) throw startsTooLate(asked);
-        const connection = connectionOf(target, asked);
-        connection.usedAt = clock();
+        const connection = connections.of(target, asked);
         const timer = setTimeout(turn.stepAside, patienceMs);
         try {
           const timeoutMs = connection.hasAnswered ? target.timeoutMs : Math.min(target.timeoutMs, strangerMs);
@@ -147,13 +108,11 @@ export function vaultClient(options: VaultClientOptions): VaultClient {
             { target: { ...target, timeoutMs }, question, asked, reach },
             signal,
           );
-          connection.hasAnswered = true;
-          connection.unanswered = 0;
+          connections.answered(connection);
           address.answeredAt = clock();
           return answer;
         } catch (error) {
-          connection.unanswered += 1;
-          if (connection.unanswered >= MAX_UNANSWERED) replace(connections, connectionKey(target), connection);
+          connections.unanswered(target, connection);
           throw error;
         } finally {
           clearTimeout(timer);
@@ -172,11 +131,7 @@ export function vaultClient(options: VaultClientOptions): VaultClient {
     refuse(outage) {
       addresses.get(outage.circuit ?? "")?.turns.refuse(neverSent(outage));
     },
-    async close() {
-      const open = [...connections.values()];
-      connections.clear();
-      await Promise.all(open.map(({ agents }) => agents.destroy()));
-    },
+    close: () => connections.close(),
   };
 }
 
@@ -199,25 +154,6 @@ export function startsTooLate(asked: Asked): SyncError {
 /** One namespace may use three quarters; at most four times `atOnce` requests run, those without a slot included. */
 function limitsOf(atOnce: number): SlotLimits {
   return { atOnce, ofPlace: Math.max(1, Math.floor(atOnce * 0.75)), inAll: atOnce * 4 };
-}
-
-function closeIdle(connections: Map<string, OpenConnection>, now: EpochMs): void {
-  let tooMany = connections.size - MAX_KEPT + 1;
-  for (const [key, { agents, usedAt }] of connections) {
-    if (tooMany <= 0 && now - usedAt < IDLE_MS) continue;
-    tooMany -= 1;
-    connections.delete(key);
-    // Running requests end first.
-    agents.close().catch(() => {});
-  }
-}
-
-/** The next request opens new connections. Running requests keep theirs for as long as a request may take. */
-function replace(connections: Map<string, OpenConnection>, key: string, open: OpenConnection): void {
-  if (connections.get(key) !== open) return;
-  connections.delete(key);
-  const end = (): void => void open.agents.destroy().catch(() => {});
-  setTimeout(end, MINUTE_MS).unref();
 }
 
 /** Forgets addresses with no requests. */
