@@ -8,6 +8,7 @@ import type { Log } from "../ports/telemetry.ts";
 import type { StoredToken } from "../ports/tokens.ts";
 import { lazySealer } from "../vault/lazy-sealer.ts";
 import type { TokenCacheOptions } from "../vault/token-cache.ts";
+import { softly } from "./softly.ts";
 import type { SweptFleet } from "./swept-fleet.ts";
 
 /** What a hub last said of the way to a cluster, credentials included. */
@@ -79,15 +80,7 @@ export function hubCopies(options: TokenCacheOptions, { clock, log }: { clock: C
   /** Serials of copies. */
   const used = new Map<string, string>();
   const refused = new Map<string, string>();
-  const softly = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
-    try {
-      return await work();
-    } catch (error) {
-      if (!(error instanceof SyncError)) throw error;
-      log.warn("hub-copy-failed", { code: error.code, message: error.message });
-      return undefined;
-    }
-  };
+  const orNothing = softly(log, "hub-copy-failed");
   const isYoung = ({ at }: Pick<Kept, "at">): boolean => clock() - at < RENEWED_MS;
 
   return {
@@ -98,7 +91,7 @@ export function hubCopies(options: TokenCacheOptions, { clock, log }: { clock: C
       const hash = fingerprint(text);
       const last = kept.get(cluster);
       if (last?.hash === hash && isYoung(last)) return;
-      await softly(async () => {
+      await orNothing(async () => {
         const now = clock();
         const before = await box.read(cluster);
         const at = (before?.token.endsAt ?? 0) - GOOD_MS;
@@ -113,7 +106,7 @@ export function hubCopies(options: TokenCacheOptions, { clock, log }: { clock: C
       });
     },
     find: (cluster, way) =>
-      softly(async () => {
+      orNothing(async () => {
         const found = await box.read(cluster);
         if (found === undefined) return undefined;
         const { token, text } = found;
@@ -132,7 +125,7 @@ export function hubCopies(options: TokenCacheOptions, { clock, log }: { clock: C
     },
     async sweep({ clusters, unread = [] }) {
       const ids = new Set(clusters.filter(({ connect }) => connect.hub).map(({ name }) => `${ID}${name}`));
-      await softly(async () => {
+      await orNothing(async () => {
         const copies = (await store.tokens("fleet")).filter(isHubCopy);
         for (const copy of copies) {
           const stays = unread.length > 0 || ids.has(copy.id);

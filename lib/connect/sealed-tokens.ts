@@ -1,12 +1,12 @@
 import { circuitOfVault } from "../circuits.ts";
 import { type EpochMs, MINUTE_MS } from "../clock.ts";
-import { SyncError } from "../errors.ts";
 import type { Log } from "../ports/telemetry.ts";
 import type { StoredToken } from "../ports/tokens.ts";
 import { SecretValue } from "../secret-value.ts";
 import { lazySealer } from "../vault/lazy-sealer.ts";
 import type { TokenCacheOptions } from "../vault/token-cache.ts";
 import type { Minted } from "./mint.ts";
+import { softly } from "./softly.ts";
 
 /** A token, as a process has it. */
 export interface Held extends Minted {
@@ -62,17 +62,9 @@ export function sealedTokens(options: TokenCacheOptions, log: Log) {
     return text && (JSON.parse(text.toString("utf8")) as Plain);
   };
   const contextOf = (id: string): string => JSON.stringify([installation, id]);
-  const softly = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
-    try {
-      return await work();
-    } catch (error) {
-      if (!(error instanceof SyncError)) throw error;
-      log.warn("cluster-token-not-shared", { code: error.code, message: error.message });
-      return undefined;
-    }
-  };
+  const orNothing = softly(log, "cluster-token-not-shared");
   const find = (request: Shared): Promise<Stored | undefined> =>
-    softly(async () => {
+    orNothing(async () => {
       const token = await store.token("fleet", idOf(request.cluster));
       if (token === undefined) return undefined;
       const plain = await opened(token);
@@ -88,7 +80,7 @@ export function sealedTokens(options: TokenCacheOptions, log: Log) {
     find,
     /** The token that all processes use from now on: this one, or the one that another process stored before. */
     keep: (request: Shared, minted: Minted, before: Stored | undefined): Promise<Held | undefined> =>
-      softly(async () => {
+      orNothing(async () => {
         const { cluster, address } = request;
         const { text: sealed, serial } = (await ready()).seal(
           Buffer.from(plainOf(request, minted)),
@@ -111,7 +103,7 @@ export function sealedTokens(options: TokenCacheOptions, log: Log) {
      * for the next sweep, until it has ended by itself.
      */
     sweep: (clusters: ReadonlySet<string>, now: EpochMs, end: (login: FormerLogin) => Promise<boolean>) =>
-      softly(async () => {
+      orNothing(async () => {
         const ours = (await store.tokens("fleet")).filter(({ id }) => id.startsWith(ID));
         for (const token of ours.filter(({ id }) => !clusters.has(id.slice(ID.length)))) {
           if (now < token.endsAt && !(await isEnded(token, end))) continue;
