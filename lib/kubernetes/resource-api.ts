@@ -22,33 +22,8 @@ const FINALIZER_ATTEMPTS = 5;
 
 /** Reads and writes custom resources in clusters (kubernetes-rules 15 to 18). */
 export function resourceApi({ clients, log }: { clients: ClusterClients; log: Log }): ResourceApi {
-  const read = async (ref: ResourceRef, signal: AbortSignal): Promise<Shape | undefined> => {
-    const call: KubeCall = { ...ref, verb: "get" };
-    const answer = await clients.send(call, signal);
-    const isMissing =
-      "failure" in answer && (isAbsent(answer.failure, ref.kind.resource) || isAbsent(answer.failure, "namespaces"));
-    return isMissing ? undefined : accepted(call, answer);
-  };
-
-  const dropFinalizers = async (ref: ResourceRef, drop: readonly string[], signal: AbortSignal): Promise<void> => {
-    const found = await read(ref, signal);
-    const seen = found && seenResource(ref.kind, found);
-    const kept = seen?.finalizers.filter((finalizer) => !drop.includes(finalizer));
-    if (!seen || kept?.length === seen.finalizers.length) return;
-    const body = [
-      { op: "test", path: "/metadata/uid", value: seen.uid },
-      { op: "test", path: "/metadata/finalizers", value: seen.finalizers },
-      { op: "replace", path: "/metadata/finalizers", value: kept },
-    ];
-    const contentType = "application/json-patch+json";
-    const call: KubeCall = { ...ref, verb: "patch", contentType, query: AS_MANAGER, body };
-    const answer = await clients.send(call, signal);
-    if ("failure" in answer && isAbsent(answer.failure, ref.kind.resource)) return;
-    accepted(call, answer);
-  };
-
   const get = async (ref: ResourceRef, signal: AbortSignal): Promise<SeenResource | undefined> => {
-    const found = await read(ref, signal);
+    const found = await read(clients, ref, signal);
     return found && seenResource(ref.kind, found);
   };
 
@@ -84,15 +59,54 @@ export function resourceApi({ clients, log }: { clients: ClusterClients; log: Lo
       }
     },
 
-    async removeFinalizers(ref, finalizers, signal) {
-      for (let attempt = 1; ; attempt += 1) {
-        try {
-          return await dropFinalizers(ref, finalizers, signal);
-        } catch (error) {
-          const isConflict = error instanceof SyncError && error.code === "KUBE_CONFLICT";
-          if (!isConflict || attempt === FINALIZER_ATTEMPTS) throw error;
-        }
-      }
-    },
+    removeFinalizers: (ref, finalizers, signal) => removeFinalizers(clients, ref, finalizers, signal),
   };
+}
+
+/** Undefined: absent, or its namespace is. */
+async function read(clients: ClusterClients, ref: ResourceRef, signal: AbortSignal): Promise<Shape | undefined> {
+  const call: KubeCall = { ...ref, verb: "get" };
+  const answer = await clients.send(call, signal);
+  const isMissing =
+    "failure" in answer && (isAbsent(answer.failure, ref.kind.resource) || isAbsent(answer.failure, "namespaces"));
+  return isMissing ? undefined : accepted(call, answer);
+}
+
+async function removeFinalizers(
+  clients: ClusterClients,
+  ref: ResourceRef,
+  finalizers: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await dropFinalizers(clients, ref, finalizers, signal);
+    } catch (error) {
+      const isConflict = error instanceof SyncError && error.code === "KUBE_CONFLICT";
+      if (!isConflict || attempt === FINALIZER_ATTEMPTS) throw error;
+    }
+  }
+}
+
+/** One attempt: throws KUBE_CONFLICT when the finalizers changed after the read. */
+async function dropFinalizers(
+  clients: ClusterClients,
+  ref: ResourceRef,
+  drop: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  const found = await read(clients, ref, signal);
+  const seen = found && seenResource(ref.kind, found);
+  const kept = seen?.finalizers.filter((finalizer) => !drop.includes(finalizer));
+  if (!seen || kept?.length === seen.finalizers.length) return;
+  const body = [
+    { op: "test", path: "/metadata/uid", value: seen.uid },
+    { op: "test", path: "/metadata/finalizers", value: seen.finalizers },
+    { op: "replace", path: "/metadata/finalizers", value: kept },
+  ];
+  const contentType = "application/json-patch+json";
+  const call: KubeCall = { ...ref, verb: "patch", contentType, query: AS_MANAGER, body };
+  const answer = await clients.send(call, signal);
+  if ("failure" in answer && isAbsent(answer.failure, ref.kind.resource)) return;
+  accepted(call, answer);
 }
