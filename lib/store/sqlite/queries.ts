@@ -38,26 +38,6 @@ export function syncQueries(connection: Connection): Queries {
     SELECT key, grp, lane, due_at FROM sync
     WHERE due_at > :after AND due_at <= :until AND (lease_until IS NULL OR lease_until <= :now)
     ORDER BY due_at LIMIT :limit`);
-  // One seek per period instead of a scan of the whole index.
-  const periodsOf = (column: string) =>
-    connection.all<{ readonly period: number | null }>(`
-      WITH RECURSIVE used (period) AS (
-        SELECT min(${column}) FROM sync WHERE ${column} IS NOT NULL
-        UNION ALL SELECT (SELECT min(${column}) FROM sync WHERE ${column} > used.period) FROM used
-          WHERE used.period IS NOT NULL
-      ) SELECT period FROM used`);
-  const periods = { refresh: periodsOf("period"), renew: periodsOf("renew_period") };
-  type WheelRecord = { readonly key: SyncKey; readonly grp: string; readonly phase: number };
-  const wheels = {
-    refresh: connection.all<WheelRecord>(`
-      SELECT key, grp, phase FROM sync WHERE period = :period AND phase BETWEEN :from AND :to ORDER BY phase`),
-    renew: connection.all<WheelRecord>(`
-      SELECT key, grp, renew_phase AS phase FROM sync
-      WHERE renew_period = :period AND renew_phase BETWEEN :from AND :to ORDER BY renew_phase`),
-  };
-  const cluster = connection.all<SummaryRecord>(`
-    SELECT key, uid, hash, generation, lease_until, due_at, period, phase, state, issues, pushed, octet_length(declared) AS bytes
-    FROM sync JOIN body ON body.id = sync.body WHERE cluster = :cluster AND key > :after ORDER BY key LIMIT ${PAGE}`);
   return {
     read: (keys) =>
       connection.read("read", () => {
@@ -72,32 +52,63 @@ export function syncQueries(connection: Connection): Queries {
       await others();
       return connection.read("due", () => sound(due({ after, until, now, limit })).map(dueOf));
     },
+    ...wheels(connection, sound),
+    ...found(connection, sound),
+    ...lists(connection, sound),
+  };
+}
+
+type Sound = <T extends { readonly key: SyncKey }>(records: readonly T[]) => readonly T[];
+
+/** Rows on the wheels. */
+function wheels(connection: Connection, sound: Sound): Pick<Queries, "periods" | "onWheel"> {
+  // One seek per period instead of a scan of the whole index.
+  const periodsOf = (column: string) =>
+    connection.all<{ readonly period: number | null }>(`
+      WITH RECURSIVE used (period) AS (
+        SELECT min(${column}) FROM sync WHERE ${column} IS NOT NULL
+        UNION ALL SELECT (SELECT min(${column}) FROM sync WHERE ${column} > used.period) FROM used
+          WHERE used.period IS NOT NULL
+      ) SELECT period FROM used`);
+  const periods = { refresh: periodsOf("period"), renew: periodsOf("renew_period") };
+  type WheelRecord = { readonly key: SyncKey; readonly grp: string; readonly phase: number };
+  const slots = {
+    refresh: connection.all<WheelRecord>(`
+      SELECT key, grp, phase FROM sync WHERE period = :period AND phase BETWEEN :from AND :to ORDER BY phase`),
+    renew: connection.all<WheelRecord>(`
+      SELECT key, grp, renew_phase AS phase FROM sync
+      WHERE renew_period = :period AND renew_phase BETWEEN :from AND :to ORDER BY renew_phase`),
+  };
+  return {
     periods: (lane) =>
       connection.read("periods", () => periods[lane]({}).flatMap(({ period }) => soundSlot(period, 0)?.period ?? [])),
     onWheel: (lane, period, from, to) =>
       connection.read("onWheel", () =>
-        sound(wheels[lane]({ period, from, to })).map(
+        sound(slots[lane]({ period, from, to })).map(
           ({ key, grp: group, phase }): WheelEntry => ({ key, group, lane, phase }),
         ),
       ),
-    ...found(connection, sound),
-    byCluster: (name) => listed(name),
-    retired: () => listed(RETIRED),
   };
-  async function listed(name: string): Promise<readonly RowSummary[]> {
+}
+
+/** All rows of a cluster, page by page: between pages the process does other work. */
+function lists(connection: Connection, sound: Sound): Pick<Queries, "byCluster" | "retired"> {
+  const cluster = connection.all<SummaryRecord>(`
+    SELECT key, uid, hash, generation, lease_until, due_at, period, phase, state, issues, pushed, octet_length(declared) AS bytes
+    FROM sync JOIN body ON body.id = sync.body WHERE cluster = :cluster AND key > :after ORDER BY key LIMIT ${PAGE}`);
+  const byCluster = async (name: string): Promise<readonly RowSummary[]> => {
     const rows: RowSummary[] = [];
     for (let after: string | undefined = ""; after !== undefined; ) {
       await others();
       const from: string = after;
       const page = await connection.read("byCluster", () => cluster({ cluster: name, after: from }));
-      for (const row of sound(page)) rows.push(summaryOf(row, damaged));
+      for (const row of sound(page)) rows.push(summaryOf(row, connection.damaged));
       after = page.length < PAGE ? undefined : page.at(-1)?.key;
     }
     return rows;
-  }
+  };
+  return { byCluster, retired: () => byCluster(RETIRED) };
 }
-
-type Sound = <T extends { readonly key: SyncKey }>(records: readonly T[]) => readonly T[];
 
 /** Finds rows by what they read and refer to. */
 function found(connection: Connection, sound: Sound): Pick<Queries, "byPlace" | "byReference"> {
