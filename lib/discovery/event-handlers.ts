@@ -200,55 +200,13 @@ export function isRowOf(key: SyncKey, kind: string, scope: string | undefined): 
   return parts.kind === kind && (scope === undefined || parts.namespace === scope);
 }
 
+type ReferenceContext = HandlerContext & { readonly guard: OperatorGuard };
+
 /** VaultAuth, VaultConnection and the like. */
-export function referenceHandler(
-  deps: DiscoveryDeps,
-  kind: KindRef,
-  context: HandlerContext & { readonly guard: OperatorGuard },
-): EventHandler {
-  const { settings, scope, restores, guard, budget } = context;
+export function referenceHandler(deps: DiscoveryDeps, kind: KindRef, context: ReferenceContext): EventHandler {
+  const { settings, restores, guard, budget } = context;
   return {
-    list() {
-      const changes: (ReferenceKey | undefined)[] = [];
-      const seen = new Set<string>();
-      let stored: Promise<ReadonlyMap<ReferenceKey, Reference>> | undefined;
-      const storedBefore = () => {
-        stored ??= deps.leases.referencesOf(settings.name).then((all) => new Map(all.map((one) => [one.key, one])));
-        return stored;
-      };
-      return {
-        async page(items, signal) {
-          const dues: Due[] = [];
-          await guard.check(kind, items, signal);
-          const known = await storedBefore();
-          for (const item of items) {
-            seen.add(`${item.namespace}/${item.name}`);
-            const of = { cluster: settings.name, kind, object: item };
-            const taken = await unlessBug(deps, of, () =>
-              takeReference(deps, { ...context, known }, kind, item, signal),
-            );
-            changes.push(taken?.changed);
-            if (taken?.due) dues.push(taken.due);
-          }
-          await sendDue(deps.queue, dues, deps.clock());
-        },
-        async end() {
-          for (const { key, uid } of (await storedBefore()).values()) {
-            const parts = partsOf(key);
-            const isOfKind = parts.kind === kind.kind && (scope === undefined || parts.namespace === scope);
-            if (isOfKind && !seen.has(`${parts.namespace}/${parts.name}`)) {
-              changes.push(await dropReference(deps, settings, kind, { ...parts, uid }));
-            }
-          }
-          await nudgeDependents(
-            deps,
-            settings.name,
-            changes.filter((key) => key !== undefined),
-          );
-          return undefined;
-        },
-      };
-    },
+    list: () => referenceList(deps, kind, context),
     async changed(object, signal) {
       await guard.check(kind, [object], signal);
       const { changed, due } = await takeReference(deps, { settings, restores, guard, budget }, kind, object, signal);
@@ -260,6 +218,48 @@ export function referenceHandler(
       if (key) await nudgeDependents(deps, settings.name, [key]);
     },
     notServed: async () => undefined,
+  };
+}
+
+/** One list of a kind of references: its pages, and then what it no longer has. */
+function referenceList(deps: DiscoveryDeps, kind: KindRef, context: ReferenceContext): Listing {
+  const { settings, scope, guard } = context;
+  const changes: (ReferenceKey | undefined)[] = [];
+  const seen = new Set<string>();
+  let stored: Promise<ReadonlyMap<ReferenceKey, Reference>> | undefined;
+  const storedBefore = () => {
+    stored ??= deps.leases.referencesOf(settings.name).then((all) => new Map(all.map((one) => [one.key, one])));
+    return stored;
+  };
+  return {
+    async page(items, signal) {
+      const dues: Due[] = [];
+      await guard.check(kind, items, signal);
+      const known = await storedBefore();
+      for (const item of items) {
+        seen.add(`${item.namespace}/${item.name}`);
+        const of = { cluster: settings.name, kind, object: item };
+        const taken = await unlessBug(deps, of, () => takeReference(deps, { ...context, known }, kind, item, signal));
+        changes.push(taken?.changed);
+        if (taken?.due) dues.push(taken.due);
+      }
+      await sendDue(deps.queue, dues, deps.clock());
+    },
+    async end() {
+      for (const { key, uid } of (await storedBefore()).values()) {
+        const parts = partsOf(key);
+        const isOfKind = parts.kind === kind.kind && (scope === undefined || parts.namespace === scope);
+        if (isOfKind && !seen.has(`${parts.namespace}/${parts.name}`)) {
+          changes.push(await dropReference(deps, settings, kind, { ...parts, uid }));
+        }
+      }
+      await nudgeDependents(
+        deps,
+        settings.name,
+        changes.filter((key) => key !== undefined),
+      );
+      return undefined;
+    },
   };
 }
 
