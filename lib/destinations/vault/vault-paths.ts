@@ -124,8 +124,8 @@ function workOf({ digestKey: key, pushes }: DestinationApis, { row, resolved, da
   // The path of a missing Secret stays claimed.
   const isWaiting = (path: Pushed) => !isOurs(path) && located.some(({ pushed }) => isSamePath(pushed, path));
   const now = pushes.clock();
-  const isLeft = (path: Pushed) => !isAwaiting(path, now) && (!isWaiting(path) || path.writing !== undefined);
-  return { objects, former: former.filter(isLeft) };
+  const isToRemove = (path: Pushed) => !isAwaiting(path, now) && (!isWaiting(path) || path.writing !== undefined);
+  return { objects, former: former.filter(isToRemove) };
 }
 
 /** With the rule that its next write follows. */
