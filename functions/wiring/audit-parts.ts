@@ -32,7 +32,7 @@ export function auditParts(base: Base, isLocal: boolean): AuditDeps & PostDeps &
     clock,
     vaults,
     note: heard.note,
-    intakeOf: (vault, inlet) => sinkOf(inletOf(vault), inlet, { log, metrics }, () => heard.lines(vault)),
+    sinkFor: (vault, inlet) => sinkOf(inletOf(vault), inlet, { log, metrics }, () => heard.lines(vault)),
     acceptedOf: (vault) => among(accepted, vault, acceptedPosts),
     posts: leases.posts,
     keyTexts: postKeyTexts({ parameters: parameterClient, secrets: secretClient, clock }),

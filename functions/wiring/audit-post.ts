@@ -27,7 +27,7 @@ import type { AuditDeps } from "./audit-work.ts";
 /** As a label: no Vault has this name, and CloudWatch takes no empty one. */
 const NO_VAULT = "-";
 
-export interface PostDeps extends Pick<AuditDeps, "vaults" | "intakeOf" | "log" | "metrics"> {
+export interface PostDeps extends Pick<AuditDeps, "vaults" | "sinkFor" | "log" | "metrics"> {
   readonly keyTexts: PostKeyTexts;
   /** What this process accepted, by the Vault. */
   readonly acceptedOf: (vault: string) => Accepted;
@@ -86,9 +86,9 @@ function withoutKeys(request: PostRequest, now: EpochMs): PostProblem {
 
 async function take(deps: PostDeps, vault: string, post: CheckedPost, text: Buffer, signal: AbortSignal) {
   if (await deps.posts.isKnown(vault, post.id)) return refused(deps, "replayed", vault);
-  const intake = deps.intakeOf(vault, "post");
-  const taken = await intake.take(linesOf(text), signal);
-  if (post.missed !== undefined) await intake.missed(post.missed, signal);
+  const sink = deps.sinkFor(vault, "post");
+  const taken = await sink.take(linesOf(text), signal);
+  if (post.missed !== undefined) await sink.missed(post.missed, signal);
   // Afterwards: a POST whose work a crash cut short may come again.
   await deps.posts.remember(vault, post.id, deps.clock() + SENT_AGAIN_MS);
   return answer(200, { ...taken });

@@ -8,12 +8,12 @@ import { streamLines } from "../../lib/inlets/stream-lines.ts";
 import type { Log, Metrics } from "../../lib/ports/telemetry.ts";
 
 /** Where the lines of one Vault's inlet go. */
-export type Intake = Omit<Sink, "way">;
+export type InletSink = Omit<Sink, "way">;
 
 export interface AuditDeps {
   /** By the fleet as it is now. */
   readonly vaults: () => readonly VaultWithInlets[];
-  readonly intakeOf: (vault: string, inlet: string) => Intake;
+  readonly sinkFor: (vault: string, inlet: string) => InletSink;
   readonly openObject: OpenObject;
   readonly deadLetters: (body: string, reason: string) => Promise<void>;
   readonly log: Log;
@@ -63,7 +63,7 @@ async function takeOne(deps: AuditDeps, { envelope, isTooOld, body }: Returned, 
   if (!isTooOld) return;
   // Others of its time may have been lost altogether.
   const places = envelope.kind === "lines" ? [envelope.from] : envelope.kind === "objects" ? envelope.objects : [];
-  for (const place of places) await intakeAt(deps, place)?.missed("too-old", signal);
+  for (const place of places) await sinkAt(deps, place)?.missed("too-old", signal);
 }
 
 async function takeTexts(
@@ -72,14 +72,14 @@ async function takeTexts(
   texts: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {
-  const intake = intakeAt(deps, place);
-  await intake?.take(linesOf(Buffer.from(texts.join("\n"))), signal);
+  const sink = sinkAt(deps, place);
+  await sink?.take(linesOf(Buffer.from(texts.join("\n"))), signal);
 }
 
 async function takeObject(deps: AuditDeps, place: ObjectPlace, signal: AbortSignal): Promise<void> {
-  const intake = intakeAt(deps, place);
-  if (intake === undefined) return;
-  const take = async (lines: Lines): Promise<void> => void (await intake.take(lines, signal));
+  const sink = sinkAt(deps, place);
+  if (sink === undefined) return;
+  const take = async (lines: Lines): Promise<void> => void (await sink.take(lines, signal));
   const opened = await deps.openObject(
     place,
     async (body) => ({ leftOut: await streamLines(body, take, signal) }),
@@ -87,13 +87,13 @@ async function takeObject(deps: AuditDeps, place: ObjectPlace, signal: AbortSign
   );
   const because = opened === undefined ? "it is gone" : opened.leftOut;
   if (because === undefined) return;
-  deps.log.error("object-not-read", { vault: intake.vault, bucket: place.bucket, because });
-  await intake.missed(opened === undefined ? "offset-gone" : "overflow", signal);
+  deps.log.error("object-not-read", { vault: sink.vault, bucket: place.bucket, because });
+  await sink.missed(opened === undefined ? "offset-gone" : "overflow", signal);
 }
 
-function intakeAt({ vaults, intakeOf, log, metrics }: AuditDeps, place: InletPlace): Intake | undefined {
+function sinkAt({ vaults, sinkFor, log, metrics }: AuditDeps, place: InletPlace): InletSink | undefined {
   const vault = vaultAt(vaults(), place);
-  if (vault !== undefined) return intakeOf(vault.name, inletName(place));
+  if (vault !== undefined) return sinkFor(vault.name, inletName(place));
   metrics.count("keyferry_inlet_unclaimed_total", {});
   log.error("inlet-unclaimed", {
     inlet: placeText(place),

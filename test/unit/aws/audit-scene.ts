@@ -40,7 +40,7 @@ export function anAudit(objects: Readonly<Record<string, Buffer>> = {}): AuditSc
     errors: [],
     counts: metrics.counts,
     vaults: () => INLETS,
-    intakeOf: (vault, inlet) => ({
+    sinkFor: (vault, inlet) => ({
       vault,
       async take({ lines, tooLong }): Promise<Taken> {
         if (scene.failure) throw scene.failure;
