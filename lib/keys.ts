@@ -59,3 +59,9 @@ export function partsOf(key: SyncKey | ReferenceKey): ObjectName {
   if (parts === undefined) throw new Error(`not a key: ${key}`);
   return parts;
 }
+
+/** `<cluster>/<namespace>` of a key. */
+export function clusterNamespaceOf(key: SyncKey): string {
+  const { cluster, namespace } = partsOf(key);
+  return `${cluster}/${namespace}`;
+}

@@ -1,4 +1,4 @@
-import { partsOf, type SyncKey } from "../keys.ts";
+import { clusterNamespaceOf, type SyncKey } from "../keys.ts";
 import type { Lane } from "../ports/rows.ts";
 
 /** How many keys may be at work at once: at least as many as one message holds. */
@@ -30,12 +30,6 @@ export interface Budgets {
   /** The end has answered. The key continues at once, so a budget may be exceeded for a moment. */
   goOn(lane: Lane, key: SyncKey): void;
   end(lane: Lane, key: SyncKey): void;
-}
-
-/** `<cluster>/<namespace>` of a key. */
-export function clusterNamespaceOf(key: SyncKey): string {
-  const { cluster, namespace } = partsOf(key);
-  return `${cluster}/${namespace}`;
 }
 
 function clusterOf(place: string): string {

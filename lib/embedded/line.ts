@@ -1,6 +1,5 @@
 import type { EpochMs } from "../clock.ts";
-import type { SyncKey } from "../keys.ts";
-import { clusterNamespaceOf } from "./budgets.ts";
+import { clusterNamespaceOf, type SyncKey } from "../keys.ts";
 
 /** Keys that came together and stay together, because they may share a Vault read. All are of one namespace. */
 interface Bundle {

@@ -1,5 +1,5 @@
 import { fingerprint } from "../digest.ts";
-import { partsOf, type SyncKey } from "../keys.ts";
+import { clusterNamespaceOf, type SyncKey } from "../keys.ts";
 import type { InstantState, WantedEvents } from "../ports/instant-updates.ts";
 
 /** Each subscription is a connection, here and at its Vault. */
@@ -63,7 +63,7 @@ export function wantedSubscriptions(
       const id = idOf(wanted);
       if (bySync.get(key)?.id !== id) leave(key);
       const known = byId.get(id);
-      const place = placeOf(key);
+      const place = clusterNamespaceOf(key);
       const limit = known === undefined ? limitOf(limits, [...byId.values()], { vault, place }) : undefined;
       if (limit !== undefined) return limit;
       const one: Subscription = known ?? {
@@ -84,11 +84,6 @@ export function wantedSubscriptions(
 
 function idOf({ identity, namespace, vault }: WantedEvents): string {
   return fingerprint(identity.id, namespace ?? identity.namespace ?? "", vault);
-}
-
-function placeOf(key: SyncKey): string {
-  const { cluster, namespace } = partsOf(key);
-  return `${cluster}/${namespace}`;
 }
 
 function limitOf(
