@@ -20,7 +20,7 @@ import type { AccessFor } from "./access-for.ts";
 import { type ClusterToken, clusterTokens } from "./cluster-tokens.ts";
 import { endLogin, mint } from "./mint.ts";
 import type { FormerLogin } from "./sealed-tokens.ts";
-import { type IdentityDeps, type OwnName, ownIdentity, placeOf, REQUEST_MS } from "./vault-identity.ts";
+import { type IdentityDeps, type OwnName, ownIdentity, ownTarget, REQUEST_MS } from "./vault-identity.ts";
 
 /** How long a failure is the answer for a cluster: the many syncs of a cluster must not each ask a silent Vault. */
 const FAILED_MS = 5 * SECOND_MS;
@@ -103,14 +103,14 @@ async function ended(
   client: VaultClient,
   { vault, circuit, login }: FormerLogin,
 ): Promise<boolean> {
-  const place = await placeOf(options, vault).catch((error: unknown) => {
+  const reached = await ownTarget(options, vault).catch((error: unknown) => {
     if (error instanceof SyncError) return "unknown" as const;
     throw error;
   });
-  if (place === "unknown") return false;
+  if (reached === "unknown") return false;
   // Another Vault must not see the login of this one, which ends by itself.
-  if (place === undefined || circuitOfVault(place.target.address) !== circuit) return true;
-  return endLogin({ client }, place, login);
+  if (reached === undefined || circuitOfVault(reached.target.address) !== circuit) return true;
+  return endLogin({ client }, reached, login);
 }
 
 /** Identities of a connection have no credentials in clusters. */

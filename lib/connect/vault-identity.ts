@@ -28,12 +28,12 @@ export interface IdentityDeps {
 export async function ownIdentity(deps: IdentityDeps, { vault: name, identity: own }: OwnName): Promise<VaultIdentity> {
   const vault = deps.vaults().find((one) => one.name === name);
   const identity = vault?.identities.find((one) => one.name === own);
-  const place = await placeOf(deps, name);
-  if (identity === undefined || place === undefined) {
+  const reached = await ownTarget(deps, name);
+  if (identity === undefined || reached === undefined) {
     throw new SyncError("REFERENCE_INVALID", `fleet.yaml has no identity ${name}/${own} in vaults: add it`);
   }
   const rest = {
-    ...place,
+    ...reached,
     mount: identity.mount ?? MOUNTS[identity.method],
     headers: {},
     method: methodOf(identity),
@@ -42,7 +42,7 @@ export async function ownIdentity(deps: IdentityDeps, { vault: name, identity: o
 }
 
 /** How keyferry itself reaches a Vault of fleet.yaml; undefined when fleet.yaml has none of this name. */
-export async function placeOf(
+export async function ownTarget(
   { vaults, files }: IdentityDeps,
   name: string,
 ): Promise<Pick<VaultIdentity, "target" | "namespace"> | undefined> {

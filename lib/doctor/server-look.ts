@@ -41,27 +41,27 @@ export async function lookAtServer(server: LookedAt, signal: AbortSignal): Promi
   }
 }
 
-function placeOf({ url, lookup }: LookedAt) {
+function endpointOf({ url, lookup }: LookedAt) {
   const host = url.hostname.replace(/^\[(.*)\]$/, "$1");
   const port = Number(url.port) || (url.protocol === "https:" ? 443 : 80);
   return { host, port, ...(lookup && { lookup }) };
 }
 
 function openTcp(server: LookedAt): Socket {
-  return connectTcp(placeOf(server));
+  return connectTcp(endpointOf(server));
 }
 
 /** Accepts any certificate, to show it. So nothing may be sent. */
 function openTls(server: LookedAt): TLSSocket {
-  const place = placeOf(server);
-  const servername = server.serverName ?? (isIP(place.host) === 0 ? place.host : "");
+  const endpoint = endpointOf(server);
+  const servername = server.serverName ?? (isIP(endpoint.host) === 0 ? endpoint.host : "");
   const trust = server.ca === undefined ? {} : { ca: server.ca };
   return connectTls({
-    ...place,
+    ...endpoint,
     servername,
     secureContext: createSecureContext({ ...trust, allowPartialTrustChain: true }),
     // The name that is compared with the certificate, also where it is an IP address and so not sent.
-    ...(servername === "" && { host: place.host }),
+    ...(servername === "" && { host: endpoint.host }),
     rejectUnauthorized: false,
   });
 }
