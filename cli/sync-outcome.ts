@@ -50,7 +50,7 @@ function failedOutcome(key: SyncKey, { code, message }: { readonly code: string;
  * old.
  */
 function isStillDue(asked: Asked, { dueAt, state }: Row): boolean {
-  if (staticState(state).olderSince !== undefined) return true;
+  if (staticState(state).older !== undefined) return true;
   if (dueAt === undefined) return false;
   const isOutage = state.error !== undefined && OUTAGE_CODES.has(state.error.code);
   return dueAt === asked.dueAt || (dueAt <= (state.settledAt ?? 0) && !isOutage);

@@ -52,7 +52,9 @@ export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): 
     if (taken !== undefined && to !== "status") throw pathTaken(taken);
     // The API server checks no fence, so no write may end after the lease (lease-table 6).
     if (deps.clock() > held.until - CALL_TIMEOUT_MS) {
-      throw await lost(deps, row, `the lease on ${held.key} ends too soon to write under it`);
+      const because = `the lease on ${held.key} ends too soon to write under it`;
+      // A run that has only its status left to write is settled, and comes again as that says.
+      throw to === "status" ? new SyncError("LEASE_LOST", because) : await lost(deps, row, because);
     }
     return held;
   };

@@ -1,18 +1,18 @@
 import { type EpochMs, SECOND_MS } from "../../clock.ts";
 import { kubernetesSecrets } from "../../destinations/kubernetes-secret/kubernetes-secret.ts";
+import { fingerprint } from "../../digest.ts";
 import { SyncError } from "../../errors.ts";
 import type { InstantState } from "../../ports/instant-updates.ts";
 import { isApplied } from "../../ports/rows.ts";
 import type { SourceData } from "../../ports/vault.ts";
 import { VAULT_STATIC_SECRET } from "../../resource-kinds.ts";
-import { sameJson } from "../../util/canonical.ts";
 import type { ForeseeInput, Obtained, SyncKind } from "../kind.ts";
 import { transformed } from "../shared/transformed.ts";
 import { decodedIf } from "./decoded.ts";
 import { expectationOf, mustHaveReached, readAgain } from "./expected.ts";
 import { instantState } from "./instant.ts";
 import { type ResolvedStaticSecret, resolveStaticSecret } from "./resolve.ts";
-import { ownStatic, staticState } from "./static-state.ts";
+import { type OlderAnswers, ownStatic, staticState, type WrittenVersion } from "./static-state.ts";
 import { warningsOf } from "./warnings.ts";
 
 /** A path of a kv engine, read repeatedly: nothing is issued, so a plan reads the same. */
@@ -25,9 +25,11 @@ export const staticSecret: SyncKind<ResolvedStaticSecret> = {
     readAndTransform(run, expectationOf(run.row.expect, run.resolved.read, run.clock()), () => instantState(run)),
 };
 
-/** An older kv-v2 answer is read again after 5 s, and accepted after 30 s (lease-table 9). */
+/** An older kv-v2 answer is read again after 5 s, and accepted once it came for 30 s (lease-table 9). */
 const OLDER_AGAIN_MS = 5 * SECOND_MS;
 const OLDER_BELIEVED_MS = 30 * SECOND_MS;
+/** An outage in between is no time in which it came. */
+const OLDER_BELIEVED_TIMES = OLDER_BELIEVED_MS / OLDER_AGAIN_MS;
 
 async function readAndTransform(
   run: ForeseeInput<ResolvedStaticSecret>,
@@ -36,15 +38,15 @@ async function readAndTransform(
 ): Promise<Obtained> {
   const { row, resolved, clock } = run;
   const source = await readSource(run, expected);
-  const { version, olderSince } = staticState(row.state);
+  const { version, older = { since: clock(), times: 0 } } = staticState(row.state);
   const now = clock();
-  if (isOlder(run, source, now)) {
+  if (version !== undefined && isOlder(run, source, version) && !isBelieved(older, now)) {
     const because = "Vault's answer is older than the written data: keyferry reads it again soon";
-    const { own = {} } = ownStatic({ ...(version && { version }), olderSince: olderSince ?? now });
+    const { own = {} } = ownStatic({ version, older: { since: Math.min(older.since, now), times: older.times + 1 } });
     return { kind: "later", because, at: now + OLDER_AGAIN_MS, own };
   }
   const { data, missing } = await transformed(run, resolved.transformation, decodedIf(resolved, source));
-  const read = source.version ?? version;
+  const read = source.version === undefined ? version : { ...source.version, of: placeId(resolved) };
   return {
     kind: "data",
     data,
@@ -74,19 +76,22 @@ async function readSource(
 }
 
 /** Perhaps from a standby that lags behind. */
-function isOlder(run: ForeseeInput<ResolvedStaticSecret>, { version }: SourceData, now: EpochMs): boolean {
-  const { version: recorded, olderSince = now } = staticState(run.row.state);
-  if (!recorded || !version || !isOfSamePath(run)) return false;
-  const isBefore = Date.parse(version.createdTime) < Date.parse(recorded.createdTime);
-  return isBefore && now - olderSince < OLDER_BELIEVED_MS;
+function isOlder(run: ForeseeInput<ResolvedStaticSecret>, { version }: SourceData, written: WrittenVersion): boolean {
+  if (version === undefined || !isComparable(run, written)) return false;
+  return Date.parse(version.createdTime) < Date.parse(written.createdTime);
 }
 
-/** Whether what was written is of the path, and its newest version, that the declaration names: also after a change. */
-function isOfSamePath({ row, resolved }: ForeseeInput<ResolvedStaticSecret>): boolean {
-  if (isApplied(row)) return true;
-  const { place, error } = row.state;
-  // After a failure the place may be of a declaration that was never written.
-  return (
-    resolved.read.version === 0 && error === undefined && sameJson({ ...resolved.asks.place }, place && { ...place })
-  );
+/** Whether both are of one path, also after a change of the declaration. One that names a version wants that one. */
+function isComparable({ row, resolved }: ForeseeInput<ResolvedStaticSecret>, { of }: WrittenVersion): boolean {
+  if (of === undefined || resolved.read.version !== 0) return isApplied(row);
+  return of === placeId(resolved);
+}
+
+/** It lasts: perhaps Vault was restored from a backup. */
+function isBelieved({ since, times }: OlderAnswers, now: EpochMs): boolean {
+  return now - since >= OLDER_BELIEVED_MS && times >= OLDER_BELIEVED_TIMES;
+}
+
+function placeId({ asks: { place } }: ResolvedStaticSecret): string {
+  return fingerprint(place.vault, place.path);
 }

@@ -59,7 +59,7 @@ export function typicalState(overrides: Partial<RowState> = {}): RowState {
     waitsFor: "vault:https://vault.example.com:8200",
     digest: DIGEST,
     rolledDigest: DIGEST,
-    own: { version: { number: 12, createdTime: "2029-12-31T23:59:59.123456789Z" } },
+    own: { version: { number: 12, createdTime: "2029-12-31T23:59:59.123456789Z", of: fingerprint("place") } },
     owned: [{ name, uid: UID, resourceVersion: "184467999", managed: fingerprint("managed"), type: "Opaque" }],
     appliedHash: fingerprint("hash"),
     seen: { resourceVersion: "184468001", status: statusOf(1), hash: fingerprint("hash") },

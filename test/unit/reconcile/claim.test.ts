@@ -222,6 +222,8 @@ describe("the claim on a row", () => {
     await worker.require();
     assert.deepEqual(scene.messages, []);
     scene.pass(1);
+    await assert.rejects(worker.require("status"), { code: "LEASE_LOST" });
+    assert.deepEqual(scene.messages, [], "its settle says when it comes again");
     await assert.rejects(worker.require(), { code: "LEASE_LOST" });
     // Ticks passed the end of the lease before it was taken: without a message it is ten minutes until the next run.
     const again = [{ kind: "keys", keys: [KEY], lane: "now", at: START + SECOND_MS + LEASE_MS }];

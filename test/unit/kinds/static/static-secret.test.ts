@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { digestKey } from "../../../../lib/digest.ts";
+import { digestKey, fingerprint } from "../../../../lib/digest.ts";
 import { SyncError } from "../../../../lib/errors.ts";
 import type { ResolvedStaticSecret } from "../../../../lib/kinds/static/resolve.ts";
 import { staticSecret } from "../../../../lib/kinds/static/static-secret.ts";
 import type { InstantState } from "../../../../lib/ports/instant-updates.ts";
-import { EMPTY_STATE, type Place, type RowError } from "../../../../lib/ports/rows.ts";
+import { EMPTY_STATE } from "../../../../lib/ports/rows.ts";
 import type { Rendering } from "../../../../lib/ports/templates.ts";
 import type { SourceData } from "../../../../lib/ports/vault.ts";
 import { SecretValue } from "../../../../lib/secret-value.ts";
@@ -58,9 +58,6 @@ async function answered(given: {
   readonly version?: typeof VERSION | undefined;
   readonly own?: Json;
   readonly isApplied?: boolean;
-  /** Of the last settle. */
-  readonly place?: Place;
-  readonly error?: RowError;
   /** The version that the declaration names. */
   readonly pinned?: number;
   readonly refreshAfterMs?: number;
@@ -71,8 +68,7 @@ async function answered(given: {
 }) {
   const declared = aDeclared({});
   const { own = { version: VERSION }, isApplied = true } = given;
-  const written = { ...(isApplied && { appliedHash: declared.hash }), ...(given.place && { place: given.place }) };
-  const state = { ...EMPTY_STATE, own, ...written, ...(given.error && { error: given.error }) };
+  const state = { ...EMPTY_STATE, own, ...(isApplied ? { appliedHash: declared.hash } : {}) };
   const row = aRow({ declared, state, ...(given.expect && { expect: given.expect }) });
   const source: SourceData = {
     ...{ response: {}, fields: new Map([["x", "1"]]) },
@@ -118,39 +114,48 @@ type Data = Extract<Awaited<ReturnType<typeof answered>>["obtained"], { readonly
 const dataOf = async (given: Parameters<typeof answered>[0]) => (await answered(given)).obtained as Data;
 
 describe("lease-table 9: an answer that is older than what was written", () => {
-  const own = (olderSince: number) => ({ version: VERSION, olderSince });
+  const of = fingerprint("main", "kv/db");
+  const written = { ...VERSION, of };
+  const own = (olderSince: number, olderTimes: number) => ({ version: written, olderSince, olderTimes });
 
-  it("is read again after 5 s, and believed after 30 s", async () => {
-    assert.deepEqual((await answered({ version: older })).obtained, {
-      ...{ kind: "later", at: NOW + 5_000, own: own(NOW) },
+  it("is read again after 5 s, and believed once it came for 30 s", async () => {
+    assert.deepEqual((await answered({ version: older, own: { version: written } })).obtained, {
+      ...{ kind: "later", at: NOW + 5_000, own: own(NOW, 1) },
       because: "Vault's answer is older than the written data: keyferry reads it again soon",
     });
-    const waiting = await answered({ version: older, own: own(NOW - 29_999) });
-    assert.deepEqual([waiting.obtained.kind, waiting.obtained.own], ["later", own(NOW - 29_999)]);
-    assert.deepEqual((await dataOf({ version: older, own: own(NOW - 30_000) })).own, { version: older });
+    const waiting = await answered({ version: older, own: own(NOW - 29_999, 6) });
+    assert.deepEqual([waiting.obtained.kind, waiting.obtained.own], ["later", own(NOW - 29_999, 7)]);
+    assert.deepEqual((await dataOf({ version: older, own: own(NOW - 30_000, 6) })).own, { version: { ...older, of } });
+  });
+
+  it("is not believed after an outage that lasted for so long, or a clock that was set back", async () => {
+    const { obtained } = await answered({ version: older, own: own(NOW - 60_000, 5) });
+    assert.deepEqual([obtained.kind, obtained.own], ["later", own(NOW - 60_000, 6)]);
+    const ahead = await answered({ version: older, own: own(NOW + 60_000, 5) });
+    assert.deepEqual(ahead.obtained.own, own(NOW, 6));
+    const { olderTimes: _none, ...former } = own(NOW - 60_000, 1);
+    assert.deepEqual((await answered({ version: older, own: former })).obtained.own, own(NOW - 60_000, 2));
   });
 
   it("is one after a change of the declaration, too, if what was written is of the same path", async () => {
-    const place: Place = { vault: "main", path: "kv/db", role: "read" };
-    const given = { version: older, isApplied: false, place };
+    const given = { version: older, isApplied: false, own: { version: written } };
     assert.equal((await answered(given)).obtained.kind, "later");
-    const error = { code: "VAULT_DENIED", message: "denied", since: NOW } as RowError;
-    for (const other of [
-      { place: { ...place, vault: "other" } },
-      { place: { ...place, path: "kv/other" } },
-      { pinned: 2 },
-      { error },
-    ]) {
-      assert.equal((await answered({ ...given, ...other })).obtained.kind, "data", JSON.stringify(other));
+    const other = { own: { version: { ...VERSION, of: fingerprint("main", "kv/other") } } };
+    for (const changed of [other, { ...other, isApplied: true }, { pinned: 2 }]) {
+      assert.equal((await answered({ ...given, ...changed })).obtained.kind, "data", JSON.stringify(changed));
     }
   });
 
-  it("is none of the same time, of an unknown version, or for a declaration that was not written yet", async () => {
+  it("is one of a row of an earlier version, which knows no path, until its declaration changes", async () => {
+    assert.equal((await answered({ version: older })).obtained.kind, "later");
+    assert.equal((await answered({ version: older, isApplied: false })).obtained.kind, "data");
+  });
+
+  it("is none of the same time, of an unknown version, or without one that was written", async () => {
     for (const given of [
       { version: { number: 9, createdTime: VERSION.createdTime } },
       { version: older, own: {} },
       { version: undefined },
-      { version: older, isApplied: false },
     ]) {
       assert.equal((await answered(given)).obtained.kind, "data", JSON.stringify(given));
     }
@@ -159,7 +164,7 @@ describe("lease-table 9: an answer that is older than what was written", () => {
 
 describe("a read of a static secret", () => {
   it("remembers the version that it read, else the one before, else none", async () => {
-    assert.deepEqual((await dataOf({})).own, { version: VERSION });
+    assert.deepEqual((await dataOf({})).own, { version: { ...VERSION, of: fingerprint("main", "kv/db") } });
     assert.deepEqual((await dataOf({ version: undefined })).own, { version: VERSION });
     assert.equal("own" in (await dataOf({ version: undefined, own: {} })), false);
   });
