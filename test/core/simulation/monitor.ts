@@ -77,6 +77,8 @@ export function monitor(options: MonitorOptions): Monitor {
   const tombstoned = new Set<SyncKey>();
   const clusters = new Map<string, MemoryCluster>();
   const restarted = new Map<string, string>();
+  /** When a declaration's data last changed, by workload. */
+  const changed = new Map<string, number>();
   const logins = new Map<string, Set<"own" | "default">>();
   const written = new Map<string, string>();
   /** What a settle knew of: a first sync that died before it owes no restart to the next one. */
@@ -148,13 +150,21 @@ export function monitor(options: MonitorOptions): Monitor {
       say(`kubernetes-rules 6: Secret ${place} of somebody else was written`);
     }
     const content = type === "DELETED" ? undefined : contentOf(object);
-    // Who owns it may change without its data.
-    if (content === undefined || isDeepStrictEqual(content, before && contentOf(before))) return;
-    if (!mayHave(String(namespace), content.path)) say(`tenants: Secret ${place} holds what stands at ${content.path}`);
+    if (content === undefined) return;
     const owner = writingDeclaration(cluster, object);
-    if (owner !== undefined) onData(cluster, owner, content, place);
+    if (before && isDeepStrictEqual(content, contentOf(before))) {
+      onOwner(cluster, owner, before, content);
+      return;
+    }
+    if (!mayHave(String(namespace), content.path)) say(`tenants: Secret ${place} holds what stands at ${content.path}`);
+    onData(cluster, owner, content, place);
   };
-  const onData = (cluster: MemoryCluster, owner: Stored, content: Content, place: string): void => {
+  /** Who owns it may change without its data: to the workloads of the new owner this is a change. */
+  const onOwner = (cluster: MemoryCluster, owner: Stored | undefined, before: Stored, content: Content): void => {
+    if (owner && writingDeclaration(cluster, before) !== owner) noteData(cluster, owner, content);
+  };
+  const onData = (cluster: MemoryCluster, owner: Stored | undefined, content: Content, place: string): void => {
+    if (owner === undefined) return;
     const { uid, namespace, annotations } = owner.metadata;
     const all = [...(logins.get(uid) ?? [])];
     if (!all.some((auth) => mayRead({ auth, namespace: String(namespace) }, content.path))) {
@@ -176,7 +186,9 @@ export function monitor(options: MonitorOptions): Monitor {
     const isNow = held.get(key)?.row.declared.generation === generation && Object(spec).path === path;
     const [before, content] = [recorded.get(uid), `${path}#${version}`];
     // Also where it goes back to what it was: pods may have started in between.
-    if (written.get(uid) !== content) restarted.delete(`${cluster.name}/${namespace}/app`);
+    const app = `${cluster.name}/${namespace}/app`;
+    if (written.get(uid) !== content) restarted.delete(app);
+    if (written.get(uid) !== content) changed.set(app, time.now());
     written.set(uid, content);
     const isOwed = isNow && isQuiet && isClockSteady && before !== undefined && before !== content;
     if (isOwed) owed.push({ cluster, namespace: String(namespace), uid, at: time.now() });
@@ -189,7 +201,9 @@ export function monitor(options: MonitorOptions): Monitor {
     if (before === undefined || !isClockSteady || restartOf(object) === restartOf(before)) return;
     const signature = targetsOf(cluster, object);
     const place = `${cluster.name}/${object.metadata.namespace}/${object.metadata.name}`;
-    if (restarted.get(place) === signature)
+    // Times of restarts are whole seconds: one in the second of a change is not known to be after it.
+    const isAfter = Date.parse(restartOf(before)) > (changed.get(place) ?? Number.NEGATIVE_INFINITY);
+    if (restarted.get(place) === signature && isAfter)
       say(`one restart for each change: ${place} was restarted again for the same data`);
     restarted.set(place, signature);
   };
