@@ -166,6 +166,33 @@ describe("a Vault in memory", () => {
     assert.equal(await vault.login("reports", first.password), false);
   });
 
+  it("rotates static roles by a schedule, as late as it is told, and counts to the next time meanwhile", async () => {
+    const { time, vault } = await aScene();
+    await vault.putStaticRole("reports", { schedule: "*/30 * * * *", late: "60s" });
+    const read = async () => Object((await vault.read("database/static-creds/reports"))?.data);
+    await time.advance(1_740_000);
+    const { ttl, rotation_period: period, rotation_schedule: schedule, ...first } = await read();
+    assert.deepEqual([ttl, period, schedule], [60, undefined, "*/30 * * * *"]);
+    await time.advance(60_000);
+    const { ttl: toNext, rotation_schedule: _schedule, ...late } = await read();
+    assert.deepEqual([late, toNext], [first, 1_800]);
+    await time.advance(60_000);
+    assert.notEqual((await read()).password, first.password);
+    assert.equal((await vault.request("POST", "database/static-roles/x", { rotation_schedule: "soon" })).status, 400);
+  });
+
+  it("does not rotate a static role that it can't, until it can", async () => {
+    const { time, vault } = await aScene();
+    await vault.putStaticRole("reports", { rotationPeriod: "12s", fails: true });
+    const read = async () => Object((await vault.read("database/static-creds/reports"))?.data);
+    const first = await read();
+    await time.advance(3_600_000);
+    assert.deepEqual(await read(), { ...first, ttl: 0 });
+    await vault.putStaticRole("reports", { rotationPeriod: "12s" });
+    await time.advance(5_000);
+    assert.notEqual((await read()).last_vault_rotation, first.last_vault_rotation);
+  });
+
   it("issues certificates with any kind of name, and never two that are alike", async () => {
     const { vault, login, post, parsed } = await aScene();
     await vault.putPkiRole("web", {});

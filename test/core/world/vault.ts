@@ -38,6 +38,14 @@ export type ContractVault = Pick<
   | "lease"
 >;
 
+export type StaticRoleOptions = ({ readonly rotationPeriod: string } | { readonly schedule: string }) & {
+  /** How much later than its time each rotation comes. */
+  readonly late?: string;
+  /** No rotation succeeds. */
+  readonly fails?: boolean;
+  readonly mount?: string;
+};
+
 /** A Vault in memory with the administration that tests set the scene with. */
 export interface MemoryVault extends ContractVault {
   readonly time: WorldTime;
@@ -50,7 +58,8 @@ export interface MemoryVault extends ContractVault {
   enableJwtAuth(cluster: MemoryCluster, options?: { readonly mount?: string }): Promise<void>;
   /** A database engine; no database is behind it, and `login` asks itself. */
   enableDatabase(options?: { readonly mount?: string }): Promise<void>;
-  putStaticRole(name: string, role: { readonly rotationPeriod: string; readonly mount?: string }): Promise<void>;
+  /** Sets it, or changes it, which rotates nothing by itself. */
+  putStaticRole(name: string, role: StaticRoleOptions): Promise<void>;
   enableKubernetesSecrets(options?: { readonly mount?: string }): Promise<void>;
   putKubernetesRole(name: string, role?: { readonly ttl?: string; readonly mount?: string }): Promise<void>;
   /** Whether this user of the database gets in with this password now. */
@@ -171,8 +180,10 @@ export function memoryVault({ address, time }: { readonly address: string; reado
       const times = { default_ttl: defaultTtl, max_ttl: maxTtl, creation_time: creationSeconds };
       await write(`${mount}/roles/${name}`, times);
     },
-    async putStaticRole(name, { mount = "database", rotationPeriod }) {
-      await write(`${mount}/static-roles/${name}`, { username: name, rotation_period: rotationPeriod });
+    async putStaticRole(name, { mount = "database", late = "0s", fails = false, ...when }) {
+      const role = "schedule" in when ? { rotation_schedule: when.schedule } : { rotation_period: when.rotationPeriod };
+      const about = { username: name, rotation_late: late, rotation_fails: fails };
+      await write(`${mount}/static-roles/${name}`, { ...about, ...role });
     },
     enableKubernetesSecrets: ({ mount = "kubernetes" } = {}) => mounting("kubernetes", mount),
     async putKubernetesRole(name, { mount = "kubernetes", ttl = "1h" } = {}) {

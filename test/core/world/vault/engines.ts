@@ -1,7 +1,7 @@
 import { type Answer, type Body, bodyOf, done, failed, msOf, ok, type Question } from "./answers.ts";
 import type { EngineDeps } from "./leases.ts";
 import { type PkiMount, pkiMount } from "./pki.ts";
-import { type StaticRole, staticRole } from "./static-roles.ts";
+import { type StaticRole, settingsOf, staticRole } from "./static-roles.ts";
 import type { Token } from "./tokens.ts";
 
 /** A request that Vault has begun to work on. */
@@ -76,8 +76,12 @@ function databaseMount({ now, leases, mount }: EngineDeps): Engine {
     const found = statics.get(name);
     return found ? ok({ data: found.read() }) : failed(400, `unknown role: ${name}`);
   };
-  const setStatic = (name: string, { username, rotation_period: period }: Body): Answer => {
-    statics.set(name, staticRole({ now, user: String(username ?? name), periodMs: msOf(period) }));
+  const setStatic = (name: string, role: Body): Answer => {
+    const settings = settingsOf(role);
+    if (settings === undefined) return failed(400, "could not parse rotation_schedule");
+    const found = statics.get(name);
+    if (found === undefined) statics.set(name, staticRole({ now, user: String(role.username ?? name), settings }));
+    else found.change(settings);
     return done();
   };
   const setRole = (name: string, role: Body): Answer => {
