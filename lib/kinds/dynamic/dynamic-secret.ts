@@ -8,7 +8,15 @@ import { transformed } from "../shared/transformed.ts";
 import { leftDynamic } from "./left.ts";
 import { type ResolvedDynamicSecret, resolveDynamicSecret } from "./resolve.ts";
 import { sshLifetime } from "./ssh-lifetime.ts";
-import { afterRead, isSameRotation, knownRotation, rotationJson, rotationOf, rotationStatus } from "./static-role.ts";
+import {
+  afterRead,
+  isSameRotation,
+  knownRotation,
+  overdueWarning,
+  rotationJson,
+  rotationOf,
+  rotationStatus,
+} from "./static-role.ts";
 
 /** Without a lease, data is asked for again after this share of its time, in percent, like VSO's horizon. */
 const REFRESH_PERCENT = 90;
@@ -29,8 +37,10 @@ export const dynamicSecret = issuedKind<ResolvedDynamicSecret>({
     const own = { requestId: answer.requestId };
     const rotation = resolved.allowStaticCreds ? rotationOf(answer) : undefined;
     if (rotation !== undefined) {
-      const { at, known } = afterRead(rotation, knownRotation(was.made), was.replaceAt, clock());
-      return { data, missing, replaceAt: at, made: { ...own, rotation: rotationJson(known) } };
+      const now = clock();
+      const { at, known } = afterRead(rotation, knownRotation(was.made), was.replaceAt, now);
+      const warnings = overdueWarning(known, now);
+      return { data, missing, replaceAt: at, made: { ...own, rotation: rotationJson(known) }, warnings };
     }
     if (answer.lease !== undefined) return { data, missing, made: own };
     const seconds = goodFor(resolved, answer, askedAt);

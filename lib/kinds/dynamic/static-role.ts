@@ -1,5 +1,6 @@
 import { isLosslessNumber } from "lossless-json";
-import { type EpochMs, SECOND_MS } from "../../clock.ts";
+import { type EpochMs, MINUTE_MS, SECOND_MS } from "../../clock.ts";
+import type { Warning } from "../../origins/warnings.ts";
 import type { IssuedData } from "../../ports/vault-issues.ts";
 import { asObject } from "../../util/canonical.ts";
 import type { JsonObject } from "../../util/json.ts";
@@ -7,7 +8,8 @@ import type { LosslessValue } from "../../util/lossless.ts";
 
 /**
  * Static roles: Vault rotates the password of an existing account. Reading it issues nothing. It rotates from a second
- * before to a few seconds after its ttl, and no audit line tells of it, so that it is read until the rotation moved.
+ * before to a few seconds after its ttl, or later when attempts fail, and no audit line tells of it, so that it is read
+ * until the rotation moved.
  */
 
 /** A rotation as Vault's answer tells it. */
@@ -42,10 +44,14 @@ function numberOf(value: LosslessValue | undefined): number {
 const AFTER_TTL_MS = SECOND_MS / 2;
 const AGAIN_MS = SECOND_MS;
 const AWAITED_MS = 10 * SECOND_MS;
+const LONGEST_PAUSE_MS = MINUTE_MS;
+const OVERDUE_MS = MINUTE_MS;
+/** Vault rounds it, and the clocks differ a little. */
+const DUE_TTL_S = 2;
 
 /** What the row knows of a rotation. */
 export interface KnownRotation extends Rotation {
-  /** When the rotation was expected that has not come yet. */
+  /** Since when a rotation is awaited that was expected and has not come yet. */
   readonly awaitedSince?: EpochMs;
 }
 
@@ -57,13 +63,45 @@ export function afterRead(
   now: EpochMs,
 ): { readonly at: EpochMs; readonly known: KnownRotation } {
   const byTtl = now + Math.max(rotation.ttl * SECOND_MS, AGAIN_MS) + AFTER_TTL_MS;
-  const isSame = before?.last === rotation.last;
-  const since = before?.awaitedSince ?? expectedAt;
-  // It was read because a rotation was due, and that has not come: its ttl may already be of the next one.
-  if (isSame && since !== undefined && since <= now && now - since < AWAITED_MS) {
-    return { at: now + AGAIN_MS, known: { ...rotation, awaitedSince: since } };
-  }
-  return { at: byTtl, known: rotation };
+  const since = isSameRotation(before, rotation) ? awaitedSince(before, expectedAt, now) : undefined;
+  if (since === undefined || isBelieved(rotation, now - since)) return { at: byTtl, known: rotation };
+  const again = now + pauseAfter(now - since);
+  return { at: rotation.ttl > 0 ? Math.min(again, byTtl) : again, known: { ...rotation, awaitedSince: since } };
+}
+
+/** A wait that begins late, as after an outage, begins with its first read: Vault may only now come to the rotation. */
+function awaitedSince(
+  before: KnownRotation | undefined,
+  expectedAt: EpochMs | undefined,
+  now: EpochMs,
+): EpochMs | undefined {
+  if (before?.awaitedSince !== undefined) return Math.min(before.awaitedSince, now);
+  if (expectedAt === undefined || expectedAt > now) return undefined;
+  return now - expectedAt < AWAITED_MS ? expectedAt : now;
+}
+
+/**
+ * Vault counts a period from the last rotation, so that time left means that none is due. By a schedule it counts to the
+ * next time, whether the rotation of the last one came or not.
+ */
+function isBelieved({ ttl, schedule }: Rotation, waitedMs: number): boolean {
+  return waitedMs >= AWAITED_MS && schedule === undefined && ttl > DUE_TTL_S;
+}
+
+/** A second for as long as rotations mostly take, then twice as long each time: Vault may fail for days. */
+function pauseAfter(waitedMs: number): number {
+  if (waitedMs < AWAITED_MS) return AGAIN_MS;
+  return Math.min(LONGEST_PAUSE_MS, waitedMs - AWAITED_MS + 2 * AGAIN_MS);
+}
+
+/** A rotation that was due for long, and has not come. */
+export function overdueWarning({ last, awaitedSince: since }: KnownRotation, now: EpochMs): readonly Warning[] {
+  if (since === undefined || now - since < OVERDUE_MS) return [];
+  const [rotated, awaited] = [Date.parse(last), since].map((at) => new Date(at).toISOString());
+  const message =
+    `Vault has not rotated the password since ${rotated}, and another rotation has been due since ${awaited}: Vault's ` +
+    "log says why it fails. keyferry reads the password each minute until it is rotated";
+  return [{ type: "CredentialRenewed", status: "False", reason: "RotationOverdue", message }];
 }
 
 /** Only the seconds to the next one may differ. */

@@ -1,6 +1,7 @@
 import type { EpochMs } from "../../clock.ts";
 import type { WantsSecret } from "../../destinations/kubernetes-secret/kubernetes-secret.ts";
 import type { IssuedCertificate } from "../../issues/shared-issue.ts";
+import type { Warning } from "../../origins/warnings.ts";
 import type { Issue } from "../../ports/issues.ts";
 import type { IssuedData, VaultRequest } from "../../ports/vault-issues.ts";
 import type { SecretData } from "../../secret-value.ts";
@@ -33,6 +34,7 @@ export interface Made {
   /** To be revoked by its serial number, when it has no lease. */
   readonly certificate?: IssuedCertificate;
   readonly made?: JsonObject;
+  readonly warnings?: readonly Warning[];
   /** The Secret has it already, and keeps its data. */
   readonly isHeld?: boolean;
 }

@@ -63,6 +63,6 @@ export function fresh<R extends ResolvedIssued>(
     status: kind.status(own, live),
     isRotation: run.row.state.digest !== undefined && !isHeld,
     isIssued: !isHeld && kind.isReadEachTime?.(run, own) !== true,
-    warnings: warningsOf(live, own),
+    warnings: [...warningsOf(live, own), ...(made.warnings ?? [])],
   };
 }

@@ -160,4 +160,20 @@ describe("a static role", () => {
     assert.deepEqual(waiting.result.next, { at: START + 1_000 });
     assert.deepEqual(waiting.own.made?.rotation, { ...rotation, awaitedSince: START - 500 });
   });
+
+  it("whose rotation does not come warns, and says nothing more once it has come", async () => {
+    const state = { digest: DIGEST };
+    const waiting = own({
+      made: { requestId: "r-1", rotation: { ...rotation, ttl: 0, awaitedSince: START - 60_000 } },
+    });
+    const scene = { dynamic, held: HELD, own: waiting, state };
+    const overdue = await obtained({ ...scene, answer: answer({ ...fields, ttl: 0 }) });
+    assert.deepEqual(
+      [overdue.text, overdue.result.warnings.map(({ reason }) => reason)],
+      ["held", ["RotationOverdue"]],
+    );
+    const come = { ...fields, last_vault_rotation: new Date(START).toISOString() };
+    const over = await obtained({ ...scene, answer: answer(come) });
+    assert.deepEqual([over.text, over.result.warnings], ["rotated", []]);
+  });
 });

@@ -5,6 +5,7 @@ import {
   afterRead,
   isSameRotation,
   knownRotation,
+  overdueWarning,
   rotationJson,
   rotationOf,
   rotationStatus,
@@ -81,5 +82,71 @@ describe("the next read of a static role", () => {
     assert.equal(afterRead(ROTATION, ROTATION, undefined, NOW).at, NOW + 20_500);
     const before = { ...ROTATION, last: "2029-12-31T23:58:00Z", awaitedSince: NOW };
     assert.deepEqual(afterRead(ROTATION, before, NOW, NOW), { at: NOW + 20_500, known: ROTATION });
+  });
+
+  it("comes in doubling pauses up to a minute, by a schedule, whose ttl is of the time after that", () => {
+    const waiting = { ...BY_SCHEDULE, awaitedSince: NOW };
+    const ttl = 86_400;
+    for (const [waited, pause] of [
+      ...[
+        [9_999, 1_000],
+        [10_000, 2_000],
+        [12_000, 4_000],
+        [16_000, 8_000],
+        [40_000, 32_000],
+      ],
+      ...[
+        [67_999, 59_999],
+        [68_000, 60_000],
+        [86_400_000, 60_000],
+      ],
+    ] as const) {
+      const after = afterRead({ ...BY_SCHEDULE, ttl }, waiting, undefined, NOW + waited);
+      assert.deepEqual(after, { at: NOW + waited + pause, known: { ...waiting, ttl } }, String(waited));
+    }
+    assert.equal(afterRead({ ...BY_SCHEDULE, ttl: 3 }, waiting, undefined, NOW + 60_000).at, NOW + 63_500);
+    assert.equal(afterRead({ ...BY_SCHEDULE, ttl: 1 }, waiting, undefined, NOW + 60_000).at, NOW + 61_500);
+    assert.equal(afterRead({ ...BY_SCHEDULE, ttl: 0 }, waiting, undefined, NOW + 60_000).at, NOW + 112_000);
+  });
+
+  it("comes so too by a period, if nothing is left of it: other ttls count from the last rotation", () => {
+    const waiting = { ...ROTATION, awaitedSince: NOW };
+    const after = (ttl: number) => afterRead({ ...ROTATION, ttl }, waiting, undefined, NOW + 60_000);
+    assert.deepEqual(after(0), { at: NOW + 112_000, known: { ...waiting, ttl: 0 } });
+    assert.deepEqual(after(2), { at: NOW + 62_500, known: { ...waiting, ttl: 2 } });
+    assert.deepEqual(after(3), { at: NOW + 63_500, known: { ...ROTATION, ttl: 3 } });
+  });
+
+  it("begins with short pauses however late the first one is", () => {
+    for (const [late, since] of [
+      [9_999, NOW - 9_999],
+      [10_000, NOW],
+      [3_600_000, NOW],
+    ] as const) {
+      const after = afterRead(BY_SCHEDULE, BY_SCHEDULE, NOW - late, NOW);
+      assert.deepEqual(after, { at: NOW + 1_000, known: { ...BY_SCHEDULE, awaitedSince: since } }, String(late));
+    }
+    const stepped = afterRead(BY_SCHEDULE, { ...BY_SCHEDULE, awaitedSince: NOW + 3_600_000 }, undefined, NOW);
+    assert.deepEqual(stepped, { at: NOW + 1_000, known: { ...BY_SCHEDULE, awaitedSince: NOW } });
+  });
+
+  it("is as the ttl says after another period or schedule", () => {
+    for (const change of [{ period: 61 }, { schedule: "* * * * *" }])
+      assert.equal(afterRead({ ...ROTATION, ...change }, ROTATION, NOW, NOW).at, NOW + 20_500);
+  });
+});
+
+describe("a rotation that does not come", () => {
+  it("is told of after a minute, in the same words each time, and only while it is awaited", () => {
+    const waiting = { ...ROTATION, awaitedSince: NOW };
+    assert.deepEqual(overdueWarning(ROTATION, NOW + 86_400_000), []);
+    assert.deepEqual(overdueWarning(waiting, NOW + 59_999), []);
+    const [warning, ...others] = overdueWarning(waiting, NOW + 60_000);
+    assert.deepEqual(
+      [warning?.type, warning?.status, warning?.reason, others],
+      ["CredentialRenewed", "False", "RotationOverdue", []],
+    );
+    assert.match(warning?.message ?? "", /since 2029-12-31T23:59:00\.500Z, .* since 2030-01-01T00:00:00\.000Z:/);
+    assert.deepEqual(overdueWarning({ ...waiting, ttl: 7 }, NOW + 86_400_000), [warning]);
   });
 });
