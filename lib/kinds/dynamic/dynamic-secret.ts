@@ -1,4 +1,4 @@
-import { SECOND_MS } from "../../clock.ts";
+import { type EpochMs, type Random, SECOND_MS } from "../../clock.ts";
 import { usedFor } from "../../issues/issue-times.ts";
 import { VAULT_DYNAMIC_SECRET } from "../../resource-kinds.ts";
 import type { JsonObject } from "../../util/json.ts";
@@ -18,8 +18,9 @@ import {
   rotationStatus,
 } from "./static-role.ts";
 
-/** Without a lease, data is asked for again after this share of its time, in percent, like VSO's horizon. */
-const REFRESH_PERCENT = 90;
+/** Data without a lease is asked for again in this span of its `refreshAfter`, at random: many began together. */
+const REFRESH_FROM = 0.8;
+const REFRESH_UNTIL = 0.9;
 
 /** Credentials that Vault makes, with a lease of their own; and static roles, whose rotations are followed. */
 export const dynamicSecret = issuedKind<ResolvedDynamicSecret>({
@@ -43,7 +44,7 @@ export const dynamicSecret = issuedKind<ResolvedDynamicSecret>({
       return { data, missing, replaceAt: at, made: { ...own, rotation: rotationJson(known) }, warnings };
     }
     if (answer.lease !== undefined) return { data, missing, made: own };
-    const seconds = goodFor(resolved, answer, askedAt);
+    const seconds = goodFor(resolved, answer, askedAt, run.random);
     const replaceAt = seconds === undefined ? {} : { replaceAt: askedAt + Math.floor(seconds * SECOND_MS) };
     return { data, missing, ...replaceAt, made: own };
   },
@@ -69,14 +70,19 @@ export const dynamicSecret = issuedKind<ResolvedDynamicSecret>({
 function goodFor(
   { refreshAfterMs, renewalPercent }: ResolvedDynamicSecret,
   { fields, goodForSeconds }: Parameters<typeof sshLifetime>[0] & { readonly goodForSeconds: number },
-  askedAt: number,
+  askedAt: EpochMs,
+  random: Random,
 ): number | undefined {
   const inData = sshLifetime({ fields }, askedAt);
   const times = [
-    ...(refreshAfterMs === undefined ? [] : [(refreshAfterMs / SECOND_MS) * (REFRESH_PERCENT / 100)]),
+    ...(refreshAfterMs === undefined ? [] : [(refreshAfterMs / SECOND_MS) * refreshShare(random)]),
     ...[goodForSeconds || undefined, inData].flatMap((seconds) =>
       seconds === undefined ? [] : [usedFor(seconds, renewalPercent)],
     ),
   ];
   return times.length === 0 ? undefined : Math.max(1, Math.min(...times));
+}
+
+function refreshShare(random: Random): number {
+  return REFRESH_UNTIL - random() * (REFRESH_UNTIL - REFRESH_FROM);
 }

@@ -25,12 +25,14 @@ function answer(fields: object, more: Partial<IssuedData> = {}): IssuedData {
 interface Given extends Scene {
   readonly answer?: IssuedData;
   readonly dynamic?: Partial<ResolvedDynamicSecret>;
+  readonly random?: number;
 }
 
-async function obtained({ answer: given = answer({ password: "new" }), dynamic, ...scene }: Given = {}) {
+async function obtained({ answer: given = answer({ password: "new" }), dynamic, random = 0, ...scene }: Given = {}) {
   const resolved = { transformation: PLAIN, allowStaticCreds: false, ...dynamic } as Partial<ResolvedDynamicSecret>;
   const one = aRun({ ...scene, resolved, answers: { issue: () => given, ask: () => given } });
-  const result = (await dynamicSecret.obtain(one.run as unknown as ObtainInput<ResolvedDynamicSecret>)) as Data;
+  const run = { ...one.run, random: () => random } as unknown as ObtainInput<ResolvedDynamicSecret>;
+  const result = (await dynamicSecret.obtain(run)) as Data;
   const text = result.data.get("password")?.reveal().toString();
   return { ...one, result, text, own: issuedState({ own: result.own ?? null }), asked: one.vault.asked };
 }
@@ -83,6 +85,18 @@ describe("a dynamic secret without a lease", () => {
     assert.equal(await at({ refreshAfterMs: 1_000_000 }, { goodForSeconds: 1_000 }), 670_000);
     assert.equal(await at({ renewalPercent: 20 }, { goodForSeconds: 1_000 }), 200_000);
     assert.equal(await at({ refreshAfterMs: 500 }), 1_000, "a second at least");
+  });
+
+  it("is asked for again a tenth of refreshAfter earlier at most, so that what began together is spread", async () => {
+    const dynamic = { refreshAfterMs: 100_000 };
+    for (const [random, after] of [
+      [0, 90_000],
+      [0.5, 85_000],
+      [0.99, 80_100],
+    ] as const) {
+      const { result } = await obtained({ dynamic, random });
+      assert.deepEqual(result.next, { at: START + after }, String(random));
+    }
   });
 
   it("has an empty lease in its status", async () => {
