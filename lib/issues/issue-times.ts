@@ -11,8 +11,8 @@ const SHORTEST_S = 4;
 export const SHORTEST_TTL_S = 10;
 /** Two renewals fit into a TTL, so that one lost message loses no credential. */
 const MOST_RENEWAL_PERCENT = 45;
-/** What can't be renewed is used for this share of its life at least, so that `renewalPercent: 0` is no storm. */
-const LEAST_USE_PERCENT = 5;
+/** Nothing is renewed, or replaced, at a smaller share of its life, so that `renewalPercent: 0` is no storm. */
+const LEAST_PERCENT = 5;
 
 /** The longest pause between attempts to end an issue. */
 const MAX_END_PAUSE_MS = 10 * MINUTE_MS;
@@ -40,7 +40,7 @@ export function renewWithinOf(issue: Ttls, renewalPercent: number): number | und
     ...(renewable(issue).token ? [tokenSeconds] : []),
   ];
   if (ttls.length === 0) return undefined;
-  const percent = Math.min(renewalPercent, MOST_RENEWAL_PERCENT);
+  const percent = Math.max(LEAST_PERCENT, Math.min(renewalPercent, MOST_RENEWAL_PERCENT));
   return Math.max(SHORTEST_S, Math.floor((Math.min(...ttls) * percent) / 100));
 }
 
@@ -66,7 +66,7 @@ export function replaceAtOf(
 
 /** For how many seconds of its life something is used that can't be renewed. */
 export function usedFor(seconds: number, renewalPercent: number): number {
-  return (seconds * Math.max(renewalPercent, LEAST_USE_PERCENT)) / 100;
+  return (seconds * Math.max(renewalPercent, LEAST_PERCENT)) / 100;
 }
 
 /** Whether renewals have to keep it: it is in use, or was not replaced everywhere yet. */

@@ -92,6 +92,17 @@ describe("the time of a VaultDynamicSecret", () => {
     assert.equal(asked["update kubernetes/creds/robot"], 3);
   });
 
+  it("renewalPercent: 0 is no storm of renewals", async () => {
+    await using world = await anIssuingWorld();
+    await world.vault.putDatabaseRole("app", { defaultTtl: "1h", maxTtl: "24h" });
+    await world.given(aDynamicSecret("zero", { renewalPercent: 0 }));
+    await world.advance("1m");
+    const asked = await askedOf(world, () => world.advance("30m"));
+    const renewals = asked["update sys/leases/renew"] ?? 0;
+    assert.ok(renewals >= 9 && renewals <= 11, JSON.stringify(asked));
+    assert.equal(await logsIn(world, "zero"), true);
+  });
+
   it("refreshAfter is when data without a lease is read again", async () => {
     await using world = await anIssuingWorld();
     await world.vault.putKv("old", "pin", { pin: "1" });

@@ -35,6 +35,7 @@ describe("what of an issue is renewed", () => {
   it("is renewed within less than half of the shorter TTL, so that one lost message loses nothing", () => {
     assert.equal(renewWithinOf(anIssue(), PERCENT), 270);
     assert.equal(renewWithinOf(anIssue(), 20), 120, "sooner where the declaration asks for it");
+    for (const percent of [0, 1, 5]) assert.equal(renewWithinOf(anIssue(), percent), 30, "never at less than 5 %");
     assert.equal(renewWithinOf(anIssue({ tokenSeconds: 100 }), PERCENT), 45);
     assert.equal(renewWithinOf(anIssue({ tokenSeconds: 99 }), PERCENT), 44, "whole seconds");
     assert.equal(renewWithinOf(leaseless(), PERCENT), 1_620);
