@@ -2,7 +2,6 @@ import type { EpochMs } from "../clock.ts";
 import { isPushed } from "../declarations/push/annotations.ts";
 import { operatorIn, writtenVersions } from "../declarations/push/operator.ts";
 import { mountedSecrets } from "../declarations/push/sources.ts";
-import { SyncError } from "../errors.ts";
 import { type SyncKey, syncKey } from "../keys.ts";
 import { PUSH_FINALIZER } from "../origins/annotated.ts";
 import type { PushSettings } from "../ports/fleet-push.ts";
@@ -15,6 +14,7 @@ import type { DiscoveryDeps } from "./deps.ts";
 import { type EventHandler, type HandlerContext, isRowOf } from "./event-handlers.ts";
 import { unlessBug } from "./guard.ts";
 import { declaredPush, glanceOf } from "./push-declared.ts";
+import { releaseDeleted } from "./release.ts";
 import { bytesOf } from "./row-budget.ts";
 import { tombstoneMissing } from "./tombstone-missing.ts";
 
@@ -73,7 +73,7 @@ function takerOf(deps: DiscoveryDeps, kind: KindRef, context: PushContext): Take
       if (!isPushed(object.annotations)) return tombstone(object, deps.clock());
       const due = await declare(object, before, signal);
       (await known()).add(keyOf(object));
-      await releaseDeleted(deps, kind, context, object, signal);
+      await releaseDeleted(deps, settings.name, kind, PUSH_FINALIZER, object, signal);
       return due;
     },
   };
@@ -158,22 +158,4 @@ async function store(deps: DiscoveryDeps, { budget }: PushContext, declared: Dec
   const due = await deps.leases.declare(declared, deps.clock());
   if (due) budget.took(declared.key, bytes);
   return due;
-}
-
-/** The row has the duty to clean up: a finalizer of Vault Sync Operator need not hold the object. */
-async function releaseDeleted(
-  deps: DiscoveryDeps,
-  kind: KindRef,
-  { settings }: PushContext,
-  { deleting, finalizers, namespace, name }: SeenResource,
-  signal: AbortSignal,
-): Promise<void> {
-  if (!deleting || !finalizers.includes(PUSH_FINALIZER)) return;
-  try {
-    await deps.resources.removeFinalizers({ cluster: settings.name, namespace, name, kind }, [PUSH_FINALIZER], signal);
-  } catch (error) {
-    // The right to it is optional: without it a person removes the finalizer, and other objects are followed.
-    if (!(error instanceof SyncError) || error.code !== "KUBE_DENIED") throw error;
-    deps.log.warn("finalizer-not-removed", { cluster: settings.name, kind: kind.kind, namespace, name });
-  }
 }

@@ -11,6 +11,7 @@ import { sendTokenSweep } from "../schedule/messages.ts";
 import { declaredOf, referenceOf } from "./declared.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import type { OperatorGuard } from "./operator-guard.ts";
+import { releaseDeleted } from "./release.ts";
 import { bytesOf, type RowBudget } from "./row-budget.ts";
 
 export interface Taken {
@@ -34,15 +35,26 @@ export interface TakeContext {
   readonly statusAfterMs?: number;
 }
 
-/** Stores a seen reference (lease-table 23). */
+/** Stores a seen reference (lease-table 23). It needs no clean-up: VSO's finalizer is removed. */
 export async function takeReference(
   deps: DiscoveryDeps,
-  { settings, restores, guard, budget, known, statusAfterMs = 0 }: TakeContext,
+  context: TakeContext,
   kind: KindRef,
   seen: SeenResource,
   signal: AbortSignal,
 ): Promise<Taken> {
-  if (seen.deleting) await releaseReference(deps, settings, kind, seen, signal);
+  const taken = await storeReference(deps, context, kind, seen);
+  const { finalizer } = kind;
+  if (finalizer !== undefined) await releaseDeleted(deps, context.settings.name, kind, finalizer, seen, signal);
+  return taken;
+}
+
+async function storeReference(
+  deps: DiscoveryDeps,
+  { settings, restores, guard, budget, known, statusAfterMs = 0 }: TakeContext,
+  kind: KindRef,
+  seen: SeenResource,
+): Promise<Taken> {
   const reference = referenceOf(settings.name, kind, seen, guard?.isStranger(seen));
   const bytes = bytesOf(reference);
   const key = syncKey({ cluster: settings.name, kind: kind.kind, namespace: seen.namespace, name: seen.name });
@@ -63,20 +75,6 @@ export async function takeReference(
 function hasStatusHere(settings: ClusterSettings, kind: KindRef, namespace: string): boolean {
   const isOurs = namespace === settings.operatorNamespace || namespaceMatcher(settings.namespaces)(namespace);
   return isOurs && REFERENCE_STATUS_KINDS.includes(kind);
-}
-
-/** A reference needs no clean-up: VSO's finalizer is removed. */
-async function releaseReference(
-  deps: DiscoveryDeps,
-  settings: ClusterSettings,
-  kind: KindRef,
-  seen: SeenResource,
-  signal: AbortSignal,
-): Promise<void> {
-  const { finalizer } = kind;
-  if (finalizer === undefined || !seen.finalizers.includes(finalizer)) return;
-  const ref = { cluster: settings.name, namespace: seen.namespace, name: seen.name, kind };
-  await deps.resources.removeFinalizers(ref, [finalizer], signal);
 }
 
 export async function dropReference(

@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { aServiceAccount, aStaticSecret, aVaultAuth, aVaultConnection, aVaultSecret } from "./world/builders.ts";
+import {
+  aNamespace,
+  aServiceAccount,
+  aStaticSecret,
+  aVaultAuth,
+  aVaultConnection,
+  aVaultSecret,
+} from "./world/builders.ts";
+import { deniesPatchesIn } from "./world/webhooks.ts";
 import { aWorld, type World } from "./world/world.ts";
 
 describe("what a sync refers to", () => {
@@ -126,5 +134,20 @@ describe("the status of what syncs refer to", () => {
     await world.remove("VaultAuth", "team");
     await world.advance("10s");
     assert.equal(world.resource("team", "VaultAuth"), undefined);
+  });
+
+  it("costs nobody else a sync, though a webhook keeps that finalizer on it", async () => {
+    await using world = await aWorld();
+    const finalizers = ["vaultauth.secrets.hashicorp.com/finalizer"];
+    const auth = aVaultAuth("bad", {}, "team");
+    await world.given(aNamespace("team"), { ...auth, metadata: { ...auth.metadata, finalizers } });
+    await world.given(aVaultSecret("two"));
+    await world.advance("10s");
+    world.cluster().fault = deniesPatchesIn("team");
+    await world.remove("VaultAuth", "bad", { namespace: "team" });
+    await world.advance("10s");
+    await world.given(aVaultAuth("second"), aStaticSecret("two", { vaultAuthRef: "second" }));
+    await world.advance("1m");
+    assert.ok(world.secret("two"));
   });
 });

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { NAMESPACE } from "../world/builders.ts";
+import { aNamespace, NAMESPACE } from "../world/builders.ts";
 import { annotations, aPushed, aPushingWorld, aSecret, held, versions, writes } from "../world/pushing.ts";
+import { deniesPatchesIn } from "../world/webhooks.ts";
 
 const PATH = "apps/shop/app";
 
@@ -91,6 +92,33 @@ describe("when a declaration goes", () => {
     await world.advance("5m");
     assert.equal(await held(world, "apps/shop/db"), undefined);
   });
+
+  for (const kind of ["Secret", "Deployment"] as const) {
+    it(`the operator's finalizer of a ${kind} that cannot be removed costs nobody else a push`, async () => {
+      await using world = await aPushingWorld();
+      const metadata = {
+        ...{ namespace: "team", finalizers: ["vault-sync.io/finalizer"] },
+        annotations: annotations({ path: "kv/apps/team/bad" }),
+      };
+      const app = aPushed({}, ["bad"], "bad");
+      await world.given(
+        ...[aNamespace("team"), aSecret("bad", { x: "1" }, kind === "Secret" ? metadata : { namespace: "team" })],
+        ...(kind === "Deployment" ? [{ ...app, metadata: { ...app.metadata, ...metadata } }] : []),
+        aSecret("db", { a: "1" }, { annotations: annotations({ path: "kv/apps/shop/db" }) }),
+      );
+      await world.advance("1m");
+      world.cluster().fault = deniesPatchesIn("team");
+      await world.remove(kind, "bad", { namespace: "team" });
+      await world.advance("1m");
+      await world.given(aSecret("db", { a: "2" }, { annotations: annotations({ path: "kv/apps/shop/db" }) }));
+      await world.given(aSecret("new"), aPushed({ path: `kv/${PATH}` }, ["new"]));
+      await world.advance("1m");
+      assert.deepEqual(
+        [await held(world, "apps/shop/db"), (await held(world, `${PATH}/new`))?.user],
+        [{ a: "2" }, "app"],
+      );
+    });
+  }
 
   it("a clean-up that waits for Vault ends, and says so, when push leaves fleet.yaml", async () => {
     await using world = await aPushingWorld();

@@ -267,8 +267,16 @@ describe("an annotated object", () => {
     assert.deepEqual(await released(going), [[`Deployment/shop/app/${PUSH_FINALIZER}`], 0]);
     assert.deepEqual(await released({ ...going, deleting: false }), [[], 0]);
     assert.deepEqual(await released({ ...going, finalizers: ["other"] }), [[], 0]);
-    assert.deepEqual(await released(going, "KUBE_DENIED"), [[], 1]);
-    await assert.rejects(released(going, "KUBE_FAILED"), { code: "KUBE_FAILED" });
+    for (const denies of [
+      "KUBE_DENIED",
+      "KUBE_REJECTED",
+      "KUBE_CONFLICT",
+      "ADMISSION_DENIED",
+      "ADMISSION_FAILED",
+    ] as const)
+      assert.deepEqual(await released(going, denies), [[], 1]);
+    for (const code of ["KUBE_FAILED", "KUBE_UNREACHABLE"] as const)
+      await assert.rejects(released(going, code), { code });
   });
 });
 
