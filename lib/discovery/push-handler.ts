@@ -70,9 +70,10 @@ function takerOf(deps: DiscoveryDeps, kind: KindRef, context: PushContext): Take
     rowsNow,
     tombstone,
     async take(object, before, signal) {
-      if (!isPushed(object.annotations)) return tombstone(object, deps.clock());
-      const due = await declare(object, before, signal);
-      (await known()).add(keyOf(object));
+      const isDeclared = isPushed(object.annotations);
+      const due = isDeclared ? await declare(object, before, signal) : await tombstone(object, deps.clock());
+      if (isDeclared) (await known()).add(keyOf(object));
+      // The row or its clean-up has the duty, also where the annotation went first.
       await releaseDeleted(deps, settings.name, kind, PUSH_FINALIZER, object, signal);
       return due;
     },

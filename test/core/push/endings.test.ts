@@ -94,6 +94,25 @@ describe("when a declaration goes", () => {
   });
 
   for (const kind of ["Secret", "Deployment"] as const) {
+    it(`the operator's finalizer of a ${kind} goes too if its path went before`, async () => {
+      await using world = await aPushingWorld();
+      const metadata = {
+        ...{ name: "bad", namespace: NAMESPACE, finalizers: ["vault-sync.io/finalizer"] },
+        annotations: annotations({ path: "kv/apps/shop/bad" }),
+      };
+      const workload = { ...aPushed({}, ["db"], "bad"), metadata };
+      await world.given(aSecret(), kind === "Secret" ? aSecret("bad", { x: "1" }, metadata) : workload);
+      await world.advance("1m");
+      await world.edit(kind, "bad", { metadata: { annotations: { "vault-sync.io/path": null } } });
+      await world.advance("1m");
+      assert.deepEqual(world.resource("bad", kind)?.metadata.finalizers, metadata.finalizers, "it is not deleted yet");
+      await world.remove(kind, "bad");
+      await world.advance("1m");
+      assert.equal(world.resource("bad", kind), undefined);
+    });
+  }
+
+  for (const kind of ["Secret", "Deployment"] as const) {
     it(`the operator's finalizer of a ${kind} that cannot be removed costs nobody else a push`, async () => {
       await using world = await aPushingWorld();
       const metadata = {

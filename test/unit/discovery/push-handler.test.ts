@@ -265,6 +265,7 @@ describe("an annotated object", () => {
       return [one.released, one.log.filter((event) => event === "finalizer-not-removed").length];
     };
     assert.deepEqual(await released(going), [[`Deployment/shop/app/${PUSH_FINALIZER}`], 0]);
+    assert.deepEqual(await released({ ...going, annotations: {} }), [[`Deployment/shop/app/${PUSH_FINALIZER}`], 0]);
     assert.deepEqual(await released({ ...going, deleting: false }), [[], 0]);
     assert.deepEqual(await released({ ...going, finalizers: ["other"] }), [[], 0]);
     for (const denies of [
