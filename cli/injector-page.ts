@@ -16,6 +16,7 @@ reads the annotations of HashiCorp's injector (vault-k8s 1.7.6);
 name such as \`cpuLimit\` is the field of \`injector\` in [fleet.yaml](fleet.md#the-injector) that sets it.
 
 An empty text counts as no annotation. Empty means false where true or false is expected, and no entry for a quantity.
+It is a wrong value where seconds, an id, a whole number, a number from 0 to 1, or map or json are expected.
 keyferry refuses a pod with a value of the wrong type. The message names the annotation, never its value. An unknown
 annotation is a warning, which kubectl shows.
 `;
