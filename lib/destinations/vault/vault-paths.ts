@@ -14,7 +14,7 @@ import type { PushSettings } from "../../ports/fleet-push.ts";
 import { isApplied, isToVerify, type Pushed, type Row } from "../../ports/rows.ts";
 import type { VaultIdentity } from "../../ports/vault.ts";
 import { allowsPath } from "../../push-paths.ts";
-import { VAULT_PUSH_SECRET } from "../../resource-kinds.ts";
+import { annotatedKind, VAULT_PUSH_SECRET } from "../../resource-kinds.ts";
 import type { SecretData } from "../../secret-value.ts";
 import type { JsonObject } from "../../util/json.ts";
 import type { Destination, DestinationApis, DestinationFactory, Effect, ToWrite } from "../destination.ts";
@@ -85,7 +85,7 @@ export const vaultPaths: DestinationFactory<WantsPaths> = {
         const vault = vaultName(settings.vaults, identity.target.address);
         const acting = await actingFor(apis, identity, claim, signal);
         const removing = { ...acting, ...removalBy({ row, settings }, push, identity, vault) };
-        await removeAll(apis, removing, paths, isPreserved(row));
+        await removeAll(apis, removing, paths, await isPreserved(apis, row, signal));
         return [];
       },
       learned: () => ({ owned: row.state.owned }),
@@ -241,10 +241,18 @@ async function leaveAll(
   return [];
 }
 
-/** As it was last seen. */
-function isPreserved({ key, declared }: Row): boolean {
-  if (partsOf(key).kind === VAULT_PUSH_SECRET.kind) return isPreservedBySpec(declared);
-  return declared.annotations[PUSH_PRESERVE] === "true";
+/** As it was last seen, or as the object itself says: the edit that removed its path made it no other declaration. */
+async function isPreserved(
+  { resources }: Pick<DestinationApis, "resources">,
+  { key, declared }: Row,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { cluster, kind: kindName, namespace, name } = partsOf(key);
+  const kind = annotatedKind(kindName);
+  if (kind === undefined) return isPreservedBySpec(declared);
+  if (declared.annotations[PUSH_PRESERVE] === "true") return true;
+  const found = await resources.get({ cluster, namespace, name, kind }, signal);
+  return found?.uid === declared.uid && found.annotations[PUSH_PRESERVE] === "true";
 }
 
 /** What fleet.yaml says about removals now. */

@@ -61,6 +61,26 @@ describe("when a declaration goes", () => {
     assert.deepEqual(await held(world, `${PATH}/db`), { user: "app", password: "one" });
   });
 
+  it("preserve-on-delete keeps it, also if the edit that removes the path says so first", async () => {
+    for (const [preserve, isKept] of [
+      ["true", true],
+      ["false", false],
+    ] as const) {
+      await using world = await aPushingWorld({ deletion: "metadata" });
+      await world.given(aSecret("db", { a: "1" }, { annotations: annotations({ path: "kv/apps/shop/db" }) }));
+      await world.advance("1m");
+      const edited = { "vault-sync.io/path": null, "vault-sync.io/preserve-on-delete": preserve };
+      await world.edit("Secret", "db", { metadata: { annotations: edited } });
+      await world.advance("10m");
+      assert.equal(versions(world, "apps/shop/db"), isKept ? 1 : 0);
+      await world.remove("Secret", "db");
+      await world.given(aSecret("api", { b: "2" }, { annotations: annotations({ path: "kv/apps/shop/db" }) }));
+      await world.advance("10m");
+      const refused = (await world.row("api", "Secret"))?.state.error?.code;
+      assert.equal(refused, isKept ? "PUSH_CONFLICT" : undefined, "it is nobody's");
+    }
+  });
+
   it("a removed annotation, a former path and a Secret that left the template are cleaned up", async () => {
     await using world = await aPushingWorld();
     await world.given(aSecret(), aSecret("api", { token: "t" }), aPushed({ path: `kv/${PATH}` }, ["db", "api"]));
