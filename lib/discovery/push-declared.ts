@@ -1,5 +1,5 @@
 import { PUSH_PRESERVE, pushAnnotations } from "../declarations/push/annotations.ts";
-import type { MountedSecret } from "../declarations/push/sources.ts";
+import { type MountedSecret, storedSecrets } from "../declarations/push/sources.ts";
 import { fingerprint } from "../digest.ts";
 import { syncKey } from "../keys.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
@@ -51,4 +51,16 @@ function preserveOf({ [PUSH_PRESERVE]: preserve }: Declared["annotations"]): Dec
 /** What must be the same for an object to need no whole read: its pod template changes only with its generation. */
 export function glanceOf({ uid, generation, deleting, annotations }: SeenResource | Declared): string {
   return fingerprint(uid, String(generation), String(deleting), canonical(pushAnnotations(annotations)));
+}
+
+/** Whether a row has all of an object, seen by its metadata: another number of restores is another declaration. */
+export function isInStep(
+  before: Declared,
+  settings: Pick<ClusterSettings, "name">,
+  kind: KindRef,
+  seen: SeenResource,
+  restores?: number,
+): boolean {
+  if (glanceOf(before) !== glanceOf(seen)) return false;
+  return declaredPush(settings, kind, seen, storedSecrets(before.spec), restores).hash === before.hash;
 }

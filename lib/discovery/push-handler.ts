@@ -13,7 +13,7 @@ import { sendDue } from "../schedule/messages.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import { type EventHandler, type HandlerContext, isRowOf } from "./event-handlers.ts";
 import { unlessBug } from "./guard.ts";
-import { declaredPush, glanceOf } from "./push-declared.ts";
+import { declaredPush, glanceOf, isInStep } from "./push-declared.ts";
 import { releaseDeleted } from "./release.ts";
 import { bytesOf } from "./row-budget.ts";
 import { tombstoneMissing } from "./tombstone-missing.ts";
@@ -56,7 +56,8 @@ function takerOf(deps: DiscoveryDeps, kind: KindRef, context: PushContext): Take
   };
   const declare = async (object: SeenResource, before: Declared | undefined, signal: AbortSignal) => {
     const glance = glanceOf(object);
-    if ((before !== undefined && glanceOf(before) === glance) || glances.get(object.uid) === glance) return undefined;
+    if (glances.get(object.uid) === glance) return undefined;
+    if (before !== undefined && isInStep(before, settings, kind, object, context.restores)) return undefined;
     const declared = await wholly(deps, kind, context, object, signal);
     if (declared === undefined) return undefined;
     const due = await store(deps, context, declared);

@@ -115,3 +115,37 @@ describe("metadata of others", () => {
     assert.deepEqual([writes(world) - before, costs.claims, costs.settles], [0, 0, 0]);
   });
 });
+
+describe("lease-table 20: a restore of etcd", () => {
+  const restoredTo = async (secrets: readonly string[]) => {
+    const world = await aPushingWorld();
+    await world.given(aSecret(), aSecret("api", { a: "1" }), aSecret("other", { o: "1" }));
+    await world.given(aPushed({ path: `kv/${PATH}` }));
+    await world.advance("1m");
+    const restore = world.cluster().snapshot();
+    await world.given(aPushed({ path: `kv/${PATH}` }, ["db", "api"]));
+    await world.advance("2m");
+    for (let times = 0; times < 20; times++)
+      await world.edit("Deployment", "app", { metadata: { labels: { n: `x${times}` } } });
+    await world.advance("3m");
+    world.crash();
+    restore();
+    await world.given(aPushed({ path: `kv/${PATH}` }, secrets));
+    world.start();
+    return world;
+  };
+
+  it("is noticed also where an object has the generation of before, with another template", async () => {
+    await using world = await restoredTo(["db", "other"]);
+    await world.advance("10m");
+    assert.deepEqual([(await held(world, `${PATH}/other`))?.o, await held(world, `${PATH}/api`)], ["1", undefined]);
+  });
+
+  it("writes nothing where nothing differs", async () => {
+    await using world = await restoredTo(["db", "api"]);
+    const before = writes(world);
+    await world.advance("10m");
+    assert.equal(writes(world), before);
+    assert.equal((await world.store.cluster("east"))?.state.restores, 1);
+  });
+});

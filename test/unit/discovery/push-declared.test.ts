@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { declaredOf } from "../../../lib/discovery/declared.ts";
-import { declaredPush } from "../../../lib/discovery/push-declared.ts";
+import { declaredPush, isInStep } from "../../../lib/discovery/push-declared.ts";
 import type { ClusterSettings } from "../../../lib/ports/fleet.ts";
-import { type KindRef, SECRET, VAULT_PUSH_SECRET } from "../../../lib/resource-kinds.ts";
+import { annotatedKind, type KindRef, SECRET, VAULT_PUSH_SECRET } from "../../../lib/resource-kinds.ts";
 import type { JsonObject } from "../../../lib/util/json.ts";
 import { aSeen } from "./a-seen.ts";
 
@@ -40,6 +40,27 @@ describe("an annotated object", () => {
     ];
     assert.equal(new Set(groups).size, groups.length);
     assert.equal(groupOf("east", SECRET, "shop", "db"), groups[0]);
+  });
+
+  it("is in step with its row until its metadata changes, or its cluster is restored once more", () => {
+    const kind = annotatedKind("Deployment") ?? assert.fail();
+    const seen = aSeen({ annotations: { "vault-sync.io/path": "kv/a" } });
+    const mounted = [
+      { name: "api", optional: true },
+      { name: "db", optional: false },
+    ];
+    for (const restores of [undefined, 0, 1]) {
+      const row = JSON.parse(JSON.stringify(declaredPush({ name: "east" }, kind, seen, mounted, restores)));
+      const isKept = (changed = {}, now = restores) =>
+        isInStep(row, { name: "east" }, kind, { ...seen, resourceVersion: "200", ...changed }, now);
+      assert.deepEqual([isKept(), isKept({ labels: { a: "b" } }), isKept({ status: { a: 1 } })], [true, true, true]);
+      const changes = [{ generation: 2 }, { uid: "other" }, { deleting: true }, { annotations: {} }];
+      assert.deepEqual(
+        changes.map((changed) => isKept(changed)),
+        [false, false, false, false],
+      );
+      assert.equal(isKept({}, (restores ?? 0) + 1), false);
+    }
   });
 });
 
