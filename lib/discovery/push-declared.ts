@@ -1,5 +1,5 @@
 import { PUSH_PRESERVE, pushAnnotations } from "../declarations/push/annotations.ts";
-import { type MountedSecret, storedSecrets } from "../declarations/push/sources.ts";
+import { type MountedSecret, type SourceOptions, storedSecrets } from "../declarations/push/sources.ts";
 import { fingerprint } from "../digest.ts";
 import { syncKey } from "../keys.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
@@ -7,16 +7,20 @@ import type { SeenResource } from "../ports/resources.ts";
 import type { Declared } from "../ports/rows.ts";
 import type { KindRef } from "../resource-kinds.ts";
 import { canonical } from "../util/canonical.ts";
+import type { JsonObject } from "../util/json.ts";
 
 /** The maximum size of the annotations of one object in the table. */
 const MAX_BYTES = 64 * 1024;
 
+/** The cluster of a row, with what counts as mounted there. */
+type Place = Pick<ClusterSettings, "name"> & { readonly push?: SourceOptions | undefined };
+
 /**
  * An annotated object in the form of a row. Its hash covers our annotations, the names of the Secrets that its pod
- * template refers to, and its deletion: no scaling or rollout of a workload is another declaration.
+ * template refers to, by which options, and its deletion: no scaling or rollout of a workload is another declaration.
  */
 export function declaredPush(
-  { name: cluster }: Pick<ClusterSettings, "name">,
+  { name: cluster, push }: Place,
   kind: KindRef,
   seen: SeenResource,
   mounted: readonly MountedSecret[],
@@ -24,7 +28,7 @@ export function declaredPush(
 ): Declared {
   const { namespace, name } = seen;
   const annotations = pushAnnotations(seen.annotations);
-  const spec = { mounted: mounted.map((one) => ({ ...one })) };
+  const spec = { mounted: mounted.map((one) => ({ ...one })), ...(kind.kind === "Secret" ? {} : chosenOf(push)) };
   const text = canonical({ annotations, spec });
   const bytes = Buffer.byteLength(text);
   const isTooLarge = bytes > MAX_BYTES;
@@ -43,6 +47,14 @@ export function declaredPush(
   };
 }
 
+/** Only what is switched on, so that rows without it stay as they were before it was stored. */
+function chosenOf({ projectedVolumes, imagePullSecrets }: Partial<SourceOptions> = {}): JsonObject {
+  return {
+    ...(projectedVolumes ? { projectedVolumes } : {}),
+    ...(imagePullSecrets ? { imagePullSecrets } : {}),
+  };
+}
+
 /** What a clean-up has to know, whatever else the object says. */
 function preserveOf({ [PUSH_PRESERVE]: preserve }: Declared["annotations"]): Declared["annotations"] {
   return preserve === "true" ? { [PUSH_PRESERVE]: preserve } : {};
@@ -53,10 +65,13 @@ export function glanceOf({ uid, generation, deleting, annotations }: SeenResourc
   return fingerprint(uid, String(generation), String(deleting), canonical(pushAnnotations(annotations)));
 }
 
-/** Whether a row has all of an object, seen by its metadata: another number of restores is another declaration. */
+/**
+ * Whether a row has all of an object, seen by its metadata: with another number of restores, or other options, it is
+ * another declaration.
+ */
 export function isInStep(
   before: Declared,
-  settings: Pick<ClusterSettings, "name">,
+  settings: Place,
   kind: KindRef,
   seen: SeenResource,
   restores?: number,

@@ -150,6 +150,49 @@ describe("sources", () => {
   });
 });
 
+describe("imagePullSecrets, switched in fleet.yaml", () => {
+  const anApp = (short: Readonly<Record<string, string>>) => {
+    const app = structuredClone(aPushed(short)) as ReturnType<typeof aPushed> & {
+      readonly spec: { readonly template: { readonly spec: Record<string, unknown> } };
+    };
+    app.spec.template.spec.imagePullSecrets = [{ name: "pull" }];
+    return app;
+  };
+  const restart = (world: World) => {
+    world.crash();
+    world.start();
+    return world.advance("10m");
+  };
+  const turn = (world: World, imagePullSecrets: boolean) => {
+    world.fleet((all) => all.map((one) => (one.push ? { ...one, push: { ...one.push, imagePullSecrets } } : one)));
+    return restart(world);
+  };
+
+  for (const isOn of [true, false]) {
+    it(`counts ${isOn ? "" : "no more "}for workloads that are there, and a start writes nothing then`, async () => {
+      await using world = await aPushingWorld({ imagePullSecrets: !isOn });
+      await world.given(aSecret(), aSecret("pull", { token: "t" }), anApp({ path: `kv/${PATH}` }));
+      await world.advance("1m");
+      assert.equal((await held(world, `${PATH}/pull`))?.token, isOn ? undefined : "t");
+      await turn(world, isOn);
+      assert.equal((await held(world, `${PATH}/pull`))?.token, isOn ? "t" : undefined);
+      const [before, row] = [writes(world), await world.row("app", "Deployment")];
+      await restart(world);
+      assert.deepEqual([writes(world), (await world.row("app", "Deployment"))?.fence], [before, row?.fence]);
+    });
+  }
+
+  it("lets a workload push its pull secret, with mountedOnly", async () => {
+    await using world = await aPushingWorld({ mountedOnly: true });
+    const secrets = '[{"name":"pull","keys":["token"]}]';
+    await world.given(aSecret("pull", { token: "t" }), anApp({ path: `kv/${PATH}`, secrets }));
+    await world.advance("1m");
+    assert.match(await failureOf(world), /is not mounted/);
+    await turn(world, true);
+    assert.deepEqual(await held(world, PATH), { token: "t" });
+  });
+});
+
 describe("loops", () => {
   it("a Secret that keyferry wrote is not pushed, unless told so, and then only where no sync reads", async () => {
     await using world = await aPushingWorld();

@@ -64,6 +64,29 @@ describe("an annotated object", () => {
   });
 });
 
+describe("the options by which Secrets count as mounted", () => {
+  const off = { projectedVolumes: false, imagePullSecrets: false };
+  const all = [off, { ...off, projectedVolumes: true }, { ...off, imagePullSecrets: true }];
+  const seen = aSeen({ annotations: { "vault-sync.io/path": "kv/a" } });
+  const kind = annotatedKind("Deployment") ?? assert.fail();
+
+  it("are part of a workload's declaration when they are switched on", () => {
+    for (const push of all) {
+      const row = declaredPush({ name: "east", push }, kind, seen, []);
+      const inStep = all.filter((now) => isInStep(row, { name: "east", push: now }, kind, seen));
+      assert.deepEqual(inStep, [push]);
+    }
+    const former = declaredPush({ name: "east" }, kind, seen, []);
+    assert.deepEqual(declaredPush({ name: "east", push: off }, kind, seen, []), former);
+    assert.deepEqual(former.spec, { mounted: [] });
+  });
+
+  it("are nothing to a Secret", () => {
+    const hashes = all.map((push) => declaredPush({ name: "east", push }, SECRET, seen, []).hash);
+    assert.equal(new Set(hashes).size, 1);
+  });
+});
+
 describe("a VaultPushSecret", () => {
   const cluster = { name: "east", operatorNamespace: "operator" } as ClusterSettings;
   const stored = (spec: JsonObject, name = "db") => declaredOf(cluster, VAULT_PUSH_SECRET, aSeen({ spec, name }));
