@@ -7,14 +7,11 @@ import type { SecretApi } from "../ports/secrets.ts";
 import type { ClusterState, MacKeySeen } from "../ports/store.ts";
 import { hasPowers } from "../references/operator-namespace.ts";
 import { type KindRef, VAULT_DYNAMIC_SECRET, VAULT_PKI_SECRET, VAULT_STATIC_SECRET } from "../resource-kinds.ts";
-import { sendDue } from "../schedule/messages.ts";
 import { type DiscoveryDeps, SYNC_KINDS } from "./deps.ts";
+import { nudgeInParts } from "./nudge-in-parts.ts";
 
 /** How long the reason not to create a key holds before it is checked again. */
 const LEFT_MS = 24 * HOUR_MS;
-
-/** How many rows are nudged at once. */
-const PAGE = 500;
 
 /**
  * Without this key a sync has no MAC, and tools that check the MAC wait for ever. keyferry creates it once, in a
@@ -86,14 +83,10 @@ async function hasMacs(deps: DiscoveryDeps, settings: ClusterSettings, signal: A
 
 /** Nudges syncs that were settled without a MAC: one status write each. A crash in between repeats it. */
 export async function askForMacs(deps: DiscoveryDeps, { name }: ClusterSettings): Promise<void> {
-  const { leases, queue, clock } = deps;
-  const synced = (await leases.byCluster(name))
+  const synced = (await deps.leases.byCluster(name))
     .filter(({ key, syncedAt }) => syncedAt !== undefined && !isCleanupKey(key))
     .map(({ key }) => key);
-  for (let from = 0; from < synced.length; from += PAGE) {
-    const keys = await withMacs(deps, synced.slice(from, from + PAGE));
-    await sendDue(queue, await leases.nudgeAll(keys, { now: clock(), verify: false }), clock());
-  }
+  await nudgeInParts(deps, synced, { among: (part) => withMacs(deps, part) });
 }
 
 /** Those whose status has a MAC where there is a key. Of dynamic secrets only static roles have, as `hmac` says. */

@@ -1,14 +1,11 @@
 import { fingerprint } from "../digest.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { ClusterState } from "../ports/store.ts";
-import { sendDue } from "../schedule/messages.ts";
 import { canonical } from "../util/canonical.ts";
 import type { Json } from "../util/json.ts";
 import type { DiscoveryDeps } from "./deps.ts";
+import { nudgeInParts } from "./nudge-in-parts.ts";
 import type { WatchPassOptions } from "./pass.ts";
-
-/** How many rows are nudged at once. */
-const PAGE = 500;
 
 /** No fingerprint: not every sync was told of the settings. */
 const IN_DOUBT = "";
@@ -44,18 +41,7 @@ export async function renewChanged(
   // Nothing ran before, or an earlier version stored no fingerprint.
   if (before === undefined || before === ranWith) return { ranWith };
   deps.log.info("cluster-settings-changed", { cluster: settings.name });
-  await renewAll(deps, settings.name, settingsLagMs);
+  const keys = (await deps.leases.byCluster(settings.name)).map(({ key }) => key);
+  await nudgeInParts(deps, keys, { afterMs: settingsLagMs });
   return { ranWith };
-}
-
-async function renewAll(
-  { leases, queue, clock }: Pick<DiscoveryDeps, "leases" | "queue" | "clock">,
-  cluster: string,
-  afterMs: number,
-): Promise<void> {
-  const keys = (await leases.byCluster(cluster)).map(({ key }) => key);
-  for (let from = 0; from < keys.length; from += PAGE) {
-    const dues = await leases.nudgeAll(keys.slice(from, from + PAGE), { now: clock() + afterMs, verify: false });
-    await sendDue(queue, dues, clock());
-  }
 }

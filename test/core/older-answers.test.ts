@@ -18,6 +18,20 @@ async function twice(): Promise<World> {
 const lag = (world: World, versions: number) => world.vault.server.kv("kv")?.lag("db", versions);
 
 describe("lease-table 9: a standby that lags behind", () => {
+  it("is not believed for a changed declaration of the same path; a version that it names is taken at once", async () => {
+    await using world = await twice();
+    lag(world, 1);
+    await world.given(aStaticSecret("db", { refreshAfter: "2h" }));
+    await world.advance("10s");
+    assert.equal(world.secret("db")?.data.password, "two");
+    lag(world, 0);
+    await world.advance("10s");
+    assert.equal((await world.row())?.state.appliedHash, (await world.row())?.declared.hash);
+    await world.given(aStaticSecret("db", { refreshAfter: "2h", version: 1 }));
+    await world.advance("5s");
+    assert.equal(world.secret("db")?.data.password, "one", "somebody went back to it");
+  });
+
   it("after an outage in which the declaration changed does not put the former data back", async () => {
     await using world = await twice();
     world.vault.fail("refused");

@@ -115,26 +115,6 @@ describe("a static secret", () => {
     assert.equal(world.secret("db")?.data.password, "one", "a restored Vault is believed in the end");
   });
 
-  it("lease-table 9: takes none for a changed declaration of the same path, but a version that it names", async () => {
-    await using world = await aWorld();
-    await world.given(aVaultSecret(), aStaticSecret("db", { refreshAfter: "1h" }));
-    await world.advance("5s");
-    await world.given(aVaultSecret("db", { password: "two" }));
-    await world.edit("VaultStaticSecret", "db", { metadata: { annotations: { touched: "once" } } });
-    await world.advance("10s");
-    assert.equal(world.secret("db")?.data.password, "two");
-    world.vault.server.kv("kv")?.lag("db", 1);
-    await world.given(aStaticSecret("db", { refreshAfter: "2h" }));
-    await world.advance("10s");
-    assert.equal(world.secret("db")?.data.password, "two");
-    world.vault.server.kv("kv")?.lag("db", 0);
-    await world.advance("10s");
-    assert.equal((await world.row())?.state.appliedHash, (await world.row())?.declared.hash);
-    await world.given(aStaticSecret("db", { refreshAfter: "2h", version: 1 }));
-    await world.advance("5s");
-    assert.equal(world.secret("db")?.data.password, "one", "somebody went back to it");
-  });
-
   it("of a version that was deleted keeps its Secret, and comes back with the next version", async () => {
     await using world = await aWorld();
     await world.given(aVaultSecret(), aStaticSecret("db", { refreshAfter: "10s" }));

@@ -4,7 +4,7 @@ import { countOf, isOfVso, leaseIn, timeIn } from "../../vso/take-over/last-stat
 import type { Left, LeftByVso } from "../issued/issuing-kind.ts";
 import type { ResolvedDynamicSecret } from "./resolve.ts";
 
-/** As VSO: data without a lease is read again after this share of `refreshAfter`. */
+/** Of `refreshAfter`: when data without a lease is read again. VSO read it at random times, so that needs no spread. */
 const REFRESH_SHARE = 0.9;
 
 /** The lease, rotation or data of a VaultDynamicSecret that VSO synced, by its status. */

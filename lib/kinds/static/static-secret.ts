@@ -38,8 +38,8 @@ async function readAndTransform(
 ): Promise<Obtained> {
   const { row, resolved, clock } = run;
   const source = await readSource(run, expected);
-  const { version, older = { since: clock(), times: 0 } } = staticState(row.state);
   const now = clock();
+  const { version, older = { since: now, times: 0 } } = staticState(row.state);
   if (version !== undefined && isOlder(run, source, version) && !isBelieved(older, now)) {
     const because = "Vault's answer is older than the written data: keyferry reads it again soon";
     const { own = {} } = ownStatic({ version, older: { since: Math.min(older.since, now), times: older.times + 1 } });
