@@ -81,6 +81,16 @@ describe("when a declaration goes", () => {
     }
   });
 
+  it("preserve-on-delete of another object of its name keeps nothing", async () => {
+    await using world = await aPushingWorld();
+    await world.given(aSecret("db", { a: "1" }, { annotations: annotations({ path: "kv/apps/shop/db" }) }));
+    await world.advance("1m");
+    await world.remove("Secret", "db");
+    await world.given(aSecret("db", { a: "2" }, { annotations: annotations({ "preserve-on-delete": "true" }) }));
+    await world.advance("10m");
+    assert.equal(await held(world, "apps/shop/db"), undefined);
+  });
+
   it("a removed annotation, a former path and a Secret that left the template are cleaned up", async () => {
     await using world = await aPushingWorld();
     await world.given(aSecret(), aSecret("api", { token: "t" }), aPushed({ path: `kv/${PATH}` }, ["db", "api"]));
