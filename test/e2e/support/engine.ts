@@ -4,7 +4,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { HEAP_ENV, HEAP_FLAGS } from "../../../bin/pinned-node.js";
 import { waitFor } from "../../harness/index.ts";
+import { answerOf, type Ran } from "./answers.ts";
 import type { World } from "./world.ts";
+
+export type { Ran };
 
 const MAIN = process.env.KEYFERRY_MAIN ?? fileURLToPath(new URL("../../../cli/main.ts", import.meta.url));
 
@@ -136,12 +139,6 @@ export async function startEngine(world: World, options: EngineOptions = {}): Pr
   return { ...launched, url, metrics: async () => (await ask(`${url}/metrics`)).text() };
 }
 
-export interface Ran {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
 /** Runs a command of keyferry to its end. */
 export async function keyferry(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ran> {
   const child = spawn(process.execPath, [...NODE_ARGS, ...args], {
@@ -198,8 +195,6 @@ export interface StatusAnswer {
 }
 
 export async function status(world: World, options: EngineOptions = {}): Promise<StatusAnswer> {
-  const { stdout } = await keyferry(
-    argsOf("status", world, { ...options, args: ["-o", "json", ...(options.args ?? [])] }),
-  );
-  return JSON.parse(stdout) as StatusAnswer;
+  const args = ["-o", "json", ...(options.args ?? [])];
+  return answerOf("status", await keyferry(argsOf("status", world, { ...options, args })));
 }

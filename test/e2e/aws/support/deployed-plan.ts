@@ -1,3 +1,4 @@
+import { answerOf, onceAwsAnswers } from "../../support/answers.ts";
 import type { Ran } from "../../support/engine.ts";
 import type { Deployed } from "./deployed.ts";
 
@@ -8,8 +9,12 @@ export interface DeployedPlan extends Pick<Ran, "code" | "stderr"> {
   readonly summary: Readonly<Record<string, number>>;
 }
 
-export async function deployedPlan(deployed: Deployed, ...args: readonly string[]): Promise<DeployedPlan> {
-  const { code, stdout, stderr } = await deployed.keyferry("plan", ...args, "-o", "json");
-  if (!stdout.startsWith("{")) throw new Error(`plan ended with ${code}: ${stderr}`);
-  return { ...(JSON.parse(stdout) as Omit<DeployedPlan, "code" | "stderr">), code, stderr };
+type Printed = Omit<DeployedPlan, "code" | "stderr">;
+
+/** Asked again while DynamoDB's stand-in is too busy to answer. */
+export function deployedPlan(deployed: Deployed, ...args: readonly string[]): Promise<DeployedPlan> {
+  return onceAwsAnswers("plan", async () => {
+    const ran = await deployed.keyferry("plan", ...args, "-o", "json");
+    return { ...answerOf<Printed>("plan", ran), code: ran.code, stderr: ran.stderr };
+  });
 }

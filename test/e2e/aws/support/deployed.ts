@@ -12,6 +12,7 @@ import { type Ministack, startMinistack } from "../../../harness/index.ts";
 import { runTool } from "../../../harness/obtain/run-tool.ts";
 import { type TempFolder, tempFolder } from "../../../harness/process/temp-folder.ts";
 import { passesDue } from "../../../passes-due.ts";
+import { answerOf, onceAwsAnswers } from "../../support/answers.ts";
 import { keyferry, type Ran, type StatusAnswer } from "../../support/engine.ts";
 import { startWorld, vaultsOf, type World, type WorldOptions } from "../../support/world.ts";
 import { type Account, accountOf, type LogEntry } from "./account.ts";
@@ -48,6 +49,7 @@ export interface Deployed extends AsyncDisposable {
   /** Puts a message into a queue, as it is. */
   send(queue: "NowQueueUrl" | "RefreshQueueUrl", body: string): Promise<void>;
   keyferry(...args: readonly string[]): Promise<Ran>;
+  /** Asked again while DynamoDB's stand-in is too busy to answer. */
   status(): Promise<StatusAnswer>;
   /** What a function logged under this event name. */
   logged(name: "tick" | "discover" | "reconcile" | "vault-audit", event: string): Promise<readonly LogEntry[]>;
@@ -119,7 +121,8 @@ export async function startDeployed(options: DeployedOptions = {}): Promise<Depl
     send: async (queue, MessageBody) =>
       void (await account.sqs.send(new SendMessageCommand({ QueueUrl: outputs[queue], MessageBody }))),
     keyferry: (...args) => run(args),
-    status: async () => JSON.parse((await run(["status", "-o", "json"])).stdout) as StatusAnswer,
+    status: () =>
+      onceAwsAnswers("status", async () => answerOf<StatusAnswer>("status", await run(["status", "-o", "json"]))),
     logged: async (name, event) => (await account.logs(`${STACK}-${name}`)).filter(({ line }) => line.event === event),
   };
   const parts = started.move();
