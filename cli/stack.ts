@@ -1,6 +1,6 @@
 import type { Stack as Description } from "@aws-sdk/client-cloudformation";
 import { type Clock, SECOND_MS } from "../lib/clock.ts";
-import { InputError } from "../lib/errors.ts";
+import { InputError, SyncError } from "../lib/errors.ts";
 import type { WorkQueue } from "../lib/ports/queue.ts";
 import type { LeaseStore } from "../lib/ports/store.ts";
 
@@ -50,7 +50,10 @@ const NEEDED = [
   "Installation",
 ] as const;
 
-/** Finds the stack of this name. Throws an InputError when there is none, or when it is not keyferry's. */
+/**
+ * Finds the stack of this name. Throws an InputError when there is none, or when it is not keyferry's, and a SyncError when
+ * AWS does not answer.
+ */
 export async function stackFacts(name: string): Promise<StackFacts> {
   const stack = await describe(name);
   return { id: stack.StackId?.split("/")[2] ?? "", outputs: outputsOf(name, stack) };
@@ -73,7 +76,7 @@ async function describe(name: string): Promise<Description> {
     const { Stacks = [] } = await client.send(new DescribeStacksCommand({ StackName: name }));
     if (Stacks[0]) return Stacks[0];
   } catch (error) {
-    throw new InputError(`--stack ${name}`, [reasonOf(error)]);
+    throw stackError(name, error);
   } finally {
     client.destroy();
   }
@@ -82,12 +85,19 @@ async function describe(name: string): Promise<Description> {
 
 const MISSING = "there is no such stack in this account and region: check the name, AWS_REGION and AWS_PROFILE";
 
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return "AWS does not answer";
-  if (error.name === "ValidationError") return MISSING;
-  if (/Credentials|Token|Signature|Auth|Denied/.test(error.name)) {
-    return `AWS denies access (${error.name}): check AWS_PROFILE and its permissions (cloudformation:DescribeStacks)`;
+const UNANSWERED = "check the network, AWS_REGION and AWS_PROFILE, and try again";
+
+/** Why CloudFormation does not describe this stack: an InputError, or that AWS does not answer. */
+export function stackError(name: string, error: unknown): InputError | SyncError {
+  const refused = (reason: string) => new InputError(`--stack ${name}`, [reason]);
+  const cause = error instanceof Error ? error.name : "unknown error";
+  if (cause === "ValidationError") return refused(MISSING);
+  if (/Credentials|Token|Signature|Auth|Denied/.test(cause)) {
+    return refused(
+      `AWS denies access (${cause}): check AWS_PROFILE and its permissions (cloudformation:DescribeStacks)`,
+    );
   }
-  if (/Region/.test(error.message)) return "no region is set: set AWS_REGION";
-  return `AWS does not answer (${error.name}): check the network, AWS_REGION and AWS_PROFILE`;
+  if (error instanceof Error && /Region/.test(error.message)) return refused("no region is set: set AWS_REGION");
+  const message = `AWS does not answer about stack ${name} (${cause}): ${UNANSWERED}`;
+  return new SyncError("STORE_UNAVAILABLE", message, { cause: error });
 }
