@@ -3,7 +3,7 @@ import { type EpochMs, MINUTE_MS, SECOND_MS } from "../../clock.ts";
 import type { Warning } from "../../origins/warnings.ts";
 import type { IssuedData } from "../../ports/vault-issues.ts";
 import { asObject } from "../../util/canonical.ts";
-import type { JsonObject } from "../../util/json.ts";
+import type { Json, JsonObject } from "../../util/json.ts";
 import type { LosslessValue } from "../../util/lossless.ts";
 
 /**
@@ -24,9 +24,12 @@ export interface Rotation {
   readonly ttl: number;
 }
 
+/** The field that tells a static role. */
+export const LAST_ROTATION = "last_vault_rotation";
+
 /** Undefined: the answer is not of a static role. */
 export function rotationOf({ fields }: Pick<IssuedData, "fields">): Rotation | undefined {
-  const last = fields.get("last_vault_rotation");
+  const last = fields.get(LAST_ROTATION);
   const schedule = fields.get("rotation_schedule");
   const period = numberOf(fields.get("rotation_period"));
   const isScheduled = typeof schedule === "string" && schedule !== "";
@@ -114,8 +117,18 @@ export function rotationJson(known: KnownRotation): JsonObject {
   return { ...known };
 }
 
+/** The rotation that is followed. */
 export function knownRotation(made: JsonObject | undefined): KnownRotation | undefined {
-  const { last, period, schedule, ttl, awaitedSince } = asObject(made?.rotation) ?? {};
+  return rotationIn(made?.rotation);
+}
+
+/** The rotation of a role that the declaration did not allow to follow. */
+export function unfollowedRotation(made: JsonObject | undefined): KnownRotation | undefined {
+  return rotationIn(made?.unfollowed);
+}
+
+function rotationIn(json: Json | undefined): KnownRotation | undefined {
+  const { last, period, schedule, ttl, awaitedSince } = asObject(json) ?? {};
   if (typeof last !== "string" || typeof period !== "number" || typeof ttl !== "number") return undefined;
   return {
     ...{ last, period, ttl },

@@ -26,7 +26,7 @@ export function issuedKind<R extends ResolvedIssued>(kind: IssuingKind<R>): Sync
     ...(kind.failedStatus === undefined ? {} : { failedStatus: kind.failedStatus }),
     async foresee(run) {
       const row = await foreseen(kind, run);
-      const was = issuedState(row.state);
+      const was = declaredNow(kind, run, issuedState(row.state));
       const kept = await keepable(kind, { ...run, row }, was);
       return "why" in kept ? "would-issue" : keep(kind, was, kept, row.state.issues ?? []);
     },
@@ -44,7 +44,7 @@ async function keepOrAsk<R extends ResolvedIssued>(kind: IssuingKind<R>, run: Ob
   const unapplied = await settleLeftOver(run);
   await takeOver(kind, run, requestOf);
   await verifyLive(run.deps, claim, run.signal);
-  const was = await looked(kind, run);
+  const was = declaredNow(kind, run, await looked(kind, run));
   const kept = unapplied === undefined ? await keepable(kind, { ...run, row: claim.row }, was) : other(unapplied);
   const issues = claim.row.state.issues ?? [];
   if (!("why" in kept)) return keep(kind, was, kept, issues);
@@ -57,6 +57,14 @@ async function keepOrAsk<R extends ResolvedIssued>(kind: IssuingKind<R>, run: Ob
     ...(isRead ? {} : { asks: countedAsks(run, was, kept.why) }),
   };
   return isKnownLeaseless(was, run.resolved) ? askShared(kind, run, counted) : askOwn(kind, run, counted);
+}
+
+function declaredNow<R extends ResolvedIssued>(
+  kind: IssuingKind<R>,
+  run: ForeseeInput<R>,
+  was: IssuedState,
+): IssuedState {
+  return kind.asDeclaredNow?.(run, was) ?? was;
 }
 
 /** What the row knows of the present data, with what Vault tells of it after an event. */

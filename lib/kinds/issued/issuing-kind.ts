@@ -50,6 +50,8 @@ export interface IssuingKind<R extends ResolvedIssued> extends Pick<SyncKind<R>,
    * outages. Missing: leases tell.
    */
   look?(run: ObtainInput<R>, was: IssuedState): Promise<JsonObject>;
+  /** What the row knows of the present data, after an edit that changes its time and asks nothing of Vault. */
+  asDeclaredNow?(run: ForeseeInput<R>, was: IssuedState): IssuedState;
   /** Whether each run reads anew, because that issues nothing: static roles. */
   isReadEachTime?(run: ForeseeInput<R>, was: IssuedState): boolean;
   /** Whether what was read is what the Secret had before, whatever else in the answer changes with each read. */

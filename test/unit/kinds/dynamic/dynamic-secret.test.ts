@@ -7,6 +7,7 @@ import { type IssuedState, issuedState } from "../../../../lib/kinds/issued/issu
 import { requestOf } from "../../../../lib/kinds/issued/request-of.ts";
 import type { Obtained, ObtainInput } from "../../../../lib/kinds/kind.ts";
 import type { IssuedData } from "../../../../lib/ports/vault-issues.ts";
+import { SecretValue } from "../../../../lib/secret-value.ts";
 import type { JsonObject } from "../../../../lib/util/json.ts";
 import { type LosslessObject, parseLossless } from "../../../../lib/util/lossless.ts";
 import { anIssue, START } from "../../issues/an-issue.ts";
@@ -46,6 +47,7 @@ describe("a dynamic secret with a lease", () => {
     assert.deepEqual(result.status, {
       ...{ lastRenewalTime: START / 1_000, vaultClientMeta: null },
       secretLease: { id: lease.id, duration: 600, renewable: true, requestID: "r-7" },
+      staticCredsMetaData: null,
     });
   });
 
@@ -108,7 +110,7 @@ describe("a dynamic secret without a lease", () => {
       requestID: "r-7",
     });
     assert.equal("vaultClientMeta" in (result.status as JsonObject), false);
-    assert.equal("staticCredsMetaData" in (result.status as JsonObject), false);
+    assert.equal((result.status as JsonObject).staticCredsMetaData, null);
   });
 });
 
@@ -134,10 +136,8 @@ describe("a static role", () => {
 
   it("is data like any where the declaration does not allow static credentials", async () => {
     const { result, own: known } = await obtained({ answer: answer(fields) });
-    assert.deepEqual(
-      [known.made, "staticCredsMetaData" in (result.status as JsonObject)],
-      [{ requestId: "r-7" }, false],
-    );
+    assert.deepEqual(known.made, { requestId: "r-7", unfollowed: rotation, refreshAfterMs: 0 });
+    assert.equal((result.status as JsonObject).staticCredsMetaData, null);
   });
 
   it("keeps the Secret as it is until the rotation moved, and is read each time", async () => {
@@ -189,5 +189,44 @@ describe("a static role", () => {
     const come = { ...fields, last_vault_rotation: new Date(START).toISOString() };
     const over = await obtained({ ...scene, answer: answer(come) });
     assert.deepEqual([over.text, over.result.warnings], ["rotated", []]);
+  });
+
+  describe("whose allowStaticCreds is edited", () => {
+    const state = { digest: DIGEST };
+    const unfollowed = own({ made: { requestId: "r-1", unfollowed: rotation, refreshAfterMs: 0 } });
+
+    it("is read, and its Secret stays as it is while the rotation is the same", async () => {
+      const scene = { dynamic, held: HELD, own: unfollowed, state };
+      const same = await obtained({ ...scene, answer: answer({ ...fields, ttl: 50 }) });
+      assert.deepEqual([same.text, same.asked, same.result.isIssued], ["held", ["ask"], false]);
+      assert.deepEqual(same.own.made, { requestId: "r-7", rotation: { ...rotation, ttl: 50 } });
+      const come = { ...fields, last_vault_rotation: new Date(START).toISOString() };
+      assert.equal((await obtained({ ...scene, answer: answer(come) })).text, "rotated");
+    });
+
+    it("is data like any again, and nothing is asked", async () => {
+      const scene = { dynamic: { refreshAfterMs: 1_000_000 }, held: HELD, own: own({ replaceAt: START + 1 }), state };
+      const one = await obtained(scene);
+      assert.deepEqual([one.text, one.asked, one.result.next], ["held", [], { at: START - 60_000 + 900_000 }]);
+      assert.deepEqual(one.own.made, { requestId: "r-1", unfollowed: rotation, refreshAfterMs: 1_000_000 });
+      assert.equal((one.result.status as JsonObject).staticCredsMetaData, null);
+      const again = await obtained({ ...scene, own: one.own, random: 1 });
+      assert.deepEqual([again.own, again.result.next], [one.own, one.result.next]);
+    });
+
+    it("is read once if a former version read it, and the Secret shows that it is a static role", async () => {
+      const held = new Map([...HELD, ["last_vault_rotation", SecretValue.of(last)]]);
+      const former = {
+        ...{ held, state: { digest: digestOf(KEY, held) } },
+        own: own({ made: { requestId: "r-1" }, keys: [...held.keys()] }),
+      };
+      const one = await obtained({ ...former, dynamic, answer: answer(fields) });
+      assert.deepEqual([one.text, one.asked, one.own.made?.rotation], ["rotated", ["ask"], rotation]);
+      const none = await obtained({ ...former, dynamic, answer: answer({ last_vault_rotation: "no" }) });
+      assert.deepEqual(none.asked, ["ask"]);
+      assert.deepEqual((await obtained({ ...former, dynamic, own: { ...former.own, ...none.own } })).asked, []);
+      assert.deepEqual((await obtained(former)).asked, []);
+      assert.deepEqual((await obtained({ ...former, ...{ held: HELD, state }, dynamic })).asked, []);
+    });
   });
 });
