@@ -10,14 +10,12 @@ import { parseDuration } from "../../duration.ts";
 import { partsOf } from "../../keys.ts";
 import { requestId } from "../../ports/vault-ids.ts";
 import type { VaultRequest } from "../../ports/vault-issues.ts";
-import type { Transformation } from "../../transform/transformation.ts";
 import type { Json } from "../../util/json.ts";
 import type { ResolvedIssued } from "../issued/issuing-kind.ts";
 import { destinationOf, mustBeStored, resolveTransformation, targetsOf } from "../shared/resolve.ts";
 
 /** A VaultDynamicSecret with all its references: only Vault and the cluster remain to be asked. */
 export interface ResolvedDynamicSecret extends ResolvedIssued {
-  readonly transformation: Transformation;
   /** The path may be a static role: its rotations are followed. */
   readonly allowStaticCreds: boolean;
 }
@@ -63,7 +61,7 @@ function resolve(input: ResolveInput, lookup: LookUp): ResolvedDynamicSecret {
     renewalPercent: spec.renewalPercent,
     revokesReplaced: true,
     transformation,
-    cause: { request: { ...request }, transformation } as unknown as Json,
+    cause: { ...request } as unknown as Json,
     allowStaticCreds: spec.allowStaticCreds ?? false,
   };
 }

@@ -13,7 +13,7 @@ import { askShared } from "./ask-shared.ts";
 import { type IssuedState, issuedState, ownIssued } from "./issued-state.ts";
 import type { IssuingKind, ResolvedIssued } from "./issuing-kind.ts";
 import { settleLeftOver } from "./left-over.ts";
-import { requestOf } from "./request-of.ts";
+import { requestNow, requestOf } from "./request-of.ts";
 import { foreseeTakeOver, takeOver } from "./take-over.ts";
 import { annotationWarning, plannedWarning, warningsOf } from "./warnings.ts";
 
@@ -59,11 +59,17 @@ async function keepOrAsk<R extends ResolvedIssued>(kind: IssuingKind<R>, run: Ob
   return isKnownLeaseless(was, run.resolved) ? askShared(kind, run, counted) : askOwn(kind, run, counted);
 }
 
+/** After edits that ask nothing of Vault. */
 function declaredNow<R extends ResolvedIssued>(
   kind: IssuingKind<R>,
   run: ForeseeInput<R>,
-  was: IssuedState,
+  { request, tried, ...rest }: IssuedState,
 ): IssuedState {
+  const was: IssuedState = {
+    ...rest,
+    ...(request === undefined ? {} : { request: requestNow(request, run.resolved) }),
+    ...(tried === undefined ? {} : { tried: requestNow(tried, run.resolved) }),
+  };
   return kind.asDeclaredNow?.(run, was) ?? was;
 }
 

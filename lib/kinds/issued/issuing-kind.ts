@@ -5,6 +5,7 @@ import type { Warning } from "../../origins/warnings.ts";
 import type { Issue } from "../../ports/issues.ts";
 import type { IssuedData, VaultRequest } from "../../ports/vault-issues.ts";
 import type { SecretData } from "../../secret-value.ts";
+import type { Transformation } from "../../transform/transformation.ts";
 import type { Json, JsonObject } from "../../util/json.ts";
 import type { StatusLease } from "../../vso/take-over/last-status.ts";
 import type { AskedVault, ForeseeInput, ObtainInput, Resolved, SyncKind } from "../kind.ts";
@@ -21,7 +22,8 @@ export interface ResolvedIssued extends Resolved, WantsSecret {
   readonly revokesReplaced: boolean;
   /** Its VaultAuth, to recognise the token that Vault Secrets Operator got by it. */
   readonly auth?: { readonly uid: string; readonly generation: number };
-  /** What issues anew when it changes, besides the login and the Secret's name and type. */
+  readonly transformation: Transformation;
+  /** What of the request issues anew when it changes. */
   readonly cause: Json;
 }
 

@@ -9,7 +9,6 @@ import { parseDuration } from "../../duration.ts";
 import { partsOf } from "../../keys.ts";
 import { requestId } from "../../ports/vault-ids.ts";
 import type { VaultRequest } from "../../ports/vault-issues.ts";
-import type { Transformation } from "../../transform/transformation.ts";
 import type { Json } from "../../util/json.ts";
 import type { ResolvedIssued } from "../issued/issuing-kind.ts";
 import { destinationOf, mustBeStored, resolveTransformation, targetsOf } from "../shared/resolve.ts";
@@ -18,7 +17,6 @@ import { requestOf } from "./request.ts";
 
 /** A VaultPKISecret with all its references. */
 export interface ResolvedPkiSecret extends ResolvedIssued {
-  readonly transformation: Transformation;
   /** Replaced certificates are revoked, and the last one when the declaration goes. */
   readonly revoke: boolean;
   /** Undefined: a third of the lifetime. */
@@ -54,7 +52,7 @@ function resolve(input: ResolveInput, lookup: LookUp): ResolvedPkiSecret {
     // Certificates are replaced at their own time; a lease only tells when its token must be renewed.
     renewalPercent: RENEWAL_PERCENT,
     revokesReplaced: spec.revoke ?? false,
-    cause: causeOf(request, transformation),
+    cause: causeOf(request),
     revoke: spec.revoke ?? false,
     ...(spec.clear && !spec.destination.create ? { blanks: spec.destination.name } : {}),
     expiryOffsetMs: parseDuration(spec.expiryOffset) || undefined,
@@ -69,9 +67,9 @@ const NAMES: ReadonlySet<string> = new Set([
   ...["common_name", "alt_names", "ip_sans", "uri_sans", "other_sans", "user_ids", "exclude_cn_from_sans"],
 ]);
 
-function causeOf({ body = {}, ...request }: VaultRequest, transformation: Transformation): Json {
+function causeOf({ body = {}, ...request }: VaultRequest): Json {
   const rest = Object.fromEntries(Object.entries(body).filter(([name]) => !NAMES.has(name)));
-  return { request: { ...request, body: rest }, transformation } as unknown as Json;
+  return { ...request, body: rest } as unknown as Json;
 }
 
 /**

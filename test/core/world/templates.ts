@@ -4,15 +4,17 @@ import { SecretValue } from "../../../lib/secret-value.ts";
 
 /** Filters, and templates as far as `{{ .Secrets.name }}`: the real engine has suites of its own, in threads of its own. */
 export const plainTemplates: TemplateEngine = {
-  async render({ templates, includes, excludes, input }) {
+  async render({ templates, includes, excludes, input, missingKey }) {
     const isLetThrough = (field: string): boolean =>
       !excludes.some((pattern) => new RegExp(pattern).test(field)) &&
       (includes.length === 0 || includes.some((pattern) => new RegExp(pattern).test(field)));
     const outputs = new Map<string, SecretValue>();
     for (const { key, name, text } of templates) {
-      const rendered = text.replaceAll(/\{\{ *\.Secrets\.(\w+) *\}\}/g, (_, field: string) =>
-        String(input.secrets[field] ?? ""),
-      );
+      const rendered = text.replaceAll(/\{\{ *\.Secrets\.(\w+) *\}\}/g, (_, field: string) => {
+        if (missingKey === "error" && input.secrets[field] === undefined)
+          throw new SyncError("TRANSFORM_FAILED", `template ${name}: there is no ${field}`);
+        return String(input.secrets[field] ?? "");
+      });
       if (rendered.includes("{{"))
         throw new SyncError("TRANSFORM_FAILED", `template ${name} is more than a world in memory renders`);
       if (key !== undefined) outputs.set(key, SecretValue.of(rendered));

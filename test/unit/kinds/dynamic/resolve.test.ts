@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { SyncError } from "../../../../lib/errors.ts";
 import { type ReferenceKey, syncKey } from "../../../../lib/keys.ts";
 import { resolveDynamicSecret } from "../../../../lib/kinds/dynamic/resolve.ts";
+import { requestOf } from "../../../../lib/kinds/issued/request-of.ts";
 import type { Reference } from "../../../../lib/ports/rows.ts";
 import { requestId } from "../../../../lib/ports/vault-ids.ts";
 import type { JsonObject } from "../../../../lib/util/json.ts";
@@ -106,7 +107,7 @@ describe("a VaultDynamicSecret with its references", () => {
   });
 
   it("issues anew when its request or its transformation changes", () => {
-    const cause = (fields: JsonObject) => JSON.stringify(resolved(fields).cause);
+    const cause = (fields: JsonObject) => requestOf(resolved(fields));
     const transformation = { excludeRaw: true };
     const others = [
       { path: "creds/other" },
@@ -115,6 +116,10 @@ describe("a VaultDynamicSecret with its references", () => {
     ];
     assert.equal(new Set([{}, ...others].map(cause)).size, others.length + 1);
     assert.equal(cause({ renewalPercent: 10 }), cause({}));
+  });
+
+  it("has the request that rows of former versions know", () => {
+    assert.equal(requestOf(resolved()), "412adf17d6f7302b6107de0a");
   });
 
   it("notes all references, also when something is wrong, and says what", () => {

@@ -31,6 +31,7 @@ export function aResolved(changed: Partial<ResolvedIssued> = {}): ResolvedIssued
     rolloutTargets: [],
     request: { method: "GET", mount: "database", path: "creds/app" },
     ...{ renewalPercent: 67, revokesReplaced: true, cause: "cause", refreshAfterMs: undefined, hmac: false },
+    transformation: { excludeRaw: true, templates: [], includes: [], excludes: [], missingKey: "default" },
     ...changed,
   } as ResolvedIssued;
 }

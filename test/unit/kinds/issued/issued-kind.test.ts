@@ -3,11 +3,12 @@ import { describe, it } from "node:test";
 import { digestOf } from "../../../../lib/digest.ts";
 import { SyncError } from "../../../../lib/errors.ts";
 import { issuedState } from "../../../../lib/kinds/issued/issued-state.ts";
+import { requestOf } from "../../../../lib/kinds/issued/request-of.ts";
 import type { Obtained } from "../../../../lib/kinds/kind.ts";
 import type { Json } from "../../../../lib/util/json.ts";
 import { START } from "../../issues/an-issue.ts";
 import { ISSUED } from "../../issues/an-issuing-vault.ts";
-import { aRun, KEY, type Scene } from "./a-credential.ts";
+import { aResolved, aRun, KEY, type Scene } from "./a-credential.ts";
 import { asked, inUse, live, obtained, REFRESH, SERIAL_END, WAS } from "./obtained.ts";
 
 describe("a credential that is in use", () => {
@@ -46,6 +47,15 @@ describe("a credential that is in use", () => {
     }
     const known = await obtained(inUse({ annotations: { [REFRESH]: "1" }, own: { ...WAS, refresh: "1" } }));
     assert.equal(known.text, "held", "this request was answered");
+  });
+
+  it("stays when the cluster's missingKey is switched, and its row says so", async () => {
+    const { transformation } = aResolved();
+    const strict = { transformation: { ...transformation, missingKey: "error" } } as const;
+    const one = await obtained(inUse({ resolved: strict, own: { ...WAS, tried: WAS.request ?? "" } }));
+    const request = requestOf(aResolved(strict));
+    assert.deepEqual([one.text, asked(one), one.own], ["held", [], { ...WAS, request, tried: request }]);
+    assert.notEqual(await aRun(inUse({ resolved: strict })).foresee(), "would-issue");
   });
 
   it("counts what is asked for without a plan", async () => {

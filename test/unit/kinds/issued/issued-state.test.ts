@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type IssuedState, issuedState, ownIssued } from "../../../../lib/kinds/issued/issued-state.ts";
-import { requestOf } from "../../../../lib/kinds/issued/request-of.ts";
+import { requestNow, requestOf } from "../../../../lib/kinds/issued/request-of.ts";
 import { aResolved } from "./a-credential.ts";
 
 describe("what a row knows of an issuing kind", () => {
@@ -48,6 +48,20 @@ describe("what issues anew", () => {
       ].map(withIdentity),
     ];
     assert.equal(new Set([of({}), ...others]).size, others.length + 1);
+  });
+
+  it("is another transformation, but not the missingKey of all templates of a cluster", () => {
+    const { transformation } = aResolved();
+    const other = aResolved({ transformation: { ...transformation, excludeRaw: false } });
+    const strict = aResolved({ transformation: { ...transformation, missingKey: "error" } });
+    assert.equal(new Set([of({}), requestOf(other), requestOf(strict)]).size, 3);
+    assert.deepEqual(
+      [aResolved(), strict].map((before) => requestNow(requestOf(before), strict)),
+      [requestOf(strict), requestOf(strict)],
+    );
+    assert.equal(requestNow(requestOf(strict), aResolved()), of({}));
+    assert.equal(requestNow(requestOf(strict), other), requestOf(strict));
+    assert.equal(requestNow("another", strict), "another");
   });
 
   it("is no other version of what says it, and nothing of what it is used for", () => {

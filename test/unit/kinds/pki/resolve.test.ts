@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type ErrorCode, SyncError } from "../../../../lib/errors.ts";
 import { type ReferenceKey, syncKey } from "../../../../lib/keys.ts";
+import { requestOf } from "../../../../lib/kinds/issued/request-of.ts";
 import { resolvePkiSecret } from "../../../../lib/kinds/pki/resolve.ts";
 import type { Reference } from "../../../../lib/ports/rows.ts";
 import { requestId } from "../../../../lib/ports/vault-ids.ts";
@@ -89,6 +90,10 @@ describe("a VaultPKISecret with its references", () => {
     assert.equal(destination.labels["secrets.hashicorp.com/vso-ownerRefUID"], "u1");
     assert.deepEqual(found.excludes, ["^private_key$"]);
     assert.equal(found.excludeRaw, true);
+  });
+
+  it("has the request that rows of former versions know", () => {
+    assert.equal(requestOf(resolved()), "77b3a0e3d47e7e43f4c4a1c1");
   });
 
   it("notes all references, also when something is wrong", () => {
