@@ -150,6 +150,17 @@ export class SyncError extends Error {
   }
 }
 
+/**
+ * The store refuses a write because of its size, whenever it is tried: nothing was written, and only the one row is
+ * concerned.
+ */
+export class RowTooLarge extends SyncError {
+  constructor(message: string, options: SyncErrorOptions = {}) {
+    super("STORE_INVALID", message, options);
+    this.name = "RowTooLarge";
+  }
+}
+
 /** Invalid input: all complaints, each with its place. The command exits with 2. */
 export class InputError extends Error {
   readonly complaints: readonly string[];

@@ -1,12 +1,14 @@
 import { described } from "../described.ts";
-import { SyncError } from "../errors.ts";
+import { RowTooLarge, SyncError } from "../errors.ts";
+import type { SyncKey } from "../keys.ts";
 import type { SeenResource } from "../ports/resources.ts";
 import type { KindRef } from "../resource-kinds.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 
 /**
  * Runs the work for one object. A bug that it triggers is logged, and the object is skipped, so that the cluster's
- * others continue. Coded errors are thrown on: they concern more than one object.
+ * others continue; the same goes for one that the table can't hold. Other coded errors are thrown on: they concern more
+ * than one object.
  */
 export async function unlessBug<T>(
   deps: Pick<DiscoveryDeps, "log" | "metrics">,
@@ -16,10 +18,29 @@ export async function unlessBug<T>(
   try {
     return await work();
   } catch (error) {
-    if (error instanceof SyncError) throw error;
     const { namespace, name } = object;
+    if (error instanceof RowTooLarge) {
+      deps.log.error("object-not-stored", { cluster, kind: kind.kind, namespace, name, ...described(error) });
+      return undefined;
+    }
+    if (error instanceof SyncError) throw error;
     deps.log.error("object-crashed", { cluster, kind: kind.kind, namespace, name, ...described(error) });
     deps.metrics.count("keyferry_bugs_total", {});
+    return undefined;
+  }
+}
+
+/** Changes one row of many. One that the table can't hold after the change stays as it is, and is logged. */
+export async function unlessTooLarge<T>(
+  { log }: Pick<DiscoveryDeps, "log">,
+  key: SyncKey,
+  change: () => Promise<T>,
+): Promise<T | undefined> {
+  try {
+    return await change();
+  } catch (error) {
+    if (!(error instanceof RowTooLarge)) throw error;
+    log.error("row-not-stored", { key, ...described(error) });
     return undefined;
   }
 }

@@ -3,6 +3,7 @@ import { retentionOf } from "../issues/retention.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { RowSummary } from "../ports/store.ts";
 import type { DiscoveryDeps } from "./deps.ts";
+import { unlessTooLarge } from "./guard.ts";
 
 export type RetireDeps = Pick<DiscoveryDeps, "leases" | "queue" | "clock" | "log">;
 
@@ -25,7 +26,8 @@ export async function retire(deps: RetireDeps, rows: readonly RowSummary[], vaul
     );
     for (const { key, waitsFor } of some) {
       const now = clock();
-      await leases.retire(key, now + retentionOf(waitsFor, vaults), now);
+      const until = now + retentionOf(waitsFor, vaults);
+      await unlessTooLarge(deps, key, () => leases.retire(key, until, now));
     }
     await wakeForPaths(
       deps,

@@ -1,15 +1,16 @@
 import { type EpochMs, SECOND_MS } from "../clock.ts";
-import { type ErrorCode, SyncError } from "../errors.ts";
+import { type ErrorCode, RowTooLarge, SyncError } from "../errors.ts";
 import { freedBy, PathAwaited, wakeForPaths } from "../failures/path-wake.ts";
 import { partsOf } from "../keys.ts";
 import { CACHE_MS } from "../outage/close-circuit.ts";
 import type { Claim } from "../ports/claim.ts";
 import { CALL_TIMEOUT_MS, LEASE_MS, type ReconcileDeps } from "../ports/deps.ts";
-import { type OwnedSecret, type Pushed, pushPlace, type Row } from "../ports/rows.ts";
+import { type OwnedSecret, type Pushed, pushPlace, type Row, type RowState } from "../ports/rows.ts";
 import type { Claimed, ClaimOptions, Lease, PathTaken, Settlement } from "../ports/store.ts";
 import { sendDue, sendNow } from "../schedule/messages.ts";
+import { settleFailed } from "./settle.ts";
 
-type Deps = Pick<ReconcileDeps, "leases" | "queue" | "clock" | "log">;
+type Deps = Pick<ReconcileDeps, "leases" | "queue" | "clock" | "random" | "log">;
 
 /** A claim that can include paths in a Vault. */
 export interface RunClaim extends Claim {
@@ -24,10 +25,12 @@ export interface RunClaim extends Claim {
 export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): RunClaim {
   let row = read;
   let lease: Lease | undefined;
+  /** As the table has it since the claim, or the last record. */
+  let stored: RowState = read.state;
   /** The row is no longer this run's: nothing is written any more. */
   let isOver = false;
   let paths: readonly Pushed[] = [];
-  let taken: PathTaken | undefined;
+  let refusal: SyncError | undefined;
 
   const take = async (): Promise<Lease | undefined> => {
     if (lease) return lease;
@@ -35,13 +38,14 @@ export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): 
     const options = { now, until: now + LEASE_MS, ...(owned && { owned }) };
     const { claimed, refused } = await claimNow(deps, row, paths, options);
     // A path that was refused once stays so for this run.
-    taken ??= refused;
+    refusal ??= refused;
     if (!claimed) return undefined;
     if (claimed.row.declared.hash !== row.declared.hash) {
       await leaveDue(deps, claimed, now);
       return undefined;
     }
     lease = claimed.lease;
+    stored = claimed.row.state;
     row = owned === undefined ? claimed.row : withRecorded(row, claimed.row);
     return lease;
   };
@@ -49,7 +53,7 @@ export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): 
   const require = async (to?: "status"): Promise<Lease> => {
     const held = await take();
     if (!held || isOver) throw await lost(deps, row);
-    if (taken !== undefined && to !== "status") throw pathTaken(taken);
+    if (refusal !== undefined && to !== "status") throw refusal;
     // The API server checks no fence, so no write may end after the lease (lease-table 6).
     if (deps.clock() > held.until - CALL_TIMEOUT_MS) {
       const because = `the lease on ${held.key} ends too soon to write under it`;
@@ -74,10 +78,16 @@ export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): 
     require,
     async record(learned) {
       const held = await require();
-      const now = deps.clock();
+      const [now, before] = [deps.clock(), row];
       row = { ...row, state: { ...row.state, ...learned } };
       const state = { ...row.state, owned: withNames(row.state.owned, owned ?? []) };
-      if ((await deps.leases.record(held, state, now)) === "recorded") return;
+      // What can't be recorded can't be settled either.
+      const outcome = await unlessTooLarge(deps.leases.record(held, state, now), async (error) => {
+        row = before;
+        throw error;
+      });
+      stored = state;
+      if (outcome === "recorded") return;
       isOver = true;
       await endRun(deps, held);
       throw await lost(deps, row);
@@ -86,26 +96,56 @@ export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): 
       row = { ...row, state: { ...row.state, ...learned } };
     },
     async settle(settlement, how) {
-      if (lease) await settleRow(deps, row, lease, how === "verified" ? settlement : leftOver(row, settlement));
+      const whole = how === "verified" ? settlement : leftOver(row, settlement);
+      if (lease) await settleOrFail(deps, { row, lease, stored }, whole);
     },
   };
 }
 
 /**
- * Takes the lease, and with it the paths that the row has not claimed before. A path of another row (`refused`) leaves
- * the lease without any path: the run is settled, but writes nothing.
+ * Takes the lease, and with it what the run would write. A path of another row, or a row that would become too large
+ * (`refused`), leaves the lease alone: the run is settled, but writes nothing.
  */
 async function claimNow(
   { leases }: Deps,
   row: Row,
   paths: readonly Pushed[],
   options: ClaimOptions,
-): Promise<{ readonly claimed: Claimed | undefined; readonly refused?: PathTaken }> {
+): Promise<{ readonly claimed: Claimed | undefined; readonly refused?: SyncError }> {
   const news = unclaimed(row, paths);
-  if (news.length === 0) return { claimed: await leases.claim(row, options) };
-  const claimed = await leases.claimPush(row, { ...options, pushed: news });
-  if (claimed === undefined || !("taken" in claimed)) return { claimed };
-  return { claimed: await leases.claim(row, options), refused: claimed };
+  const whole = async () => {
+    if (news.length === 0) return { claimed: await leases.claim(row, options) };
+    const claimed = await leases.claimPush(row, { ...options, pushed: news });
+    if (claimed === undefined || !("taken" in claimed)) return { claimed };
+    return { claimed: await leases.claim(row, options), refused: pathTaken(claimed) };
+  };
+  return unlessTooLarge(whole(), async (error) => {
+    const { owned: _names, ...alone } = options;
+    return { claimed: await leases.claim(row, alone), refused: error };
+  });
+}
+
+/** The write, or what is done instead where the table can't hold the row. */
+async function unlessTooLarge<T>(write: Promise<T>, instead: (error: RowTooLarge) => Promise<T>): Promise<T> {
+  try {
+    return await write;
+  } catch (error) {
+    if (error instanceof RowTooLarge) return instead(error);
+    throw error;
+  }
+}
+
+/** Settles the row; where the table can't hold that, as it is stored, with the error: it tries again by its back-off. */
+function settleOrFail(
+  deps: Deps,
+  { row, lease, stored }: { readonly row: Row; readonly lease: Lease; readonly stored: RowState },
+  settlement: Settlement,
+): Promise<void> {
+  return unlessTooLarge(settleRow(deps, row, lease, settlement), async (error) => {
+    deps.log.warn("row-too-large", { key: row.key, message: error.message });
+    const timing = { now: deps.clock(), random: deps.random, dispatchedUntil: undefined };
+    await settleRow(deps, row, lease, leftOver(row, settleFailed(stored, error, timing)));
+  });
 }
 
 /** The declaration changed between read and claim: the row is due again at once. */

@@ -1,3 +1,5 @@
+import { described } from "../described.ts";
+import { RowTooLarge } from "../errors.ts";
 import { releaseWaker } from "../failures/release-wake.ts";
 import { sharedFailures } from "../failures/shared-failures.ts";
 import { withKnownTargets } from "../issues/known-targets.ts";
@@ -81,7 +83,10 @@ async function reconcileAll(
       await reconcileRow(deps, row, message, batch);
       return [];
     } catch (error) {
-      return [{ key: row.key, error }];
+      // The message would only fail again: the row is looked at when its time comes.
+      if (!(error instanceof RowTooLarge)) return [{ key: row.key, error }];
+      deps.log.error("row-not-stored", { key: row.key, ...described(error) });
+      return [];
     } finally {
       progress?.onKeyDone(row.key);
     }

@@ -1,4 +1,4 @@
-import { type ErrorCode, SyncError } from "../../errors.ts";
+import { type ErrorCode, RowTooLarge, SyncError } from "../../errors.ts";
 
 interface Meaning {
   readonly code: ErrorCode;
@@ -76,23 +76,48 @@ const SHAPES: readonly (readonly [RegExp, Meaning])[] = [
   [/key element does not match the schema|key condition missed key schema|Missing the key/i, NOT_OURS],
 ];
 
+/** An item may have 400 KB, the parts of its key 2,048 and 1,024 bytes. */
+const TOO_LARGE = /^Item size|ize of hashkey|size of all range keys/;
+
 /** Maps an error of the SDK; returns a bug unchanged. */
 export function dynamoError(error: unknown, table: string, operation: string): unknown {
   if (error instanceof SyncError) return error;
+  const invalid = invalidBecause(error);
+  if (invalid?.some((because) => TOO_LARGE.test(because))) {
+    const message = `What ${operation} would write to table ${table} is larger than DynamoDB stores (an item of 400 KB): declare less in one object`;
+    return new RowTooLarge(message, { cause: error });
+  }
   const meaning = meaningOf(error);
   return meaning === undefined ? error : new SyncError(meaning.code, meaning.say(table, operation), { cause: error });
+}
+
+/** What is wrong with the items of a request, if DynamoDB refused it for them. */
+function invalidBecause(error: unknown): readonly string[] | undefined {
+  if (!(error instanceof Error)) return undefined;
+  if (error.name === "ValidationException") return [error.message];
+  const invalid = reasonsOf(error).filter(({ Code }) => Code === "ValidationError");
+  return invalid.length === 0 ? undefined : invalid.map(({ Message = "" }) => Message);
+}
+
+interface Reason {
+  readonly Code?: string;
+  readonly Message?: string;
+}
+
+function reasonsOf(error: Error): readonly Reason[] {
+  if (error.name !== "TransactionCanceledException" || !("CancellationReasons" in error)) return [];
+  return Array.isArray(error.CancellationReasons) ? error.CancellationReasons : [];
 }
 
 /** Why DynamoDB cancelled a transaction: a name for each item ("None" for those without a problem). */
 export function cancellationReasons(error: unknown): readonly string[] | undefined {
   if (!(error instanceof Error) || error.name !== "TransactionCanceledException") return undefined;
-  const reasons =
-    "CancellationReasons" in error && Array.isArray(error.CancellationReasons) ? error.CancellationReasons : [];
-  return reasons.map((reason: { readonly Code?: string }) => reason.Code ?? "None");
+  return reasonsOf(error).map(({ Code = "None" }) => Code);
 }
 
 function meaningOf(error: unknown): Meaning | undefined {
   if (!(error instanceof Error)) return undefined;
+  if (error.name === "TransactionCanceledException" && invalidBecause(error) !== undefined) return undefined;
   const reason = cancellationReasons(error)?.find((code) => code !== "None" && MEANINGS[code] !== undefined);
   const named = MEANINGS[reason ?? error.name];
   if (named !== undefined) return named;

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { unlessBug } from "../../../lib/discovery/guard.ts";
-import { SyncError } from "../../../lib/errors.ts";
+import { unlessBug, unlessTooLarge } from "../../../lib/discovery/guard.ts";
+import { RowTooLarge, SyncError } from "../../../lib/errors.ts";
 import type { SeenResource } from "../../../lib/ports/resources.ts";
 import { VAULT_STATIC_SECRET } from "../../../lib/resource-kinds.ts";
+import { aKey } from "../../builders.ts";
 
 const OF = {
   cluster: "east",
@@ -28,6 +29,20 @@ describe("an object that makes us fail", () => {
     assert.deepEqual([failed, counts], [undefined, ["keyferry_bugs_total"]]);
     assert.match(JSON.stringify(lines), /object-crashed.*"cluster":"east".*"namespace":"shop","name":"db".*RangeError/);
     assert.doesNotMatch(JSON.stringify(lines), /hunter2/);
+  });
+
+  it("because the table can't hold it is told by its name and left aside", async () => {
+    const { lines, counts, deps } = scene();
+    const tooLarge = () => Promise.reject(new RowTooLarge("larger than the table takes"));
+    assert.equal(await unlessBug(deps, OF, tooLarge), undefined);
+    assert.equal(await unlessTooLarge(deps, aKey("db"), tooLarge), undefined);
+    assert.deepEqual(counts, []);
+    assert.match(JSON.stringify(lines), /object-not-stored.*"name":"db".*STORE_INVALID.*row-not-stored.*STORE_INVALID/);
+    assert.equal(await unlessTooLarge(deps, aKey("db"), async () => "changed"), "changed");
+    await assert.rejects(
+      unlessTooLarge(deps, aKey("db"), () => Promise.reject(new SyncError("STORE_INVALID", "another table"))),
+      { code: "STORE_INVALID" },
+    );
   });
 
   it("with a code is no matter of one object alone", async () => {

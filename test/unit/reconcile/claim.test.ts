@@ -40,7 +40,7 @@ async function aScene() {
     },
     now: clock,
     worker: async (owned?: readonly OwnedSecret[], leases: Leases = store) =>
-      claimOf({ leases, queue, clock, log: QUIET }, await row(), owned),
+      claimOf({ leases, queue, clock, random: () => 0.5, log: QUIET }, await row(), owned),
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   };
 }

@@ -14,7 +14,7 @@ describe("a worker that stands still after it read a row that another one works 
     let now = START;
     const clock = () => now;
     await using store = simulatedSqliteStore(undefined);
-    const deps = { leases: store, queue: { send: async () => undefined }, clock, log: QUIET };
+    const deps = { leases: store, queue: { send: async () => undefined }, clock, random: () => 0.5, log: QUIET };
     const row = async () => (await store.read([KEY], "strong")).get(KEY) ?? assert.fail("no row");
     await store.declare(aDeclared({ key: KEY }), now);
     const dying = claimOf(deps, await row());

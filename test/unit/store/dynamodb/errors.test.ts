@@ -7,7 +7,7 @@ import {
   ThrottlingException,
   TransactionCanceledException,
 } from "@aws-sdk/client-dynamodb";
-import { SyncError } from "../../../../lib/errors.ts";
+import { RowTooLarge, SyncError } from "../../../../lib/errors.ts";
 import { cancellationReasons, dynamoError } from "../../../../lib/store/dynamodb/errors.ts";
 
 const $metadata = {};
@@ -19,6 +19,10 @@ function named(name: string, more: object = {}): Error {
 
 function cancelled(...codes: readonly string[]): TransactionCanceledException {
   return new TransactionCanceledException({ ...options, CancellationReasons: codes.map((Code) => ({ Code })) });
+}
+
+function refused(...CancellationReasons: readonly { readonly Code: string; readonly Message?: string }[]) {
+  return new TransactionCanceledException({ ...options, CancellationReasons: [...CancellationReasons] });
 }
 
 describe("what DynamoDB's errors mean", () => {
@@ -76,6 +80,39 @@ describe("what DynamoDB's errors mean", () => {
       assert.equal(meant.cause, error);
     });
   }
+
+  it("an item or a key that is too large concerns this row alone, and is not tried again soon", () => {
+    const says = [
+      "Item size has exceeded the maximum allowed size",
+      "Item size to update has exceeded the maximum allowed size",
+      "One or more parameter values were invalid: Size of hashkey has exceeded the maximum size limit of2048 bytes",
+      "One or more parameter values were invalid: Aggregated size of all range keys has exceeded the size limit of 1024 bytes",
+      "One or more parameter values are not valid. A value specified for a secondary index key is not supported. Size of hashkey has exceeded the maximum size limit of2048 bytes. IndexName: place, IndexKey: placeOf",
+    ];
+    for (const message of says) {
+      for (const error of [
+        named("ValidationException", { message }),
+        refused({ Code: "None" }, { Code: "ValidationError", Message: message }),
+        refused({ Code: "ConditionalCheckFailed" }, { Code: "ValidationError", Message: message }),
+      ]) {
+        const meant = dynamoError(error, "leases", "TransactWriteItems");
+        assert.ok(meant instanceof RowTooLarge, `${error.name}: ${message}`);
+        assert.deepEqual([meant.code, meant.disposition], ["STORE_INVALID", "recheck"]);
+        assert.match(meant.message, /larger than DynamoDB stores.*declare less/);
+      }
+    }
+  });
+
+  it("a transaction with another invalid item is a bug, not contention", () => {
+    for (const reasons of [
+      [{ Code: "ValidationError", Message: "The provided expression refers to an attribute that does not exist" }],
+      [{ Code: "None" }, { Code: "ValidationError" }],
+      [{ Code: "TransactionConflict" }, { Code: "ValidationError" }],
+    ]) {
+      const error = refused(...reasons);
+      assert.equal(dynamoError(error, "leases", "TransactWriteItems"), error);
+    }
+  });
 
   it("a lost condition is no error, and a bug stays one", () => {
     for (const error of [
