@@ -1,10 +1,12 @@
 import { gunzipSync } from "node:zlib";
 import { z } from "zod";
-import { jsonExcess } from "../util/json-bounds.ts";
+import { type JsonBounds, jsonExcess } from "../util/json-bounds.ts";
 
 /** Limits of the data of a log subscription: unzipped, and the JSON in it. */
 const MAX_UNZIPPED = 64 * 1_024 * 1_024;
 const BOUNDS = { depth: 8, values: 1_000_000 } as const;
+/** A message has at most a megabyte. Its lines may be JSON of any depth, as those of the event were. */
+const RETURNED_BOUNDS: JsonBounds = { ...BOUNDS, depth: Number.POSITIVE_INFINITY };
 
 /** The events of our own that an EventBridge rule sends to the function (docs/events-aws.md). */
 export const LINE_EVENT = "VaultAuditLine";
@@ -121,7 +123,7 @@ function parseSource(event: unknown): SourceEnvelope {
 function ofLogs(data: string): SourceEnvelope {
   const text = unzipped(data);
   if (text === undefined) return foreign("the data of a log subscription is no gzip of at most 64 MiB");
-  const found = logsData.safeParse(jsonOf(text)).data;
+  const found = logsData.safeParse(jsonOf(text, BOUNDS)).data;
   if (found === undefined) return foreign("the data of a log subscription has another form");
   if (found.messageType !== "DATA_MESSAGE") return NOTHING;
   const texts = found.logEvents.map((one) => textOf(fieldOf(one, "message")));
@@ -164,7 +166,7 @@ function requestOf(event: z.infer<typeof urlEvent>): PostRequest {
 
 /** Lambda wraps an event that it gave up; EventBridge sends it as it is, and says why in attributes of the message. */
 function returnedOf({ messageId, body, messageAttributes = {} }: z.infer<typeof queueRecord>): Returned {
-  const content = jsonOf(Buffer.from(body));
+  const content = jsonOf(Buffer.from(body), RETURNED_BOUNDS);
   const wrapped = destination.safeParse(content).data;
   if (wrapped !== undefined) {
     const isTooOld = wrapped.requestContext.condition === "EventAgeExceeded";
@@ -207,8 +209,8 @@ function unzipped(data: string): Buffer | undefined {
 }
 
 /** Undefined: no JSON, or JSON that would take too much memory. */
-function jsonOf(text: Buffer): unknown {
-  if (jsonExcess(text, BOUNDS) !== undefined) return undefined;
+function jsonOf(text: Buffer, bounds: JsonBounds): unknown {
+  if (jsonExcess(text, bounds) !== undefined) return undefined;
   try {
     return JSON.parse(text.toString("utf8")) as unknown;
   } catch {

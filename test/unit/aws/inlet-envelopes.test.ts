@@ -83,6 +83,23 @@ describe("an event for vault-audit", () => {
     }
   });
 
+  it("comes back as it was, however deep its lines nest as JSON", () => {
+    const nested = (levels: number): unknown => JSON.parse('{"a":'.repeat(levels) + "1" + "}".repeat(levels));
+    const line = { ...(JSON.parse(LINE) as object), request: { data: nested(5) } };
+    for (const event of [
+      busEvent("vault.prod", "VaultAuditLines", { lines: [line, LINE] }),
+      busEvent("vault.prod", "VaultAuditLine", { line: nested(1_000) }),
+    ]) {
+      const once = parseEnvelope(event);
+      assert.equal(once.kind, "lines");
+      for (const body of [destinationBody(event), JSON.stringify(event)]) {
+        const parsed = parseEnvelope(failuresEvent([body]));
+        assert.ok(parsed.kind === "returned");
+        assert.deepEqual(parsed.records[0]?.envelope, once);
+      }
+    }
+  });
+
   it("is no request when it comes from a queue: nobody verified a signature there", () => {
     for (const inner of [urlEvent({ path: "/main" }), failuresEvent([destinationBody(logsEvent("g", [LINE]))])]) {
       const parsed = parseEnvelope(failuresEvent([destinationBody(inner)]));
