@@ -1,3 +1,4 @@
+import { isOutage } from "../lib/circuits.ts";
 import { outOfSightSince } from "../lib/discovery/out-of-sight.ts";
 import type { ComposedFleet } from "../lib/hubs/compose.ts";
 import type { Circuit, ClusterRow, LeaseStore } from "../lib/ports/store.ts";
@@ -22,7 +23,10 @@ export function exposeSight(
     },
   );
   metrics.gauge("keyferry_circuit_open", "1 for each Vault or cluster that does not answer.", ["circuit"], async () =>
-    (await store.circuits()).slice(0, MAX_CIRCUITS).map(({ id }) => ({ labels: { circuit: id }, value: 1 })),
+    (await store.circuits())
+      .filter(isOutage)
+      .slice(0, MAX_CIRCUITS)
+      .map(({ id }) => ({ labels: { circuit: id }, value: 1 })),
   );
 }
 

@@ -3,6 +3,7 @@ import type { Deadline } from "../lib/aws/deadline.ts";
 import { sqsDiscoveryQueue } from "../lib/aws/discovery-queue.ts";
 import { NOTHING_TOLD } from "../lib/aws/function-traces.ts";
 import { MESSAGES_PER_INVOCATION } from "../lib/aws/queue-record.ts";
+import { isOutage } from "../lib/circuits.ts";
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../lib/clock.ts";
 import { releaseDeparted } from "../lib/discovery/departed.ts";
 import { clustersOutOfSight } from "../lib/discovery/out-of-sight.ts";
@@ -51,6 +52,8 @@ export const handler = handlerOf(base, async (_event, deadline) => {
 
 async function dispatchPasses(deadline: Deadline): Promise<void> {
   const [rows, open] = await Promise.all([leases.clusters(), leases.circuits()]);
+  const outages = open.filter(isOutage).length;
+  if (outages > 0) metrics.count("keyferry_circuits_open", {}, outages);
   const now = clock();
   const probes = probesOverdue(open, now);
   await queue.send(probes.map(({ id }) => ({ kind: "probe", circuit: id, at: now })));
@@ -60,7 +63,6 @@ async function dispatchPasses(deadline: Deadline): Promise<void> {
   const fleet = clusters.map(({ name }) => name);
   const outOfSight = clustersOutOfSight(fleet, rows, open);
   if (outOfSight.length > 0) metrics.count("keyferry_clusters_out_of_sight", {}, outOfSight.length);
-  if (open.length > 0) metrics.count("keyferry_circuits_open", {}, open.length);
   if (refused.length > 0) metrics.count("keyferry_hub_clusters_refused", {}, refused.length);
   if (troubled.length > 0) metrics.count("keyferry_hubs_troubled", {}, troubled.length);
   await passes.send([...passesDue({ fleet, rows, open, now }), ...(await hubPassesDue(hubs, now))]);

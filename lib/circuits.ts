@@ -25,6 +25,11 @@ export function placeOfSuspension(id: string): { readonly cluster: string; reado
   return { cluster, ...(namespace === undefined ? {} : { namespace }) };
 }
 
+/** Whether a Vault or cluster does not answer: a suspension is on purpose, and lasts as long as two controllers work. */
+export function isOutage({ id }: { readonly id: string }): boolean {
+  return placeOfSuspension(id) === undefined;
+}
+
 /** The cluster of a circuit; undefined when the circuit is of something else. */
 export function clusterOfCircuit(id: string): string | undefined {
   return id.startsWith("cluster:") ? id.slice("cluster:".length) : undefined;

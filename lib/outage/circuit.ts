@@ -1,4 +1,4 @@
-import { clusterOfCircuit, placeOfSuspension, vaultOfCircuit } from "../circuits.ts";
+import { clusterOfCircuit, isOutage, placeOfSuspension, vaultOfCircuit } from "../circuits.ts";
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { DISPOSITIONS, OUTAGE_CODES, SyncError } from "../errors.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
@@ -197,16 +197,12 @@ async function askVault(deps: Deps, ca: CaCache, circuit: Circuit, address: stri
   if (outage) throw outage;
 }
 
-function isOfVso({ id }: Circuit): boolean {
-  return placeOfSuspension(id) !== undefined;
-}
-
 async function keepOpen(deps: Deps, claimed: Circuit, error: SyncError): Promise<void> {
-  const isOutage = DISPOSITIONS[error.code] === "retry";
+  const isPassing = DISPOSITIONS[error.code] === "retry";
   const attempts = claimed.attempts;
-  const pause = backOff({ disposition: isOutage ? "retry" : "recheck", attempts }, deps.random) ?? MAX_PROBE_PAUSE_MS;
+  const pause = backOff({ disposition: isPassing ? "retry" : "recheck", attempts }, deps.random) ?? MAX_PROBE_PAUSE_MS;
   const { code, message } = isNews(claimed, error) ? error : claimed;
-  const longest = isOfVso(claimed) ? MAX_STAND_BACK_PAUSE_MS : MAX_PROBE_PAUSE_MS;
+  const longest = isOutage(claimed) ? MAX_PROBE_PAUSE_MS : MAX_STAND_BACK_PAUSE_MS;
   const probeAt = deps.clock() + Math.max(FIRST_PROBE_MS, Math.min(pause, longest));
   const isKept = await deps.leases.keepOpen(claimed, { code, message, attempts: attempts + 1, probeAt });
   if (isKept) await sendProbe(deps, claimed.id, probeAt);
@@ -214,6 +210,6 @@ async function keepOpen(deps: Deps, claimed: Circuit, error: SyncError): Promise
 
 /** A time-out of our own proves nothing new; an unreachable cluster proves nothing about other controllers. */
 function isNews(circuit: Circuit, { code }: SyncError): boolean {
-  if (isOfVso(circuit)) return code === "OTHER_CONTROLLER";
+  if (!isOutage(circuit)) return code === "OTHER_CONTROLLER";
   return vaultOfCircuit(circuit.id) === undefined ? code !== "DEADLINE_EXCEEDED" : OUTAGE_CODES.has(code);
 }

@@ -5,6 +5,8 @@ import { after, before, describe, it } from "node:test";
 import { PutItemCommand, ScanCommand } from "@aws-sdk/client-dynamodb";
 import { bundleFunction } from "../../infra/bundle.ts";
 import { watchPassesBody } from "../../lib/aws/envelopes.ts";
+import { circuitOfVault, suspensionOf } from "../../lib/circuits.ts";
+import { dynamoLeaseStore } from "../../lib/store/dynamodb/dynamodb-store.ts";
 import { recorded } from "../audit/recorded.ts";
 import { type Dynalite, startDynalite } from "../harness/dynalite.ts";
 import { type TempFolder, tempFolder } from "../harness/process/temp-folder.ts";
@@ -13,6 +15,7 @@ import { throttling } from "./dynamodb/throttling.ts";
 import { type Ended, queueEvent, type RunningFunction, startFunction } from "./functions/running.ts";
 
 const BIG = Number.POSITIVE_INFINITY;
+const FAR = Date.UTC(2090, 0, 1);
 const A_WATCH_PASS = queueEvent({ m: watchPassesBody([{ cluster: "east", fence: 0 }]) });
 /** The message comes again, and becomes a dead letter in the end: there is an alarm on those. */
 const AGAIN: Ended = { result: { batchItemFailures: [{ itemIdentifier: "m" }] } };
@@ -103,6 +106,19 @@ describe("functions whose world is wrong", { timeout: 180_000 }, () => {
     proxy.next = 2;
     assert.deepEqual(await discover.invoke(A_WATCH_PASS), DONE);
     assert.deepEqual([proxy.refused, codes(discover.printed(), "watch-pass-crashed")], [2, []]);
+  });
+
+  it("a Vault that does not answer is counted for the alarm, work that is suspended beside another controller is not", async () => {
+    const table = await dynalite.createTable();
+    const store = dynamoLeaseStore({ client: dynalite.client, table });
+    await using tick = await start("tick", { KEYFERRY_TABLE: table });
+    const of = { code: "OTHER_CONTROLLER", message: "", since: 0, attempts: 1, fence: 1, probeAt: FAR } as const;
+    await store.openCircuit({ id: suspensionOf("east"), ...of });
+    await tick.invoke({});
+    assert.equal(counted(tick.printed(), "keyferry_circuits_open"), 0);
+    await store.openCircuit({ id: circuitOfVault("https://vault.example"), ...of });
+    await tick.invoke({});
+    assert.equal(counted(tick.printed(), "keyferry_circuits_open"), 1);
   });
 
   it("a message that is not ours, while the dead letters can't be reached, comes again", async () => {

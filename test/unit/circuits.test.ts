@@ -4,6 +4,7 @@ import {
   circuitOfCluster,
   circuitOfVault,
   clusterOfCircuit,
+  isOutage,
   placeOfSuspension,
   suspensionOf,
   vaultOfCircuit,
@@ -24,6 +25,11 @@ describe("the id of a circuit", () => {
       assert.deepEqual(found, { vault: undefined, cluster: undefined, place: undefined, ...of });
     });
   }
+
+  it("tells an outage from work that is suspended on purpose", () => {
+    const outages = CASES.filter(isOutage).map(({ id }) => id);
+    assert.deepEqual(outages, ["vault:https://v:8200", "vault:https://v:8200", "cluster:east"]);
+  });
 
   it("is another one for each place", () => {
     assert.equal(new Set(CASES.map(({ id }) => id)).size, CASES.length - 1, "the two of one Vault are the same");

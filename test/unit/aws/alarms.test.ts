@@ -8,6 +8,7 @@ import { ROOT } from "../../docs/pages.ts";
 interface Alarm {
   readonly Namespace: string;
   readonly MetricName: string;
+  readonly AlarmDescription: string;
 }
 
 const alarms = ["infra/alarms.yml", "infra/events/vault-audit.yml"].flatMap((file) => {
@@ -35,6 +36,14 @@ describe("alarms", () => {
       assert.notEqual(labels.length, 0, `nobody counts ${metric}`);
       for (const label of labels) assert.match(label, FOLDED, metric);
     }
+  });
+
+  it("tell of what does not answer, not of work that is suspended beside another controller", () => {
+    const about = alarms.filter(({ AlarmDescription }) => /has not answered/.test(AlarmDescription));
+    assert.deepEqual(
+      about.map(({ MetricName }) => MetricName),
+      ["keyferry_circuits_open"],
+    );
   });
 
   it("say of each kind of bad input that it came", () => {

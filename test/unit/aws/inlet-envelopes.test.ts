@@ -84,7 +84,7 @@ describe("an event for vault-audit", () => {
   });
 
   it("comes back as it was, however deep its lines nest as JSON", () => {
-    const nested = (levels: number): unknown => JSON.parse('{"a":'.repeat(levels) + "1" + "}".repeat(levels));
+    const nested = (levels: number): unknown => JSON.parse(`${'{"a":'.repeat(levels)}1${"}".repeat(levels)}`);
     const line = { ...(JSON.parse(LINE) as object), request: { data: nested(5) } };
     for (const event of [
       busEvent("vault.prod", "VaultAuditLines", { lines: [line, LINE] }),
