@@ -1,6 +1,6 @@
 import { MINUTE_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
-import type { ListOptions, ListPage, WatchEvent } from "../ports/clusters.ts";
+import type { ListOptions, WatchEvent } from "../ports/clusters.ts";
 import type { ClusterState, Cursor } from "../ports/store.ts";
 import type { KindRef } from "../resource-kinds.ts";
 import type { Slots } from "../util/slots.ts";
@@ -38,8 +38,8 @@ export interface ListAndWatchInput {
   readonly seconds: number;
   /** Called once after the list, before the watch; also when this kind can't be read. */
   readonly onCaughtUp: () => void;
-  /** Limits how many pages of this cluster are in memory. */
-  readonly pages: Slots;
+  /** Limits how many lists of this cluster run at a time, and so how many pages are in memory. */
+  readonly lists: Slots;
 }
 
 /**
@@ -94,7 +94,7 @@ async function* catchUp(deps: DiscoveryDeps, input: ListAndWatchInput, from: Pro
 
 /**
  * Leaves no cursor when the cluster does not serve this kind; that does not mean that its objects are gone (lease-table
- * 18).
+ * 18). Holds its slot to the end, so that of many lists the first ones end in time and are not read again.
  */
 async function listAll(
   deps: DiscoveryDeps,
@@ -102,46 +102,56 @@ async function listAll(
   from: Progress,
   signal: AbortSignal,
 ): Promise<Progress> {
-  const { cluster, kind, options } = input;
-  const listing = input.handler.list();
+  const read = { pages: 0, items: 0 };
+  try {
+    return await input.lists.run(input.cluster, () => pageByPage(deps, input, { from, read }, signal), signal);
+  } catch (error) {
+    const isLate = error instanceof SyncError ? error.code === "DEADLINE_EXCEEDED" : signal.aborted;
+    throw isLate ? lateList(input, read) : error;
+  }
+}
+
+function lateList({ cluster, kind: { resource } }: ListAndWatchInput, { pages, items }: Read): SyncError {
+  const so = `after ${pages} pages with ${items} objects`;
+  return new SyncError(
+    "DEADLINE_EXCEEDED",
+    `keyferry ran out of time to list ${resource} in cluster ${cluster}, ${so}: name its namespaces in fleet.yaml, so that each has a list of its own`,
+  );
+}
+
+/** How much of a list is read. */
+interface Read {
+  pages: number;
+  items: number;
+}
+
+async function pageByPage(
+  deps: DiscoveryDeps,
+  { cluster, kind, options, handler }: ListAndWatchInput,
+  { from, read }: { readonly from: Progress; readonly read: Read },
+  signal: AbortSignal,
+): Promise<Progress> {
+  const listing = handler.list();
   const take = listBounds(cluster, kind.resource, deps.clock);
-  let items = 0;
   let resourceVersion: string | undefined;
-  const onePage = async (page: string | undefined): Promise<ListPage | undefined> => {
-    const answer = await deps.clusters.list(cluster, kind, options, page, signal);
-    if (!answer) return undefined;
+  for (let next: string | undefined, isFirst = true; isFirst || next !== undefined; isFirst = false) {
+    const answer = await deps.clusters.list(cluster, kind, options, next, signal);
+    if (!answer) {
+      await handler.notServed();
+      return from;
+    }
     // An incomplete list does not show what is missing.
     take(answer);
     resourceVersion ??= answer.resourceVersion;
-    items += answer.items.length;
+    read.pages += 1;
+    read.items += answer.items.length;
     await listing.page(answer.items, signal);
-    return { ...answer, items: [] };
-  };
-  for (let next: string | undefined, isFirst = true; isFirst || next !== undefined; isFirst = false) {
-    const answer = await inSlot(input, () => onePage(next), signal);
-    if (!answer) {
-      await input.handler.notServed();
-      return from;
-    }
     next = answer.continue;
   }
-  deps.log.debug("kind-listed", { cluster: input.cluster, kind: input.kind.kind, items });
+  deps.log.debug("kind-listed", { cluster, kind: kind.kind, items: read.items });
   const awaitingApproval = await listing.end(signal);
   const cursor = { resourceVersion: resourceVersion ?? "0", movedAt: deps.clock() };
   return { ...from, ...(awaitingApproval ? { awaitingApproval } : {}), cursor };
-}
-
-async function inSlot<T>(
-  { cluster, kind, pages }: ListAndWatchInput,
-  work: () => Promise<T>,
-  signal: AbortSignal,
-): Promise<T> {
-  try {
-    return await pages.run(cluster, work, signal);
-  } catch (error) {
-    if (error instanceof SyncError || !signal.aborted) throw error;
-    throw new SyncError("DEADLINE_EXCEEDED", `keyferry ran out of time to list ${kind.resource} in cluster ${cluster}`);
-  }
 }
 
 async function* watch(deps: DiscoveryDeps, input: ListAndWatchInput, from: Progress, signal: AbortSignal): Steps {

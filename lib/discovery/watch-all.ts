@@ -18,10 +18,12 @@ const CREDENTIALS_AGAIN_MS = 5 * SECOND_MS;
  * kinds.
  */
 const UNREAD_AGAIN_MS = 5 * SECOND_MS;
-/** The maximum number of pages of one cluster in memory; each is up to 8 MiB. */
-const PAGES_AT_ONCE = 8;
+/** The maximum number of lists of one cluster at a time. Each has a page in memory, of up to 8 MiB. */
+const LISTS_AT_ONCE = 8;
 /** All watches end at about the same time; one that ended much earlier was cut. */
 const TOGETHER_MS = SECOND_MS;
+/** How long to watch again when the time is over, and another kind is still listed. */
+const MEANWHILE_MS = 5 * SECOND_MS;
 
 export interface WatchAllInput {
   /** The cursor of each target, by name. */
@@ -32,8 +34,9 @@ export interface WatchAllInput {
 }
 
 /**
- * Watches every target for the time of the watch pass. When one watch is cut, the others end as well, and the next
- * watch pass resumes all of them; otherwise one would be missing for the rest of the time.
+ * Watches every target for the time of the watch pass, and until the last one is listed, because a list that is cut off
+ * begins anew. When one watch is cut later, the others end as well, and the next watch pass resumes all of them;
+ * otherwise one would be missing for the rest of the time.
  */
 export async function watchAll(
   deps: DiscoveryDeps,
@@ -50,7 +53,7 @@ export async function watchAll(
     until: deps.clock() + options.seconds * SECOND_MS,
     started: new Set(),
     gate: caughtUpGate(targets, options),
-    pages: slots({ atOnce: PAGES_AT_ONCE, ofPlace: PAGES_AT_ONCE, inAll: PAGES_AT_ONCE }),
+    lists: slots({ atOnce: LISTS_AT_ONCE, ofPlace: LISTS_AT_ONCE, inAll: LISTS_AT_ONCE }),
   };
   // A failure ends all watches, and this returns only when all have ended.
   const endAll = (): void => window.abort();
@@ -80,11 +83,11 @@ interface Shared {
   /** The names of all targets that are watched. */
   readonly started: Set<string>;
   readonly gate: ReturnType<typeof caughtUpGate>;
-  readonly pages: Slots;
+  readonly lists: Slots;
 }
 
 async function watchOne(shared: Shared, target: WatchTarget): Promise<void> {
-  const { deps, settings, options, window, inWindow, gate, pages } = shared;
+  const { deps, settings, options, window, inWindow, until, gate, lists } = shared;
   const { cursors, onProgress } = shared.input;
   const { name } = target;
   shared.started.add(name);
@@ -92,17 +95,19 @@ async function watchOne(shared: Shared, target: WatchTarget): Promise<void> {
   const onCaughtUp = (): void => gate.caughtUp(name);
   const cursor = cursors[name];
   const input = {
-    ...{ ...target, cluster: settings.name, onCaughtUp, pages },
+    ...{ ...target, cluster: settings.name, onCaughtUp, lists },
     from: cursor === undefined ? {} : { cursor },
     onProgress: (progress: Progress) => onProgress(name, progress),
   };
-  const first = await listAndWatch(deps, { ...input, seconds: options.seconds }, inWindow);
-  const progress = await followUnread(shared, { ...input, from: first });
-  if (progress.error && ENDS_THE_PASS.has(progress.error.code)) window.abort();
-  else if (progress.cursor && !progress.error && options.seconds > 0) {
+  const follow = async (from: Progress, seconds: number): Promise<Progress> =>
+    followUnread(shared, { ...input, from: await listAndWatch(deps, { ...input, from, seconds }, inWindow) });
+  let progress = await follow(input.from, options.seconds);
+  while (isWatched(progress) && options.seconds > 0) {
     await options.sleep(TOGETHER_MS, inWindow);
-    window.abort();
+    if (gate.isOpen() || inWindow.aborted) return window.abort();
+    progress = await follow(progress, Math.ceil(Math.max(MEANWHILE_MS, until - deps.clock()) / SECOND_MS));
   }
+  if (progress.error && ENDS_THE_PASS.has(progress.error.code)) window.abort();
 }
 
 /** Tries what could not be read again and again, as long as the watch pass lasts. */
@@ -138,6 +143,11 @@ function isUnread({ cursor, error }: Progress): boolean {
   return error ? !ENDS_THE_PASS.has(error.code) && error.code !== "DEADLINE_EXCEEDED" : cursor === undefined;
 }
 
+/** Its watch ended because its time was over, or was cut. */
+function isWatched({ cursor, error }: Progress): boolean {
+  return cursor !== undefined && error === undefined;
+}
+
 /** References are processed before the syncs that name them, because each sync would otherwise fail once. */
 function caughtUpGate(targets: readonly WatchTarget[], options: WatchPassOptions) {
   const behind = new Set(targets.map((target) => target.name));
@@ -147,6 +157,8 @@ function caughtUpGate(targets: readonly WatchTarget[], options: WatchPassOptions
   return {
     referencesKnown: referencesKnown.promise,
     allKnown: allKnown.promise,
+    /** Every target is listed, or can't be read. */
+    isOpen: () => behind.size === 0,
     caughtUp(name: string): void {
       if (references.delete(name) && references.size === 0) referencesKnown.resolve();
       if (!behind.delete(name) || behind.size > 0) return;

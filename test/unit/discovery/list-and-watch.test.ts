@@ -7,7 +7,7 @@ import { SyncError } from "../../../lib/errors.ts";
 import type { ListPage, WatchEvent } from "../../../lib/ports/clusters.ts";
 import type { SeenResource } from "../../../lib/ports/resources.ts";
 import { VAULT_STATIC_SECRET } from "../../../lib/resource-kinds.ts";
-import { slots } from "../../../lib/util/slots.ts";
+import { type Slots, slots } from "../../../lib/util/slots.ts";
 
 const NOW = Date.UTC(2030, 0, 1);
 const object = (name: string, resourceVersion: string) =>
@@ -23,11 +23,22 @@ interface Scene {
   /** The handler meets this at the object of this name. */
   readonly fails?: { readonly at: string; readonly error: Error };
   readonly aborts?: boolean;
+  readonly lists?: Slots;
+  /** Given: what several scenes did, in order. */
+  readonly done?: string[];
 }
 
 /** What was asked of the cluster and handed on, in order, and the progress at the end. */
-async function scene({ pages = [], watches = [], from = {}, seconds = 60, fails, aborts = false }: Scene) {
-  const done: string[] = [];
+async function scene({
+  pages = [],
+  watches = [],
+  from = {},
+  seconds = 60,
+  fails,
+  aborts = false,
+  lists = slots({ atOnce: 1, ofPlace: 1, inAll: 1 }),
+  done = [],
+}: Scene) {
   const logged: string[] = [];
   const controller = new AbortController();
   const [leftPages, leftWatches] = [[...pages], [...watches]];
@@ -60,13 +71,12 @@ async function scene({ pages = [], watches = [], from = {}, seconds = 60, fails,
     deleted: (seen) => take("deleted", seen),
     notServed: async () => void done.push("not served"),
   };
-  const places = slots({ atOnce: 1, ofPlace: 1, inAll: 1 });
   if (aborts) controller.abort(new Error("stop"));
   const progress = await listAndWatch(
     deps,
     {
       ...{ cluster: "east", kind: VAULT_STATIC_SECRET, options: { metadataOnly: false }, handler, from, seconds },
-      ...{ onProgress: () => undefined, onCaughtUp: () => done.push("caught up"), pages: places },
+      ...{ onProgress: () => undefined, onCaughtUp: () => done.push("caught up"), lists },
     },
     controller.signal,
   );
@@ -126,6 +136,14 @@ describe("a kind of a cluster is followed", () => {
     const bug = await scene({ from, watches: [events], fails: { at: "d", error: new TypeError("a bug") } });
     assert.deepEqual(bug.progress, { cursor: cursor("11") });
     assert.match(bug.logged.join(), /"cluster":"east".*"name":"d"/);
+  });
+
+  it("one list after the other where they may not run at once, so that the first one ends in time", async () => {
+    const lists = slots({ atOnce: 1, ofPlace: 1, inAll: 1 });
+    const done: string[] = [];
+    await Promise.all([0, 1].map(() => scene({ pages: [first, second], seconds: 0, lists, done })));
+    const read = done.filter((what) => what.startsWith("list"));
+    assert.deepEqual(read, ["list from the start", "list two", "list from the start", "list two"]);
   });
 
   it("no further when time runs out while others hold the memory for its pages", async () => {

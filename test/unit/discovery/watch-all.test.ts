@@ -22,8 +22,9 @@ interface Given {
   readonly lists?: Lists;
   readonly seconds?: number;
   readonly cut?: string;
-  /** A list of this kind takes a second. */
+  /** A list of this kind takes a second, or so many. */
   readonly slow?: string;
+  readonly slowSeconds?: number;
   /** A sync logs in with a Secret. */
   readonly credential?: boolean;
   /** The process stops when this kind is watched. */
@@ -31,7 +32,7 @@ interface Given {
 }
 
 /** Watches three kinds for a minute, or only lists them; watches end at once when `cut` names their kind. */
-async function scene({ lists = {}, seconds = 60, cut, slow, credential = false, stop }: Given) {
+async function scene({ lists = {}, seconds = 60, cut, slow, slowSeconds = 1, credential = false, stop }: Given) {
   let now = START;
   const process = new AbortController();
   const done: string[] = [];
@@ -50,8 +51,8 @@ async function scene({ lists = {}, seconds = 60, cut, slow, credential = false, 
         const at = asked[kind] ?? 0;
         asked[kind] = at + 1;
         done.push(`list ${kind} at ${(now - START) / 1_000}`);
-        if (kind === slow) await sleep(1_000, signal);
-        signal.throwIfAborted();
+        if (kind === slow) await sleep(slowSeconds * 1_000, signal);
+        if (signal.aborted) throw new SyncError("DEADLINE_EXCEEDED", "late");
         const answers = lists[kind] ?? ["served"];
         const answer = answers[Math.min(at, answers.length - 1)] ?? "served";
         if (answer === "served") return LISTED;
@@ -201,6 +202,19 @@ describe("the kinds of a cluster", () => {
     const lists = Object.fromEntries(KINDS.map(({ kind }) => [kind, ["KUBE_DENIED"] as const]));
     const { done, elapsed } = await scene({ seconds: 12, lists });
     assert.deepEqual([elapsed, of(done, "list VaultAuth").length], [12, 3]);
+  });
+
+  it("are watched until the last one is listed, however short the time", async () => {
+    for (const cut of [undefined, "VaultDynamicSecret"]) {
+      const { done, progress, elapsed } = await scene({
+        ...{ seconds: 5, slow: "VaultStaticSecret", slowSeconds: 40 },
+        ...(cut === undefined ? {} : { cut }),
+      });
+      assert.equal(of(done, "list VaultStaticSecret").length, 1);
+      for (const { kind } of KINDS) assert.equal(progress[kind]?.error, undefined, kind);
+      assert.ok(elapsed >= 40 && elapsed <= 46, `${elapsed}`);
+      assert.ok(of(done, "watch VaultDynamicSecret").length > 1);
+    }
   });
 
   it("are left together when the cluster is out of reach, or another pass has it", async () => {
