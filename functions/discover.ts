@@ -102,6 +102,7 @@ async function runPass(name: string, signal: AbortSignal): Promise<void> {
     probeRevision: false,
     acceptMissing: acceptMissing.has(name),
     settingsLagMs: SETTINGS_LAG_MS,
+    hasTimeLimit: true,
     sleep,
   };
   const { injector } = base.fleet.live().current();

@@ -17,6 +17,11 @@ export interface WatchPassOptions {
   readonly acceptMissing: boolean;
   /** For how long other processes may work with the settings of before; default: 0. */
   readonly settingsLagMs?: number;
+  /**
+   * The signal ends this pass because its time is over, so that the next one is cut off at the same place: this is a
+   * failure. Default: the signal is a stop, which says nothing of the cluster.
+   */
+  readonly hasTimeLimit?: boolean;
   /** Called when all declarations are processed and the watch begins. */
   readonly onListed?: () => void;
   /** Waits, and resolves early when the signal aborts. */

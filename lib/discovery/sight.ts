@@ -11,24 +11,28 @@ export interface Sight {
   readonly error: SyncError | undefined;
 }
 
+export interface Findings {
+  readonly progressOf: ReadonlyMap<string, Progress>;
+  readonly budget: RowBudget;
+  /** The time of the pass is over: a list without an end would be cut off by the next one, too. */
+  readonly isOver: boolean;
+}
+
 /** Each kind has its own cursor; one that may not be read is reported and does not stop the others. */
-export function sightOf(
-  before: ClusterState,
-  { progressOf: targets, budget }: { readonly progressOf: ReadonlyMap<string, Progress>; readonly budget: RowBudget },
-  now: EpochMs,
-): Sight {
+export function sightOf(before: ClusterState, { progressOf: targets, budget, isOver }: Findings, now: EpochMs): Sight {
   const cursors: Record<string, Cursor> = {};
   // While missing declarations await approval, each watch pass lists their kind again, until they are approved or back.
   for (const [name, { cursor, awaitingApproval }] of targets) if (cursor && !awaitingApproval) cursors[name] = cursor;
   const progressOf = [...targets.values()];
   const errors = progressOf.map(({ error }) => error).filter((error) => error !== undefined);
   const outage = errors.find((error) => OUTAGE_CODES.has(error.code));
-  const error = outage ?? errors.find(({ code }) => code !== "DEADLINE_EXCEEDED");
+  const unended = isOver ? progressOf.find(isUnended)?.error : undefined;
+  const error = outage ?? unended ?? errors.find(({ code }) => code !== "DEADLINE_EXCEEDED");
   const awaitingApproval = progressOf.map((progress) => progress.awaitingApproval).find((found) => found !== undefined);
   const { error: _error, awaitingApproval: _held, outOfSight: since, ...rest } = before;
   // Omitted objects are reported, and do not stop the others.
   const told = error ?? budget.problem();
-  const isOutOfSight = error !== undefined && Object.keys(cursors).length === 0;
+  const isOutOfSight = unended !== undefined || (error !== undefined && Object.keys(cursors).length === 0);
   const state: ClusterState = {
     ...rest,
     cursors,
@@ -41,6 +45,11 @@ export function sightOf(
       : {}),
   };
   return { state, error };
+}
+
+/** Its list was cut off. A watch that was cut off has a cursor. */
+function isUnended({ cursor, error }: Progress): boolean {
+  return cursor === undefined && error?.code === "DEADLINE_EXCEEDED";
 }
 
 /** The error for a cluster's row, with the time since when it is this one. */

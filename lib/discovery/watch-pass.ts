@@ -91,15 +91,27 @@ async function saveDone(
   const againAt = Math.max(deps.clock() + options.againMs, startedAt + pauseAfter(state, error, deps.random));
   const isSaved = await deps.leases.saveCluster(row, state, { dueAt: againAt });
   if (!isSaved) deps.log.warn("cluster-lease-lost", { cluster: settings.name });
+  if (error?.code === "DEADLINE_EXCEEDED") {
+    deps.log.warn("watch-pass-failed", {
+      cluster: row.name,
+      stage: "watches",
+      code: error.code,
+      message: error.message,
+    });
+  }
   return { kind: "done", againAt, ...(error ? { error } : {}), ...sightless(state) };
 }
 
-/** A watch pass that ended at once, because nothing may be read or watched, is not repeated at once. */
+/**
+ * A watch pass that ended at once, because nothing may be read or watched, is not repeated at once. One that used up its
+ * time is repeated ever later, because it takes that time of the other clusters.
+ */
 function pauseAfter(
   { attempts, cursors }: ClusterState,
   error: SyncError | undefined,
   random: DiscoveryDeps["random"],
 ): number {
+  if (error?.code === "DEADLINE_EXCEEDED") return backOff({ disposition: "recheck", attempts }, random) ?? MAX_GAP_MS;
   if (error) {
     return Math.min(backOff({ disposition: DISPOSITIONS[error.code], attempts }, random) ?? MAX_GAP_MS, MAX_GAP_MS);
   }
@@ -108,12 +120,12 @@ function pauseAfter(
 
 /** Handles every failed watch pass: stores the error in the cluster's row, and opens a circuit for an outage. */
 async function saveFailed(
-  { deps, circuits, row, signal }: Pass,
+  { deps, circuits, row, options, signal }: Pass,
   state: ClusterState,
   { stage, error }: NonNullable<Run["failed"]>,
 ): Promise<WatchPassOutcome> {
   const now = deps.clock();
-  if (signal.aborted) {
+  if (signal.aborted && options.hasTimeLimit !== true) {
     await deps.leases.saveCluster(row, state, { dueAt: now });
     // The pass found out nothing.
     return { kind: "done", againAt: now };

@@ -22,7 +22,7 @@ const DEFERRED_AGAIN_MS = 200;
 export const watches: Stage<"start" | "operator" | "state", "state" | "error" | "failure"> = {
   name: "watches",
   async run(pass, { start, operator, state }) {
-    const { deps, settings, circuits, options } = pass;
+    const { deps, settings, circuits, options, signal } = pass;
     const saved = savedRow(pass, state);
     const drift = driftWatch(deps, settings.name);
     const budget = rowBudget(deps, settings.name, start.kept);
@@ -33,8 +33,10 @@ export const watches: Stage<"start" | "operator" | "state", "state" | "error" | 
     });
     const targets = watchTargets(deps, settings, { drift, vso, guard, budget }, options, start.restores);
     const progressOf = new Map<string, Progress>();
-    const sight = (): Sight =>
-      sightOf({ ...since(saved.latest(), start), ...seenOf(vso) }, { progressOf, budget }, deps.clock());
+    const sight = (): Sight => {
+      const isOver = options.hasTimeLimit === true && signal.aborted;
+      return sightOf({ ...since(saved.latest(), start), ...seenOf(vso) }, { progressOf, budget, isOver }, deps.clock());
+    };
     const input = {
       ...{ cursors: start.cursors, budget },
       onProgress: (name: string, progress: Progress) => void progressOf.set(name, progress),

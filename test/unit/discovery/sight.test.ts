@@ -15,9 +15,13 @@ const late = new SyncError("DEADLINE_EXCEEDED", "late");
 const full = new SyncError("CLUSTER_TOO_LARGE", "full");
 const cursor = { resourceVersion: "7", movedAt: NOW };
 
-function sight(progress: Readonly<Record<string, Progress>>, before = BEFORE, problem?: SyncError) {
+function sight(
+  progress: Readonly<Record<string, Progress>>,
+  before = BEFORE,
+  { problem, isOver = false }: { readonly problem?: SyncError; readonly isOver?: boolean } = {},
+) {
   const budget = { kept: () => KEPT, problem: () => problem } as unknown as RowBudget;
-  return sightOf(before, { progressOf: new Map(Object.entries(progress)), budget }, NOW);
+  return sightOf(before, { progressOf: new Map(Object.entries(progress)), budget, isOver }, NOW);
 }
 
 describe("what the watches of a cluster found", () => {
@@ -43,6 +47,16 @@ describe("what the watches of a cluster found", () => {
     assert.equal(sight({ a: { error: late } }).error, undefined);
   });
 
+  it("is out of sight when the time of the pass was not enough for a list, and not for a watch", () => {
+    const { state, error } = sight({ a: { cursor }, b: { error: late }, c: { error: denied } }, BEFORE, {
+      isOver: true,
+    });
+    assert.deepEqual([error, state.error?.code, state.outOfSight], [late, "DEADLINE_EXCEEDED", NOW]);
+    assert.deepEqual([state.cursors, state.attempts], [{ a: cursor }, 3]);
+    assert.equal(sight({ a: { error: late }, b: { error: away } }, BEFORE, { isOver: true }).error, away);
+    assert.equal(sight({ a: { cursor, error: late } }, BEFORE, { isOver: true }).error, undefined);
+  });
+
   it("is out of sight from the first time on when no kind can be read", () => {
     assert.equal(sight({ a: { error: denied } }).state.outOfSight, NOW);
     assert.equal(sight({ a: { error: denied } }, { ...BEFORE, outOfSight: 5 }).state.outOfSight, 5);
@@ -61,9 +75,9 @@ describe("what the watches of a cluster found", () => {
   });
 
   it("tells what is too much for the table, as no failure of the cluster", () => {
-    const { state, error } = sight({ a: { cursor } }, BEFORE, full);
+    const { state, error } = sight({ a: { cursor } }, BEFORE, { problem: full });
     assert.deepEqual([state.error?.code, state.attempts, error], ["CLUSTER_TOO_LARGE", 0, undefined]);
-    assert.equal(sight({ a: { error: denied } }, BEFORE, full).state.error?.code, "KUBE_DENIED");
+    assert.equal(sight({ a: { error: denied } }, BEFORE, { problem: full }).state.error?.code, "KUBE_DENIED");
   });
 
   it("has an error since when it was this one", () => {

@@ -229,6 +229,44 @@ describe("a watch pass that fails", () => {
     assert.deepEqual([one.opened, (await one.state()).attempts, (await one.row()).dueAt], [[], 2, START]);
   });
 
+  it("because its time is over before a list ends says so, and is tried again ever later", async () => {
+    const again: number[] = [];
+    for (const attempts of [0, 1, 30]) {
+      const { one, outcome } = await aLateList({ attempts, hasTimeLimit: true });
+      await using _one = one;
+      const state = await one.state();
+      assert.deepEqual([state.error?.code, state.outOfSight], ["DEADLINE_EXCEEDED", START]);
+      assert.match(state.error?.message ?? "", /vaultstaticsecrets in cluster east, after 1 pages with 1 objects/);
+      assert.deepEqual([state.cursors.VaultAuth?.resourceVersion, state.cursors.VaultStaticSecret], ["9", undefined]);
+      assert.deepEqual(
+        (await one.store.byCluster("east")).map(({ key }) => key),
+        [aKey()],
+      );
+      assert.deepEqual([state.attempts, one.log.includes("watch-pass-failed")], [attempts + 1, true]);
+      again.push(outcome.againAt - START);
+    }
+    const [first = 0, then = 0, last = 0] = again;
+    assert.ok(first >= 15_000 && first < then && then < last && last <= 240_000, again.join());
+  });
+
+  it("because the process stops before a list ends is none", async () => {
+    const { one, outcome } = await aLateList({ attempts: 0, hasTimeLimit: false });
+    await using _one = one;
+    const { error, outOfSight, attempts } = await one.state();
+    assert.deepEqual([error, outOfSight, attempts], [undefined, undefined, 0]);
+    assert.deepEqual([outcome.againAt, one.log.includes("watch-pass-failed")], [START + 1_000, false]);
+  });
+
+  it("because its time is over before its first answer is a failed one", async () => {
+    await using one = await aScene({
+      clusters: { identity: fail("DEADLINE_EXCEEDED") },
+      options: { hasTimeLimit: true },
+    });
+    one.stop.abort();
+    await one.run();
+    assert.deepEqual([(await one.state()).error?.code, (await one.state()).outOfSight], ["DEADLINE_EXCEEDED", START]);
+  });
+
   it("to store what it found is a failed one, unless nothing at all can be stored", async () => {
     let saves = 0;
     const store = simulatedSqliteStore(undefined);
@@ -282,6 +320,18 @@ describe("a watch pass that fails", () => {
     assert.equal(outcome.kind === "done" && outcome.error?.code, "LEASE_LOST");
   });
 });
+
+/** A watch pass whose signal aborts after the first page of one list. */
+async function aLateList({ attempts, hasTimeLimit }: { readonly attempts: number; readonly hasTimeLimit: boolean }) {
+  const list = async (_cluster: string, { kind }: KindRef, _options: object, page: string | undefined) => {
+    if (kind !== "VaultStaticSecret") return { items: [], resourceVersion: "9" };
+    if (page === undefined) return { items: [aSeen()], resourceVersion: "9", continue: "two" };
+    one.stop.abort();
+    throw new SyncError("DEADLINE_EXCEEDED", "late");
+  };
+  const one = await aScene({ clusters: { list }, options: { hasTimeLimit }, before: { attempts } });
+  return { one, outcome: await one.run() };
+}
 
 /** A watch pass of twelve seconds over `shop/db`, and what it saved meanwhile. */
 async function aLongPass(denied?: string, before?: ClusterState["error"]) {
