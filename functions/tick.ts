@@ -71,7 +71,7 @@ async function dispatchPasses(deadline: Deadline): Promise<void> {
   const hasDeparted = rows.some(({ name }) => !names.has(name));
   // While the clusters of a hub are not known, every other cluster may be one of them.
   if (!hasDeparted || unread.length > 0 || deadline.isNear()) return;
-  await releaseDeparted(base, clusters, { isAlone: false });
+  await releaseDeparted(base, clusters, { isAlone: false, signal: deadline.signal });
   await forgetHubs(leases, composed);
 }
 

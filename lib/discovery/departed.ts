@@ -12,6 +12,8 @@ const RELEASE_MS = MINUTE_MS;
 export interface Departure {
   /** No other process watches clusters: a claimed row was left by a process that is gone. */
   readonly isAlone: boolean;
+  /** When it aborts, what is left is left to a later call. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -21,19 +23,20 @@ export interface Departure {
 export async function releaseDeparted(
   deps: RetireDeps,
   fleet: readonly Pick<ClusterSettings, "name" | "vaults">[],
-  { isAlone }: Departure,
+  { isAlone, signal }: Departure,
 ): Promise<void> {
   const names = new Set(fleet.map(({ name }) => name));
   // The same for all clusters.
   const vaults = fleet[0]?.vaults;
   for (const { name, leaseUntil = 0 } of await deps.leases.clusters()) {
     if (names.has(name)) continue;
+    if (signal?.aborted) return;
     const now = deps.clock();
     const until = now + RELEASE_MS;
     const row = await deps.leases.claimCluster(name, { now: isAlone ? Math.max(now, leaseUntil) : now, until });
     if (row === undefined) continue;
     const underLease = { ...deps, leases: underPassLease(deps, { ...row, leaseUntil: until }) };
-    await release(underLease, row, vaults).catch(unlessBack);
+    await release(underLease, row, { vaults, signal }).catch(unlessBack);
   }
 }
 
@@ -42,11 +45,25 @@ function unlessBack(error: unknown): void {
   if (!(error instanceof SyncError) || error.code !== "LEASE_LOST") throw error;
 }
 
-/** Of one cluster. Stops if the cluster is back in the fleet, and a watch pass over it has begun. */
-async function release(deps: RetireDeps, row: ClusterRow, vaults: Vaults): Promise<void> {
+interface How {
+  readonly vaults: Vaults;
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * Of one cluster. Stops if the cluster is back in the fleet, and a watch pass over it has begun, and when the time is
+ * over: then its row is free for the call that goes on.
+ */
+async function release(deps: RetireDeps, row: ClusterRow, { vaults, signal }: How): Promise<void> {
   const { leases, clock } = deps;
-  // Without cursors: if the cluster comes back before all of this is done, its next watch pass lists everything again.
-  const hold = () => leases.saveCluster(row, { ...row.state, cursors: {} }, { until: clock() + RELEASE_MS });
+  const hold = async (): Promise<boolean> => {
+    const isOver = signal?.aborted ?? false;
+    const now = clock();
+    // Without cursors: if the cluster comes back before all of this is done, its next watch pass lists everything again.
+    const state = { ...row.state, cursors: {} };
+    const isHeld = await leases.saveCluster(row, state, isOver ? { dueAt: now } : { until: now + RELEASE_MS });
+    return isHeld && !isOver;
+  };
   const rows = await leases.byCluster(row.name);
   for (let from = 0; from < rows.length; from += AT_ONCE) {
     if (!(await hold())) return;

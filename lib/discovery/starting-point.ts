@@ -57,9 +57,9 @@ export async function startingPoint(
 ): Promise<ClusterState> {
   const filter = filterOf(settings, operator);
   const isAnother = state.uid !== undefined && state.uid !== uid;
-  if (isAnother) await releaseAll(deps, settings);
+  if (isAnother) await releaseAll(deps, settings, signal);
   const isFiltered = state.filter !== filter;
-  if (isFiltered) await releaseOthers(deps, settings);
+  if (isFiltered) await releaseOthers(deps, settings, signal);
   const isDoubtful = options.probeRevision || state.attempts > 0 || isSilent(state, deps.clock());
   const isRestored = !isAnother && isDoubtful && (await isBehind(deps, settings, state, signal));
   if (isRestored) deps.log.warn("cluster-restored", { cluster: settings.name });
@@ -83,18 +83,22 @@ export async function startingPoint(
 }
 
 /** The cluster was rebuilt under its name, and our Secrets are gone with the old one. */
-async function releaseAll(deps: DiscoveryDeps, { name: cluster, vaults }: ClusterSettings): Promise<void> {
+async function releaseAll(
+  deps: DiscoveryDeps,
+  { name: cluster, vaults }: ClusterSettings,
+  signal: AbortSignal,
+): Promise<void> {
   deps.log.warn("cluster-replaced", { cluster });
-  await retire(deps, await deps.leases.byCluster(cluster), vaults);
+  await retire(deps, await deps.leases.byCluster(cluster), vaults, signal);
   await sendTokenSweep(deps.queue, cluster, deps.clock());
 }
 
 /** Releases namespaces that left the fleet file: Secrets stay, rows go (lease-table 18). */
-async function releaseOthers(deps: DiscoveryDeps, settings: ClusterSettings): Promise<void> {
+async function releaseOthers(deps: DiscoveryDeps, settings: ClusterSettings, signal: AbortSignal): Promise<void> {
   const isOurs = namespaceMatcher(settings.namespaces);
   const all = await deps.leases.byCluster(settings.name);
   const left = all.filter(({ key }) => !isOurs(partsOf(key).namespace) || isPushedNoMore(settings, key));
-  await retire(deps, left, settings.vaults);
+  await retire(deps, left, settings.vaults, signal);
   for (const { key } of left) deps.log.info("declaration-released", { key });
   await sendTokenSweep(deps.queue, settings.name, deps.clock());
   const named = referenceNamespaces(settings);

@@ -46,11 +46,18 @@ async function scene(...clusters: readonly string[]) {
   } as unknown as DiscoveryDeps;
   const start = (
     state: Partial<ClusterState>,
-    { settings = {}, options = {}, uid = "cluster-1", operator = OPERATOR } = {} as {
+    {
+      settings = {},
+      options = {},
+      uid = "cluster-1",
+      operator = OPERATOR,
+      signal = new AbortController().signal,
+    } = {} as {
       readonly settings?: Partial<ClusterSettings>;
       readonly options?: Partial<typeof OPTIONS>;
       readonly uid?: string;
       readonly operator?: ClusterState["operator"] & object;
+      readonly signal?: AbortSignal;
     },
   ) =>
     startingPoint(
@@ -59,7 +66,7 @@ async function scene(...clusters: readonly string[]) {
       { cursors: {}, attempts: 0, ...state },
       { uid, operator },
       { ...OPTIONS, ...options },
-      new AbortController().signal,
+      signal,
     );
   /** The state that a pass over this cluster has left, a cursor included. */
   const left = async (): Promise<ClusterState> => ({ ...(await start({})), cursors: { Secret: CURSOR } });
@@ -256,6 +263,27 @@ describe("a watch pass starts", () => {
     assert.deepEqual(await one.rows("east"), [aKey("db")]);
   });
 
+  it("lease-table 18: no more when the time is over before all rows are released: the next one goes on", async () => {
+    for (const how of [
+      { uid: "cluster-2" },
+      { settings: { namespaces: { include: ["bank"], exclude: [] as readonly string[] } } },
+    ]) {
+      await using one = await scene("east");
+      const before = await one.left();
+      for (let n = 0; n < 205; n++) await one.leases.declare(aDeclared({ key: aKey(`s-${n}`) }), NOW);
+      const time = new AbortController();
+      const { read } = one.leases;
+      one.deps.leases.read = async (...asked) => {
+        time.abort();
+        return read(...asked);
+      };
+      await assert.rejects(one.start(before, { ...how, signal: time.signal }), { code: "DEADLINE_EXCEEDED" });
+      assert.equal((await one.rows("east")).length, 6);
+      await one.start(before, how);
+      assert.equal((await one.rows("east")).length, 0);
+    }
+  });
+
   it("lease-table 28: keeps what a row has in Vault for its retention, when its namespace leaves", async () => {
     await using one = await scene("east");
     const row = await parked(one.leases, aKey("db"), { issues: [anIssue()], waitsFor: "vault:https://v.test" });
@@ -343,6 +371,32 @@ describe("a cluster that left the fleet", () => {
     };
     await releaseDeparted({ ...later, leases: { ...one.leases, read: again } }, [], { isAlone: true });
     assert.deepEqual([parts, (await one.rows("east")).length], [1, 5]);
+  });
+
+  it("lease-table 18: is released as far as there is time, and a later call goes on at once", async () => {
+    await using one = await scene("east", "west");
+    for (const name of ["east", "west"]) await one.leases.claimCluster(name, { now: NOW, until: NOW + 1 });
+    await one.leases.putReference(aReference({ key: aReferenceKey("default", "east") }));
+    for (let n = 0; n < 205; n++) await one.leases.declare(aDeclared({ key: aKey(`s-${n}`) }), NOW);
+    const { clusters, deps } = { clusters: ["east", "west"], deps: { ...one.deps, clock: () => NOW + 1 } };
+    const left = async () => (await Promise.all(clusters.map(one.rows))).flat().length;
+    const counts: number[] = [];
+    for (let call = 0; call < 5; call++) {
+      const time = new AbortController();
+      const read: typeof one.leases.read = async (...asked) => {
+        time.abort();
+        return one.leases.read(...asked);
+      };
+      const slow = { ...deps, leases: { ...one.leases, read } };
+      await releaseDeparted(slow, [], { isAlone: false, signal: time.signal });
+      counts.push(await left());
+    }
+    assert.deepEqual(counts, [7, 1, 0, 0, 0]);
+    assert.deepEqual([await one.leases.clusters(), await one.leases.referencesOf("east")], [[], []]);
+    const over = AbortSignal.abort();
+    await one.leases.claimCluster("east", { now: NOW, until: NOW + 1 });
+    await releaseDeparted(deps, [], { isAlone: false, signal: over });
+    assert.equal((await one.leases.clusters()).length, 1);
   });
 
   it("lease-table 18: takes its references along, and keeps what it has in Vault as long as its Vault says", async () => {
