@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from "node:util";
 import { type Clock, type EpochMs, SECOND_MS } from "../lib/clock.ts";
 import type { HubCopies } from "../lib/connect/hub-copies.ts";
 import type { LazyVault } from "../lib/connect/lazy-vault.ts";
@@ -11,7 +10,7 @@ import type { Hub } from "../lib/fleet/hub-schema.ts";
 import type { WatchedFleet } from "../lib/fleet/watched-fleet.ts";
 import { fleetConnections } from "../lib/hubs/connections.ts";
 import { followHubs } from "../lib/hubs/follow.ts";
-import { forgetHubs, type LiveFleet } from "../lib/hubs/live-fleet.ts";
+import { forgetHubs, type LiveFleet, movedPlaces } from "../lib/hubs/live-fleet.ts";
 import { type Accepted, type HubPassDeps, hubPass } from "../lib/hubs/pass.ts";
 import { placeOfHub } from "../lib/hubs/places.ts";
 import { hubTeller } from "../lib/hubs/tell.ts";
@@ -177,9 +176,7 @@ function applied({ fleet, engine, clients, access, copies, inlets }: FollowedFle
     const now = fleet.current();
     if (now === taken) return;
     const before = taken;
-    for (const { name, connect } of before.clusters) {
-      if (!isDeepStrictEqual(fleet.find(name)?.connect, connect)) clients.forget(name);
-    }
+    for (const place of movedPlaces(before, now)) clients.forget(place);
     await engine.change(now.clusters, { isIncomplete: now.unread.length > 0 });
     await inlets.set(now.vaults);
     taken = now;

@@ -1,10 +1,10 @@
-import { isDeepStrictEqual } from "node:util";
 import { awsAccess } from "../../lib/aws/aws-access.ts";
 import { hubCopies } from "../../lib/connect/hub-copies.ts";
 import { lazyVault } from "../../lib/connect/lazy-vault.ts";
 import type { FleetCluster } from "../../lib/fleet/fleet.ts";
 import { budgetsOfFleet, reachOfFleet, trustAnchors } from "../../lib/fleet/vaults.ts";
 import { fleetConnections } from "../../lib/hubs/connections.ts";
+import { movedPlaces } from "../../lib/hubs/live-fleet.ts";
 import type { ClusterClients } from "../../lib/kubernetes/cluster-client.ts";
 import type { KubernetesApis } from "../../lib/kubernetes/kubernetes-apis.ts";
 import type { TrustAnchors } from "../../lib/ports/fleet-vault.ts";
@@ -13,7 +13,7 @@ import { NOTHING_NAMED, type ReachOf } from "../../lib/vault-reach.ts";
 import type { Base } from "./base.ts";
 import { tokenCacheOf } from "./token-cache.ts";
 
-/** The clusters of the last fleet read, with their connections. */
+/** The clusters of the last fleet that was taken up, with their connections and all else that derives from it. */
 export interface Clusters extends KubernetesApis {
   /** Reads the fleet again if it is too old, at the start of an invocation. */
   refresh(): Promise<void>;
@@ -30,35 +30,31 @@ export interface Clusters extends KubernetesApis {
 
 export function clustersOf(base: Base): Clusters {
   const { config, clock, log, metrics, fleet } = base;
-  let reachOf: ReachOf = () => NOTHING_NAMED;
-  let budgetOf: BudgetOf = () => undefined;
+  const now = () => fleet.live().current();
+  const [reachNow, budgetNow] = [reachOfFleet(now), budgetsOfFleet(now, config.reconcileConcurrency)];
+  const reachOf: ReachOf = (cluster) => (fleet.known() === undefined ? NOTHING_NAMED : reachNow(cluster));
+  const budgetOf: BudgetOf = (address) => (fleet.known() === undefined ? undefined : budgetNow(address));
   const vaults = () => fleet.known()?.current().vaults ?? [];
   const access = lazyVault(() => ({
     ...{ clock, log, metrics, files: fleet.files, vaults },
-    reachOf: (cluster) => reachOf(cluster),
-    budgetOf: (address) => budgetOf(address),
+    reachOf,
+    budgetOf,
     cache: tokenCacheOf(base),
   }));
   const copies = hubCopies(tokenCacheOf(base), { clock, log });
   const connect = { files: fleet.files, clock, aws: awsAccess(clock), vault: access.open, copies, mayExec: false };
   const { clients, apis } = fleetConnections({ fleet: fleet.live, connect, log });
+  fleet.onChange((before, after) => {
+    for (const place of movedPlaces(before, after)) clients.forget(place);
+  });
   return {
     ...apis,
     clients,
     forget: clients.forget,
     fleet: (name) => fleet.known()?.find(name),
-    reachOf: (cluster) => reachOf(cluster),
-    budgetOf: (address) => budgetOf(address),
+    reachOf,
+    budgetOf,
     anchors: trustAnchors(vaults, fleet.files),
-    async refresh() {
-      const before = fleet.known()?.current();
-      const found = await fleet.current();
-      if (found === before) return;
-      for (const { name, connect } of before?.clusters ?? []) {
-        if (!isDeepStrictEqual(fleet.live().find(name)?.connect, connect)) clients.forget(name);
-      }
-      reachOf = reachOfFleet(() => found);
-      budgetOf = budgetsOfFleet(() => found, config.reconcileConcurrency);
-    },
+    refresh: async () => void (await fleet.current()),
   };
 }

@@ -19,7 +19,11 @@ export interface HubbedSource extends FleetSource {
   known(): LiveFleet | undefined;
   /** The same; throws before the first `current`. */
   live(): LiveFleet;
+  /** Called with each fleet that replaces another one, whoever took it up, before anything works with it. */
+  onChange(listener: FleetListener): void;
 }
+
+export type FleetListener = (before: ComposedFleet, now: ComposedFleet) => void;
 
 /** Reads the rows of hubs at most every 30 s, and only if fleet.yaml has hubs. */
 export function hubbedSource(
@@ -30,11 +34,21 @@ export function hubbedSource(
   let live: LiveFleet | undefined;
   let own: Fleet | undefined;
   let takenAt: EpochMs = Number.NEGATIVE_INFINITY;
+  let told: ComposedFleet | undefined;
+  const listeners: FleetListener[] = [];
+  const tell = (now: ComposedFleet): void => {
+    const before = told;
+    told = now;
+    if (before !== undefined && before !== now) for (const listener of listeners) listener(before, now);
+  };
   const taken = async (now: Fleet): Promise<ComposedFleet> => {
     live ??= liveFleet(now, leases);
-    const fleet = await live.take(now);
+    await live.take(now);
     own = now;
     takenAt = clock();
+    // Another one may have been taken up meanwhile.
+    const fleet = live.current();
+    tell(fleet);
     return fleet;
   };
   return {
@@ -48,6 +62,7 @@ export function hubbedSource(
       return taken(await source.current());
     },
     known: () => live,
+    onChange: (listener) => void listeners.push(listener),
     live() {
       if (live === undefined) throw new SyncError("REFERENCE_INVALID", "the fleet was not read yet: read it first");
       return live;

@@ -1,9 +1,10 @@
+import { isDeepStrictEqual } from "node:util";
 import { notInFleet } from "../connect/not-in-fleet.ts";
 import type { Fleet, FleetCluster } from "../fleet/fleet.ts";
 import type { Hub } from "../fleet/hub-schema.ts";
 import type { HubRow, HubState, HubStore } from "../ports/store.ts";
 import { type ComposedFleet, composed } from "./compose.ts";
-import { partsOfPlace } from "./places.ts";
+import { partsOfPlace, placeOfHub } from "./places.ts";
 
 /** The fleet of fleet.yaml and its hubs, as the store knows these. */
 export interface LiveFleet {
@@ -71,6 +72,17 @@ function ofHub({ hubs }: Fleet, place: string): Pick<FleetCluster, "name" | "con
   if (hub === undefined) return undefined;
   if (object === undefined) return { name: place, connect: hub.connect };
   return { name: place, connect: { hub: { hub: hub.name, object, leadsTo: "" } } };
+}
+
+/** The names of connections that are no longer right: to clusters and hubs that left, or that connect in another way. */
+export function movedPlaces(before: Fleet, now: Fleet): readonly string[] {
+  const ways = waysOf(now);
+  return [...waysOf(before)].flatMap(([place, way]) => (isDeepStrictEqual(ways.get(place), way) ? [] : [place]));
+}
+
+function waysOf({ clusters, hubs }: Fleet): ReadonlyMap<string, FleetCluster["connect"]> {
+  const ofHubs = hubs.map(({ name, connect }) => [placeOfHub(name), connect] as const);
+  return new Map([...ofHubs, ...clusters.map(({ name, connect }) => [name, connect] as const)]);
 }
 
 /** Forgets hubs that left fleet.yaml. */
