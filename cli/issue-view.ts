@@ -1,5 +1,5 @@
 import type { EpochMs } from "../lib/clock.ts";
-import { ASK_WITHIN_MS } from "../lib/issues/issue-times.ts";
+import { ASK_WITHIN_MS, isNotRevoked } from "../lib/issues/issue-times.ts";
 import type { Issue, LostBecause } from "../lib/ports/issues.ts";
 import type { Row } from "../lib/ports/rows.ts";
 import { humanAge } from "./status-view.ts";
@@ -52,7 +52,7 @@ function because(issue: Issue): string {
   if (lost !== undefined) return `in use; ${LOST[lost]}: keyferry asks for another one`;
   if (atRisk !== undefined)
     return `in use; Vault does not answer its renewals: valid until ${iso(atRisk)} or a little later`;
-  return "in use";
+  return isNotRevoked(issue) ? "in use; its declaration says that it is not revoked" : "in use";
 }
 
 function whyEnding({ endBy, tries = 0, replacedAt, inUseUntil, vaultLease, certificate }: Issue): string {

@@ -2,7 +2,7 @@ import { clusterOfCircuit } from "../circuits.ts";
 import type { EpochMs } from "../clock.ts";
 import type { Digest } from "../digest.ts";
 import { DISPOSITIONS } from "../errors.ts";
-import { isOver } from "../issues/issue-times.ts";
+import { isNotRevoked, isOver } from "../issues/issue-times.ts";
 import { declarationKey, isCleanupKey, partsOf, type SyncKey } from "../keys.ts";
 import type { Did } from "../ports/domain-events.ts";
 import type { Issue } from "../ports/issues.ts";
@@ -132,12 +132,18 @@ function issued({ before, after, did }: Change): readonly Meaning[] {
   return [{ detail: { credential: serial, ...lease } }];
 }
 
-/** Gone from the row before its own end: Vault said that it is revoked. What was never answered is no credential. */
+/**
+ * Gone from the row before its own end: Vault said that it is revoked. What was never answered is no credential, and what
+ * is not to be revoked goes without that.
+ */
 function revoked({ before, after, did, now }: Change): readonly Meaning[] {
   if (did.handedOver === true) return [];
   const left = new Set(after.issues?.map(({ serial }) => serial));
   const wasValid = (issue: Issue): boolean =>
-    !left.has(issue.serial) && !isOver(issue, now) && (issue.vaultLease ?? issue.certificate) !== undefined;
+    !left.has(issue.serial) &&
+    !isOver(issue, now) &&
+    !isNotRevoked(issue) &&
+    (issue.vaultLease ?? issue.certificate) !== undefined;
   return (before.issues ?? [])
     .filter(wasValid)
     .map(({ serial }) => ({ which: serial, detail: { credential: serial } }));

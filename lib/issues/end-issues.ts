@@ -5,7 +5,7 @@ import type { Issue } from "../ports/issues.ts";
 import { type IssueTarget, isApart } from "../ports/vault-issues.ts";
 import type { SecretValue } from "../secret-value.ts";
 import type { IssueDeps } from "./deps.ts";
-import { endedLater, isLongOver, isOver, withIssues } from "./issue-times.ts";
+import { endedLater, isLongOver, isNotRevoked, isOver, withIssues } from "./issue-times.ts";
 
 type Deps = Pick<IssueDeps, "issues" | "seals" | "leases" | "clock" | "log" | "metrics">;
 
@@ -53,6 +53,7 @@ export async function endIssues(
 async function endIssue(deps: Deps, key: SyncKey, issue: Issue, signal: AbortSignal): Promise<Issue | undefined> {
   const now = deps.clock();
   if (isLongOver(issue, now)) return over(deps, key, issue, "expired");
+  if (isNotRevoked(issue)) return left(deps, key, issue);
   const isByItself = isOver(issue, now);
   const opened = issue.endBy === "none" ? undefined : await openIssue(deps, key, issue);
   if (opened === undefined)
@@ -126,6 +127,12 @@ async function revokeByLogin(
 function over({ log, metrics }: Deps, key: SyncKey, { serial }: Issue, result: "revoked" | "expired"): undefined {
   log.info("issue-ended", { key, serial, result });
   metrics.count("keyferry_issues_ended_total", { result });
+  return undefined;
+}
+
+/** Its declaration says that it is not to be revoked, and it holds nothing in Vault that would have to be ended. */
+function left({ log }: Deps, key: SyncKey, { serial }: Issue): undefined {
+  log.info("issue-left", { key, serial });
   return undefined;
 }
 

@@ -133,6 +133,11 @@ export function isLongOver(issue: Issue, now: EpochMs): boolean {
   return isOver(issue, now - LONG_MS);
 }
 
+/** A certificate that is left to its end: the row need not know it any longer than it is in use. */
+export function isNotRevoked({ certificate, endBy }: Issue): boolean {
+  return certificate !== undefined && endBy === "none";
+}
+
 /** When the row must look at its ending issues; undefined: it has none. */
 export function nextEnd({ issues = [] }: Pick<RowState, "issues">): EpochMs | undefined {
   const times = issues.filter(({ state }) => state === "ending").map(({ endAt = 0 }) => endAt);

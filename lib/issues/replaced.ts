@@ -2,7 +2,7 @@ import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { parseDuration } from "../duration.ts";
 import type { Issue } from "../ports/issues.ts";
 import type { RolloutTarget } from "../ports/workloads.ts";
-import { endingAt, endingByItself } from "./issue-times.ts";
+import { endingAt, endingByItself, isNotRevoked } from "./issue-times.ts";
 
 /**
  * When is a replaced credential ended? 30 s after all rollout targets run with its successor. Without targets, or when
@@ -36,6 +36,8 @@ export interface Replacing {
 export function replacedIssue(issue: Issue, { annotations, targets, revokes }: Replacing, now: EpochMs): Issue {
   const { lost: _lost, ...kept } = issue;
   const rest: Issue = { ...kept, replacedAt: now };
+  // Nothing of it has to be ended: the row forgets it at once.
+  if (isNotRevoked(rest)) return endingAt(rest, now, now);
   const wish = annotations[REVOKE_REPLACED];
   const after = parseDuration(wish);
   if (!revokes || wish === "at-end") return endingByItself(rest, now);

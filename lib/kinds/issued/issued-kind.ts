@@ -14,6 +14,8 @@ import { type IssuedState, issuedState, ownIssued } from "./issued-state.ts";
 import type { IssuingKind, ResolvedIssued } from "./issuing-kind.ts";
 import { settleLeftOver } from "./left-over.ts";
 import { requestNow, requestOf } from "./request-of.ts";
+import { retimed } from "./retimed.ts";
+import { settleRevocable } from "./revocable.ts";
 import { foreseeTakeOver, takeOver } from "./take-over.ts";
 import { annotationWarning, plannedWarning, warningsOf } from "./warnings.ts";
 
@@ -28,7 +30,7 @@ export function issuedKind<R extends ResolvedIssued>(kind: IssuingKind<R>): Sync
       const row = await foreseen(kind, run);
       const was = declaredNow(kind, run, issuedState(row.state));
       const kept = await keepable(kind, { ...run, row }, was);
-      return "why" in kept ? "would-issue" : keep(kind, was, kept, row.state.issues ?? []);
+      return "why" in kept ? "would-issue" : keep(kind, kept, row.state.issues ?? []);
     },
     async obtain(run) {
       const obtained = await keepOrAsk(kind, run);
@@ -43,11 +45,12 @@ async function keepOrAsk<R extends ResolvedIssued>(kind: IssuingKind<R>, run: Ob
   const { claim } = run;
   const unapplied = await settleLeftOver(run);
   await takeOver(kind, run, requestOf);
+  await settleRevocable(kind, run);
   await verifyLive(run.deps, claim, run.signal);
   const was = declaredNow(kind, run, await looked(kind, run));
   const kept = unapplied === undefined ? await keepable(kind, { ...run, row: claim.row }, was) : other(unapplied);
   const issues = claim.row.state.issues ?? [];
-  if (!("why" in kept)) return keep(kind, was, kept, issues);
+  if (!("why" in kept)) return keep(kind, kept, issues);
   run.deps.log.info("credential-asked-for", { key: claim.row.key, because: kept.because });
   const isRead = kind.isReadEachTime?.(run, was) ?? false;
   const { isDenied: _former, ...known } = was;
@@ -113,12 +116,18 @@ function other(because: string): Reason {
   return { why: "other", because };
 }
 
-/** The present data, or why there is none that will do. */
+/** The present data, with what the row knows of it from now on. */
+interface Kept {
+  readonly held: SecretData;
+  readonly was: IssuedState;
+}
+
+/** The present data, or why there is none that will do. Throws what makes its declaration impossible. */
 async function keepable<R extends ResolvedIssued>(
   kind: IssuingKind<R>,
   run: ForeseeInput<R>,
   was: IssuedState,
-): Promise<SecretData | Reason> {
+): Promise<Kept | Reason> {
   const { row, resolved, holding, clock, signal } = run;
   const { digest } = row.state;
   const live = liveIssue(row.state);
@@ -128,12 +137,15 @@ async function keepable<R extends ResolvedIssued>(
   if (was.request !== requestOf(resolved)) return other("its declaration changed");
   const refresh = row.declared.annotations[REFRESH_ANNOTATION] ?? "";
   if ((was.refresh ?? "") !== refresh) return other("a refresh was requested");
-  if (was.replaceAt !== undefined && was.replaceAt <= clock()) return { why: "over", because: "its time is over" };
+  const { unusable, ...time } = retimed(kind, run, was);
+  if (time.replaceAt !== undefined && time.replaceAt <= clock()) return { why: "over", because: "its time is over" };
   if (kind.isReadEachTime?.(run, was)) return { why: "read", because: "it is read each time" };
   const held = await holding.holds(was.keys, digest, signal);
   if (held === undefined) return other("its Secret has other data");
   const unfit = kind.unfit?.(run, was, held);
-  return unfit === undefined ? held : other(unfit);
+  if (unfit !== undefined) return other(unfit);
+  if (unusable !== undefined) throw unusable;
+  return { held, was: { ...was, ...time } };
 }
 
 const LOST: Readonly<Record<LostBecause, string>> = {
@@ -144,8 +156,7 @@ const LOST: Readonly<Record<LostBecause, string>> = {
 
 function keep<R extends ResolvedIssued>(
   kind: IssuingKind<R>,
-  was: IssuedState,
-  data: SecretData,
+  { held: data, was }: Kept,
   issues: readonly Issue[],
 ): Obtained {
   const live = liveIssue({ issues });

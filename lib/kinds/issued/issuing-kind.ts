@@ -1,5 +1,6 @@
 import type { EpochMs } from "../../clock.ts";
 import type { WantsSecret } from "../../destinations/kubernetes-secret/kubernetes-secret.ts";
+import type { SyncError } from "../../errors.ts";
 import type { IssuedCertificate } from "../../issues/shared-issue.ts";
 import type { Warning } from "../../origins/warnings.ts";
 import type { Issue } from "../../ports/issues.ts";
@@ -41,12 +42,24 @@ export interface Made {
   readonly isHeld?: boolean;
 }
 
+/** When the present data is to be replaced, as its declaration says now. */
+export interface ReplaceWindow {
+  readonly from: EpochMs;
+  readonly until: EpochMs;
+  /** No data of this kind can have this window: the former time stays. */
+  readonly unusable?: SyncError;
+}
+
 /** What kinds that issue differ in. */
 export interface IssuingKind<R extends ResolvedIssued> extends Pick<SyncKind<R>, "ref" | "resolve" | "failedStatus"> {
   /** Throws what makes the answer unusable: then it is ended at once. */
   make(run: ForeseeInput<R>, answer: IssuedData, askedAt: EpochMs, was: IssuedState): Promise<Made>;
   /** Why the present data does not do any more; undefined when it does. */
   unfit?(run: ForeseeInput<R>, was: IssuedState, held: SecretData): string | undefined;
+  /** When the present data is to be replaced, by its declaration; undefined: at the time that was chosen for it. */
+  window?(run: ForeseeInput<R>, was: IssuedState): ReplaceWindow | undefined;
+  /** What the present data is revoked by, when it has no lease; undefined: it can't be, or needs not. */
+  revocable?(run: ForeseeInput<R>, was: IssuedState): IssuedCertificate | undefined;
   /**
    * After an event that may concern the present data: what Vault tells of it now, to keep beside what was `made`. Throws
    * outages. Missing: leases tell.

@@ -1,14 +1,13 @@
 import { digestOf } from "../../digest.ts";
-import { type IssuedCertificate, issueByLogin } from "../../issues/shared-issue.ts";
 import { partsOf } from "../../keys.ts";
 import { REFRESH_ANNOTATION } from "../../origins/refresh-annotation.ts";
-import type { Issue } from "../../ports/issues.ts";
 import type { Row, RowState } from "../../ports/rows.ts";
 import type { SecretData } from "../../secret-value.ts";
 import { wasSynced } from "../../vso/take-over/last-status.ts";
 import type { ForeseeInput, ObtainInput } from "../kind.ts";
 import { type IssuedState, ownIssued } from "./issued-state.ts";
 import type { IssuingKind, Left, ResolvedIssued } from "./issuing-kind.ts";
+import { certificateIssue } from "./revocable.ts";
 import { takenLease } from "./taken-lease.ts";
 
 /** What the row knows from then on. */
@@ -79,17 +78,5 @@ function ownOf<R extends ResolvedIssued>(
     ...(refresh === undefined ? {} : { refresh }),
     ...(replaceAt === undefined ? {} : { replaceAt }),
     ...(made === undefined ? {} : { made }),
-  };
-}
-
-async function certificateIssue<R extends ResolvedIssued>(
-  { claim, deps, resolved, reached }: ObtainInput<R>,
-  { serial, mount, seconds }: IssuedCertificate,
-): Promise<Issue> {
-  const identity = await reached(resolved.asks.identity);
-  const about = { claim, identity, request: resolved.request };
-  return {
-    ...(await issueByLogin(deps, about, serial, deps.clock())),
-    ...{ state: "live", tokenSeconds: seconds, certificate: { serial, mount } },
   };
 }

@@ -5,7 +5,7 @@ import type { IssuedData } from "../../ports/vault-issues.ts";
 import { SecretValue } from "../../secret-value.ts";
 import type { LosslessValue } from "../../util/lossless.ts";
 import { printable } from "../../util/printable.ts";
-import { lifetimeOf, MIN_USE_MS, offsetOf, type Validity, windowStart } from "./renewal.ts";
+import { isUsable, lifetimeOf, offsetOf, type Validity } from "./renewal.ts";
 
 /** What Vault's answer holds, in any of its formats. */
 export interface IssuedCertificate {
@@ -70,15 +70,28 @@ export function mustBeUsable(
     mustOutlive(parsed(pem, place), issued, place);
   }
   const validity: Validity = { ...issued, issuedAt: now };
-  if (windowStart(validity, declaredOffsetMs) - now >= MIN_USE_MS) return;
+  if (isUsable(validity, declaredOffsetMs, now)) return;
+  throw unusable(
+    place,
+    `holds a certificate that ${tooShort(validity, declaredOffsetMs)}`,
+    "lower expiryOffset, or raise spec.ttl or the role's max_ttl",
+  );
+}
+
+/** The same for one in use, after an edit: another one of its life could not be used either. */
+export function inUseUnusable(validity: Validity, declaredOffsetMs: number | undefined): SyncError | undefined {
+  if (isUsable(validity, declaredOffsetMs, validity.notBefore)) return undefined;
+  const message =
+    `the certificate in use ${tooShort(validity, declaredOffsetMs)}, and another one would last no longer: lower ` +
+    "expiryOffset, or raise spec.ttl; or raise the role's max_ttl, and set the annotation keyferry.dev/refresh";
+  return new SyncError("VAULT_CERTIFICATE_UNUSABLE", message);
+}
+
+function tooShort(validity: Validity, declaredOffsetMs: number | undefined): string {
   const left = seconds(lifetimeOf(validity));
   const offset = seconds(offsetOf(validity, declaredOffsetMs));
   const which = declaredOffsetMs ? "spec.expiryOffset" : "a third of its lifetime, without spec.expiryOffset";
-  throw unusable(
-    place,
-    `holds a certificate that is valid for ${left} s only, and due for replacement ${offset} s before its end (${which})`,
-    "lower expiryOffset, or raise spec.ttl or the role's max_ttl",
-  );
+  return `is valid for ${left} s only, and due for replacement ${offset} s before its end (${which})`;
 }
 
 function mustOutlive(ca: X509Certificate, { expiration }: IssuedCertificate, place: string): void {

@@ -1,45 +1,19 @@
 import { SECOND_MS } from "../../clock.ts";
 import { VAULT_PKI_SECRET } from "../../resource-kinds.ts";
-import { asObject } from "../../util/canonical.ts";
 import type { JsonObject } from "../../util/json.ts";
 import { issuedKind } from "../issued/issued-kind.ts";
-import type { IssuedState } from "../issued/issued-state.ts";
 import type { Made } from "../issued/issuing-kind.ts";
-import { certificateOf, type IssuedCertificate, mustBeUsable } from "./certificate.ts";
+import { requestOf } from "../issued/request-of.ts";
+import { certificateOf, type IssuedCertificate, inUseUnusable, mustBeUsable } from "./certificate.ts";
 import { certificateIn } from "./certificate-in.ts";
 import { pkiData } from "./data.ts";
+import { type KnownCertificate, known, mountOf } from "./known.ts";
 import { leftCertificate } from "./left.ts";
 import { chainOf, lookAt } from "./look.ts";
 import { leftOutOf, matchesNames } from "./matches.ts";
-import { renewAt } from "./renewal.ts";
+import { renewAt, renewWindow } from "./renewal.ts";
 import { type ResolvedPkiSecret, resolvePkiSecret } from "./resolve.ts";
 import { pkiStatus } from "./status.ts";
-
-/** What the row knows of its certificate. */
-interface KnownCertificate {
-  readonly serial: string;
-  readonly expiration: number;
-  /** The declared names that the role left out. */
-  readonly leftOut?: string;
-  /** Of its issuer. */
-  readonly chain?: string;
-  /** Of the issuer that would sign the next one, when Vault was last asked. */
-  readonly nextChain?: string;
-  /** Why Vault's last answer makes another one necessary. */
-  readonly over?: string;
-}
-
-function known({ made }: Pick<IssuedState, "made">): KnownCertificate | undefined {
-  const { serial, expiration, leftOut, chain, nextChain, over } = asObject(made) ?? {};
-  if (typeof serial !== "string" || typeof expiration !== "number") return undefined;
-  return {
-    ...{ serial, expiration },
-    ...(typeof leftOut === "string" ? { leftOut } : {}),
-    ...(typeof chain === "string" ? { chain } : {}),
-    ...(typeof nextChain === "string" ? { nextChain } : {}),
-    ...(typeof over === "string" ? { over } : {}),
-  };
-}
 
 /** The first answer is compared with the certificate itself, later ones with the one before. */
 function hasNewIssuer({ chain, nextChain = chain }: KnownCertificate, now: string | undefined): boolean {
@@ -69,6 +43,27 @@ export const pkiSecret = issuedKind<ResolvedPkiSecret>({
     return matchesNames(resolved.names, x509, present.leftOut) ? undefined : "its certificate has other names";
   },
 
+  window({ resolved, clock }, was) {
+    const present = known(was);
+    if (present === undefined || was.issuedAt === undefined) return undefined;
+    const validity = { notBefore: was.issuedAt, expiration: present.expiration };
+    const window = renewWindow(validity, resolved.expiryOffsetMs);
+    // By its former time at the latest another one is asked for: Vault may give a longer one by then.
+    if (was.replaceAt === undefined || was.replaceAt <= clock()) return window;
+    const unusable = inUseUnusable(validity, resolved.expiryOffsetMs);
+    return unusable === undefined ? window : { ...window, unusable };
+  },
+
+  revocable({ resolved, clock }, was) {
+    const present = known(was);
+    if (present === undefined) return undefined;
+    const { serial, expiration, mount } = present;
+    // Rows of earlier versions do not name the mount.
+    const isHere = mount === undefined ? was.request === requestOf(resolved) : mount === mountOf(resolved);
+    const seconds = Math.ceil((expiration - clock()) / SECOND_MS);
+    return isHere && seconds > 0 ? { serial, mount: resolved.request.mount, seconds } : undefined;
+  },
+
   async look(run, was): Promise<JsonObject> {
     const present = known(was);
     if (present === undefined) return {};
@@ -87,7 +82,7 @@ export const pkiSecret = issuedKind<ResolvedPkiSecret>({
     const { serial, expiration, x509 } = issued;
     const leftOut = leftOutOf(names, x509);
     const made: KnownCertificate = {
-      ...{ serial, expiration },
+      ...{ serial, expiration, mount: mountOf(resolved) },
       ...(leftOut === undefined ? {} : { leftOut }),
       ...chainsOf(issued, known(was)),
     };

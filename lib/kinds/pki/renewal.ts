@@ -11,13 +11,18 @@ export interface Validity {
 /** Issuing, and a few retries, take some time. */
 const MIN_OFFSET_MS = MINUTE_MS;
 
+interface RenewWindow {
+  readonly from: EpochMs;
+  readonly until: EpochMs;
+}
+
 /** The share of a certificate's life before its window, by which replacements are spread. */
 const MAX_JITTER = 0.05;
 
 const DEFAULT_SHARE = 1 / 3;
 
 /** A certificate that has to be replaced sooner than this after it arrives is refused: it would be a storm of issues. */
-export const MIN_USE_MS = 10 * SECOND_MS;
+const MIN_USE_MS = 10 * SECOND_MS;
 
 /** From its issue on: what was before is of no use to anybody. */
 function usableFrom({ notBefore, issuedAt = notBefore }: Validity): EpochMs {
@@ -43,12 +48,25 @@ export function windowStart(validity: Validity, declaredMs: number | undefined):
   return validity.expiration - offsetOf(validity, declaredMs);
 }
 
-/**
- * When to replace a certificate. `random`, from 0 to 1, makes it up to 5 % of the time until its window earlier, never
- * later. In the past if the window has begun.
- */
+/** Up to 5 % of the time until the renewal window earlier, never later. */
+function exactWindow(validity: Validity, declaredMs: number | undefined): RenewWindow {
+  const until = windowStart(validity, declaredMs);
+  return { from: until - MAX_JITTER * Math.max(0, until - usableFrom(validity)), until };
+}
+
+/** When a certificate may be replaced: `renewAt` gives no other time. */
+export function renewWindow(validity: Validity, declaredMs: number | undefined): RenewWindow {
+  const { from, until } = exactWindow(validity, declaredMs);
+  return { from: Math.floor(from), until };
+}
+
+/** When to replace a certificate: `random`, from 0 to 1, chooses. In the past if the window has begun. */
 export function renewAt(validity: Validity, declaredMs: number | undefined, random: number): EpochMs {
-  const latest = windowStart(validity, declaredMs);
-  const before = Math.max(0, latest - usableFrom(validity));
-  return Math.floor(latest - random * MAX_JITTER * before);
+  const { from, until } = exactWindow(validity, declaredMs);
+  return Math.floor(until - random * (until - from));
+}
+
+/** Whether it can be used for a while before it is replaced. */
+export function isUsable(validity: Validity, declaredMs: number | undefined, from: EpochMs): boolean {
+  return windowStart(validity, declaredMs) - from >= MIN_USE_MS;
 }

@@ -118,6 +118,7 @@ describe("the domain events of a settle", () => {
   it("a certificate without a lease is revoked like a credential", () => {
     const { vaultLease: _none, ...issue } = anIssue({ certificate: { serial: "7a", mount: "pki" } });
     assert.deepEqual(kindsOf({ before: { ...SYNCED, issues: [issue] } }), ["CredentialRevoked"]);
+    assert.deepEqual(kindsOf({ before: { ...SYNCED, issues: [{ ...issue, endBy: "none" }] } }), [], "it was let go");
   });
 
   it("what they tell of Secrets and credentials", () => {

@@ -67,6 +67,11 @@ describe("the end of an issue in Vault", () => {
     assert.deepEqual(vault.said, ["issue-ended: revoked"]);
   });
 
+  it("is none for a certificate that is not to be revoked", async () => {
+    const { vault, left } = await end(ending({ certificate: { serial: "1", mount: "pki" }, endBy: "none" }));
+    assert.deepEqual([left, vault.asked, vault.counts, vault.said], [undefined, [], [], ["issue-left: "]]);
+  });
+
   it("is that of its lease where the token can't end itself", async () => {
     const { vault, left } = await end(ending({ endBy: "lease" }));
     assert.equal(left, undefined);

@@ -37,6 +37,12 @@ describe("a replaced credential", () => {
     assert.deepEqual([issue.endAt, issue.inUseUntil, issue.replacedAt], [START + 60_000, undefined, START]);
   });
 
+  it("is forgotten at once where it is a certificate that is not to be revoked", () => {
+    const certificate = { serial: "1", mount: "pki" };
+    const issue = replacedIssue(anIssue({ certificate, endBy: "none" }), replacing(), START);
+    assert.deepEqual([issue.state, issue.endAt, issue.inUseUntil], ["ending", START, undefined]);
+  });
+
   it("is treated as usual where the wish is none", () => {
     const issue = replacedIssue(anIssue(), replacing({ annotations: { [REVOKE_REPLACED]: "soon" } }), START);
     assert.equal(issue.inUseUntil, START + 900_000);

@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { HOUR_MS } from "../../../../lib/clock.ts";
+import type { IssuedState } from "../../../../lib/kinds/issued/issued-state.ts";
+import { mountOf } from "../../../../lib/kinds/pki/known.ts";
+import { pkiSecret } from "../../../../lib/kinds/pki/pki-secret.ts";
+import type { JsonObject } from "../../../../lib/util/json.ts";
+import { aPkiRun, type Given, inUse, obtained } from "./a-certificate.ts";
+import { NOW } from "./answers.ts";
+
+describe("an edit of a certificate's declaration", () => {
+  const THIRD = NOW + HOUR_MS - HOUR_MS / 3;
+  const at = async (replaceAt: number, pki: Given["pki"] = {}) => {
+    const scene = await inUse({ pki });
+    const { asked, own, result } = await obtained({ ...scene, own: { ...scene.own, replaceAt } });
+    assert.deepEqual(result.next, { at: own.replaceAt });
+    return [asked.length, own.replaceAt];
+  };
+
+  it("keeps a time that is within its window, as rows of earlier versions have it", async () => {
+    for (const time of [THIRD, THIRD - 60_000, THIRD - 120_000]) assert.deepEqual(await at(time), [0, time]);
+    for (const time of [THIRD + 1, THIRD - 120_001]) assert.deepEqual(await at(time), [0, THIRD - 60_000]);
+  });
+
+  it("chooses another one by expiryOffset, also where it had none", async () => {
+    const edited = { expiryOffsetMs: 600_000 };
+    assert.deepEqual(await at(THIRD, edited), [0, NOW + 3_000_000 - 75_000]);
+    assert.equal((await obtained(await inUse({ pki: edited }))).own.replaceAt, NOW + 3_000_000 - 75_000);
+  });
+
+  it("is refused where no such certificate could be used, until the former time", async () => {
+    const scene = await inUse({ pki: { expiryOffsetMs: 2 * HOUR_MS } });
+    const run = (replaceAt: number) => pkiSecret.obtain(aPkiRun({ ...scene, own: { ...scene.own, replaceAt } }).run);
+    await assert.rejects(run(NOW + 1), { code: "VAULT_CERTIFICATE_UNUSABLE", message: /^the certificate in use/ });
+    await assert.rejects(run(NOW), { code: "VAULT_CERTIFICATE_UNUSABLE", message: /^Vault's answer/ });
+  });
+
+  it("has the certificate in use recorded, if it is to be revoked now, where its mount is known", async () => {
+    const { run } = aPkiRun();
+    const mount = mountOf(run.resolved);
+    const states = async (made: JsonObject, own: Partial<IssuedState> = {}, revokesReplaced = true) => {
+      const scene = await inUse({ pki: { revoke: true, revokesReplaced } }, made);
+      const { result } = await obtained({ ...scene, own: { ...scene.own, ...own } });
+      return result.issues?.map(({ certificate, state }) => `${certificate?.mount} ${state}`) ?? [];
+    };
+    assert.deepEqual(await states({}), ["pki live"]);
+    assert.deepEqual(await states({ mount }), ["pki live"]);
+    assert.deepEqual(await states({ mount: "another" }), []);
+    assert.deepEqual(await states({}, {}, false), []);
+    const other = { request: "another" };
+    assert.deepEqual(await states({ serial: "01", mount }, other), ["pki ending", "pki live"]);
+    assert.deepEqual(await states({ serial: "01" }, other), ["pki live"], "of an earlier version");
+    assert.deepEqual(await states({ serial: "01", mount, expiration: NOW }, other), ["pki live"], "it has ended");
+  });
+});
