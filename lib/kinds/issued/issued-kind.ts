@@ -2,6 +2,7 @@ import { type EpochMs, SECOND_MS } from "../../clock.ts";
 import { kubernetesSecrets } from "../../destinations/kubernetes-secret/kubernetes-secret.ts";
 import { countedIssue, issuesTooFrequent } from "../../issues/ask-anew.ts";
 import { liveIssue } from "../../issues/issue-times.ts";
+import { makeRoom } from "../../issues/make-room.ts";
 import { verifyLive } from "../../issues/verify-live.ts";
 import { REFRESH_ANNOTATION } from "../../origins/refresh-annotation.ts";
 import type { Issue, LostBecause } from "../../ports/issues.ts";
@@ -49,8 +50,8 @@ async function keepOrAsk<R extends ResolvedIssued>(kind: IssuingKind<R>, run: Ob
   await verifyLive(run.deps, claim, run.signal);
   const was = declaredNow(kind, run, await looked(kind, run));
   const kept = unapplied === undefined ? await keepable(kind, { ...run, row: claim.row }, was) : other(unapplied);
-  const issues = claim.row.state.issues ?? [];
-  if (!("why" in kept)) return keep(kind, kept, issues);
+  if (!("why" in kept)) return keep(kind, kept, claim.row.state.issues ?? []);
+  if (run.resolved.revokesReplaced) await makeRoom(run.deps, claim, run.signal);
   run.deps.log.info("credential-asked-for", { key: claim.row.key, because: kept.because });
   const isRead = kind.isReadEachTime?.(run, was) ?? false;
   const { isDenied: _former, ...known } = was;

@@ -1,7 +1,8 @@
 import { API, type ClusterObject, NAMESPACE, type StaticSecretSpec } from "./builders.ts";
 import { aWorld, type World, type WorldOptions } from "./world.ts";
 
-const POLICY = [
+/** What the login of its syncs may do. */
+export const POLICY = [
   'path "kv/*" { capabilities = ["read"] }',
   'path "database/creds/*" { capabilities = ["read", "update"] }',
   'path "database/static-creds/*" { capabilities = ["read"] }',
