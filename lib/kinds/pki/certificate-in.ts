@@ -2,21 +2,33 @@ import { createPrivateKey, X509Certificate } from "node:crypto";
 import type { SecretData } from "../../secret-value.ts";
 import { serialOf } from "./certificate.ts";
 
-const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/;
+const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
-/** The certificate with this serial number in the Secret's data, under whatever key. */
+/** The certificate with this serial number in the Secret's data, under whatever key: in PEM, DER, or base64 of that. */
 export function certificateIn(data: SecretData, serial: string): X509Certificate | undefined {
   for (const value of data.values()) {
-    const [pem] = PEM.exec(value.reveal().toString("utf8")) ?? [];
-    const found = pem === undefined ? undefined : parsed(pem);
-    if (found !== undefined && serialOf(found) === serial) return found;
+    const found = encodedIn(value.reveal())
+      .map(parsed)
+      .find((one) => one !== undefined && serialOf(one) === serial);
+    if (found !== undefined) return found;
   }
   return undefined;
 }
 
-function parsed(pem: string): X509Certificate | undefined {
+/** How a sequence of more than 255 bytes begins in DER, as each certificate does; and the same in base64. */
+const DER = Buffer.of(0x30, 0x82);
+const BASE64 = /^MII[A-Za-z0-9+/\s]*={0,2}$/;
+
+/** What may be a certificate. */
+function encodedIn(value: Buffer): readonly (string | Buffer)[] {
+  if (value.subarray(0, DER.length).equals(DER)) return [value];
+  const text = value.toString("latin1").trim();
+  return BASE64.test(text) ? [Buffer.from(text, "base64")] : (text.match(PEM) ?? []);
+}
+
+function parsed(encoded: string | Buffer): X509Certificate | undefined {
   try {
-    return new X509Certificate(pem);
+    return new X509Certificate(encoded);
   } catch {
     return undefined;
   }

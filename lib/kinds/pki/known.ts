@@ -9,6 +9,8 @@ export interface KnownCertificate {
   readonly expiration: number;
   /** The mount that issued it, in its Vault. */
   readonly mount?: string;
+  /** The declared names. */
+  readonly names?: string;
   /** The declared names that the role left out. */
   readonly leftOut?: string;
   /** Of its issuer. */
@@ -21,11 +23,12 @@ export interface KnownCertificate {
 
 /** Undefined: the row does not know it, or not in this form. */
 export function known({ made }: Pick<IssuedState, "made">): KnownCertificate | undefined {
-  const { serial, expiration, mount, leftOut, chain, nextChain, over } = asObject(made) ?? {};
+  const { serial, expiration, mount, names, leftOut, chain, nextChain, over } = asObject(made) ?? {};
   if (typeof serial !== "string" || typeof expiration !== "number") return undefined;
   return {
     ...{ serial, expiration },
     ...(typeof mount === "string" ? { mount } : {}),
+    ...(typeof names === "string" ? { names } : {}),
     ...(typeof leftOut === "string" ? { leftOut } : {}),
     ...(typeof chain === "string" ? { chain } : {}),
     ...(typeof nextChain === "string" ? { nextChain } : {}),

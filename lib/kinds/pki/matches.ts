@@ -25,6 +25,20 @@ export function leftOutOf(names: DeclaredNames, x509: X509Certificate): string |
   return found.length === 0 ? undefined : fingerprint(...found.toSorted());
 }
 
+/** The same for declarations of the same names, in whatever order and form: where there is no certificate to compare. */
+export function namesId(names: DeclaredNames): string {
+  const { commonName = "", excludeCNFromSans = false, altNames, ipSans, uriSans, otherSans, userIDs } = names;
+  const all = new Set([
+    ...[`cn ${commonName}`, `excluded ${excludeCNFromSans}`],
+    ...namesOf(altNames).map(dnsOrEmail),
+    ...namesOf(ipSans).map((value) => `ip ${normalIp(value)}`),
+    ...namesOf(uriSans).map((value) => `uri ${normalUri(value)}`),
+    ...namesOf(otherSans).map((value) => `other ${value}`),
+    ...namesOf(userIDs).map((value) => `uid ${value}`),
+  ]);
+  return fingerprint(...[...all].toSorted());
+}
+
 /**
  * What the certificate lacks of the declared names, as `altNames www.example.com`. Names are compared as Vault writes
  * them: it converts international domain names, and Node and Vault write addresses and URIs differently.

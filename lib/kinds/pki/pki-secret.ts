@@ -1,3 +1,4 @@
+import type { X509Certificate } from "node:crypto";
 import { SECOND_MS } from "../../clock.ts";
 import { VAULT_PKI_SECRET } from "../../resource-kinds.ts";
 import type { JsonObject } from "../../util/json.ts";
@@ -10,7 +11,7 @@ import { pkiData } from "./data.ts";
 import { type KnownCertificate, known, mountOf } from "./known.ts";
 import { leftCertificate } from "./left.ts";
 import { chainOf, lookAt } from "./look.ts";
-import { leftOutOf, matchesNames } from "./matches.ts";
+import { type DeclaredNames, leftOutOf, matchesNames, namesId } from "./matches.ts";
 import { renewAt, renewWindow } from "./renewal.ts";
 import { type ResolvedPkiSecret, resolvePkiSecret } from "./resolve.ts";
 import { pkiStatus } from "./status.ts";
@@ -27,6 +28,17 @@ function chainsOf(issued: IssuedCertificate, former: KnownCertificate | undefine
   return { ...(chain === undefined ? {} : { chain }), ...(nextChain === undefined ? {} : { nextChain }) };
 }
 
+/** Templates may leave the certificate out of the Secret: then what its declaration said tells. */
+function hasNames(
+  declared: DeclaredNames,
+  x509: X509Certificate | undefined,
+  { names, leftOut }: KnownCertificate,
+): boolean {
+  // Rows of earlier versions do not know the names.
+  if (x509 === undefined) return names === undefined || names === namesId(declared);
+  return matchesNames(declared, x509, leftOut);
+}
+
 /** A certificate that Vault issues, replaced before its end. */
 export const pkiSecret = issuedKind<ResolvedPkiSecret>({
   ref: VAULT_PKI_SECRET,
@@ -38,9 +50,7 @@ export const pkiSecret = issuedKind<ResolvedPkiSecret>({
     if (present === undefined) return "its certificate is not known";
     if (present.over !== undefined) return present.over;
     const x509 = certificateIn(held, present.serial);
-    // Templates may leave the certificate out of the Secret: then its request alone tells.
-    if (x509 === undefined) return undefined;
-    return matchesNames(resolved.names, x509, present.leftOut) ? undefined : "its certificate has other names";
+    return hasNames(resolved.names, x509, present) ? undefined : "its certificate has other names";
   },
 
   window({ resolved, clock }, was) {
@@ -82,7 +92,7 @@ export const pkiSecret = issuedKind<ResolvedPkiSecret>({
     const { serial, expiration, x509 } = issued;
     const leftOut = leftOutOf(names, x509);
     const made: KnownCertificate = {
-      ...{ serial, expiration, mount: mountOf(resolved) },
+      ...{ serial, expiration, mount: mountOf(resolved), names: namesId(names) },
       ...(leftOut === undefined ? {} : { leftOut }),
       ...chainsOf(issued, known(was)),
     };

@@ -8,6 +8,11 @@ const DAY_MS = 24 * 3_600_000;
 /** Certificates are good from a little before they are made. */
 const BACK_MS = 30_000;
 
+/** In `format: der` without the lines of PEM. */
+function encoded(format: unknown): (pem: string) => string {
+  return (pem) => (format === "der" ? pem.replace(/-----[^-]+-----|\s/g, "") : pem);
+}
+
 export interface MadeCertificate {
   readonly serial: string;
   readonly certificate: string;
@@ -65,9 +70,10 @@ export function pkiMount({ now, leases, mount }: EngineDeps): PkiMount {
       : { lease_id: "", lease_duration: 0, renewable: false };
     const leaseId = String(lease.lease_id);
     made.set(serial, { serial, certificate, until, leaseId, isStored: role.no_store !== true, revokedAt: undefined });
+    const as = encoded(body.format);
     const data = {
-      ...{ certificate, issuing_ca: ca.certificate, ca_chain: [ca.certificate], serial_number: serial },
-      ...{ private_key: privateKey, private_key_type: "ed25519", expiration: until / 1_000 },
+      ...{ certificate: as(certificate), issuing_ca: as(ca.certificate), ca_chain: [as(ca.certificate)] },
+      ...{ serial_number: serial, private_key: as(privateKey), private_key_type: "ed25519", expiration: until / 1_000 },
     };
     return ok({ request_id: `request-${serial}`, ...lease, data });
   };

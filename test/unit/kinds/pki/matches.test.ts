@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { certificateOf } from "../../../../lib/kinds/pki/certificate.ts";
-import { type DeclaredNames, differences, leftOutOf, matchesNames } from "../../../../lib/kinds/pki/matches.ts";
+import {
+  type DeclaredNames,
+  differences,
+  leftOutOf,
+  matchesNames,
+  namesId,
+} from "../../../../lib/kinds/pki/matches.ts";
 import { anAnswer, type Order } from "./answers.ts";
 
 const x509Of = async (order: Order) => certificateOf(await anAnswer(order), "pki/issue/web").x509;
@@ -150,5 +156,31 @@ describe("the names of a certificate", () => {
     ];
     const ipSans = ["::1]/a", ":", "[::1]", "1:2:3:4:5:6:7:8:9"];
     assert.equal(differences({ otherSans, ipSans, uriSans: ["http://[", "%"] }, await ALL).length, 9);
+  });
+});
+
+describe("the fingerprint of declared names", () => {
+  const all: DeclaredNames = {
+    ...{ commonName: "web.example.com", altNames: ["a.example.com", "b.example.com"], ipSans: ["10.0.0.1"] },
+    ...{ uriSans: ["spiffe://web"], otherSans: ["1.2.3;UTF8:x"], userIDs: ["u1"], excludeCNFromSans: true },
+  };
+
+  it("is that of the same names in another order and form", () => {
+    const same = {
+      ...{ altNames: ["B.example.com,a.example.com", "b.example.com "], ipSans: ["::ffff:10.0.0.1"] },
+      uriSans: ["spiffe://web", "spiffe://web"],
+    };
+    assert.equal(namesId({ ...all, ...same }), namesId(all));
+    assert.equal(namesId({ commonName: "", altNames: [], excludeCNFromSans: false }), namesId({}));
+  });
+
+  it("is another one for each name that is new, missing or in another field", () => {
+    const others: readonly DeclaredNames[] = [
+      ...[{ commonName: "x" }, { altNames: ["a.example.com"] }, { ipSans: ["10.0.0.2"] }, { uriSans: [] }],
+      ...[{ otherSans: ["1.2.3;UTF8:y"] }, { userIDs: ["u1", "u2"] }, { excludeCNFromSans: false }],
+      { otherSans: ["u1"], userIDs: ["1.2.3;UTF8:x"] },
+    ];
+    const prints = [all, ...others.map((one) => ({ ...all, ...one }))].map(namesId);
+    assert.equal(new Set(prints).size, prints.length);
   });
 });

@@ -7,7 +7,7 @@ import type { ForeseeInput } from "../../../../lib/kinds/kind.ts";
 import { certificateOf } from "../../../../lib/kinds/pki/certificate.ts";
 import { leftCertificate } from "../../../../lib/kinds/pki/left.ts";
 import { chainIn, chainOf } from "../../../../lib/kinds/pki/look.ts";
-import { leftOutOf } from "../../../../lib/kinds/pki/matches.ts";
+import { leftOutOf, namesId } from "../../../../lib/kinds/pki/matches.ts";
 import { pkiSecret } from "../../../../lib/kinds/pki/pki-secret.ts";
 import type { ResolvedPkiSecret } from "../../../../lib/kinds/pki/resolve.ts";
 import { type SecretData, SecretValue } from "../../../../lib/secret-value.ts";
@@ -20,8 +20,8 @@ describe("a certificate that Vault issues", () => {
   it("is known by its serial number, end and issuer, told in its status, and replaced in its time", async () => {
     const { result, own } = await obtained();
     const issued = certificateOf(await ANSWER, "pki/issue/web");
-    const { mount, ...made } = own.made ?? {};
-    assert.equal(typeof mount, "string");
+    const { mount, names, ...made } = own.made ?? {};
+    assert.deepEqual([typeof mount, names], ["string", namesId({ commonName: "web.example.com" })]);
     assert.deepEqual(made, { serial: SERIAL, expiration: NOW + HOUR_MS, chain: chainOf(issued) });
     assert.deepEqual(result.status, {
       ...{
@@ -95,7 +95,9 @@ describe("a certificate that is in use", () => {
 
   it("stays where templates left it out of the Secret", async () => {
     const names = { commonName: "other.example.com" };
-    assert.deepEqual(await stays({ pki: { names } }, { serial: "01" }), []);
+    assert.deepEqual(await stays({ pki: { names } }, { serial: "01", names: namesId(names) }), []);
+    assert.deepEqual(await stays({ pki: { names } }, { serial: "01", names: "others" }), ["pki issue/web"]);
+    assert.deepEqual(await stays({ pki: { names } }, { serial: "01" }), [], "a row of an earlier version");
   });
 });
 
