@@ -30,7 +30,7 @@ export const dynamicSecret = issuedKind<ResolvedDynamicSecret>({
 
   // A former version did not record what it took for data like any.
   unfit({ resolved }, { isLeaseless, made = {} }, held) {
-    const isUnknown = isLeaseless === true && knownRotation(made) === undefined && !isCounted(made);
+    const isUnknown = isLeaseless === true && !isCounted(made);
     if (!resolved.allowStaticCreds || !isUnknown || !held.has(LAST_ROTATION)) return undefined;
     return "its declaration allows to follow the role now";
   },

@@ -64,14 +64,15 @@ export function asDeclaredNow(resolved: ResolvedDynamicSecret, was: IssuedState,
   const { replaceAt: _former, ...known } = was;
   const { issuedAt, isLeaseless } = was;
   if (issuedAt === undefined || !isLeaseless) return was;
-  const made = madeByEdit(resolved, { ...was, issuedAt });
+  const made = madeByEdit(resolved, was, issuedAt);
   return made === undefined ? was : { ...known, made, ...nextRead(resolved, issuedAt, goodUntilIn(made), random) };
 }
 
 /** Undefined: it is declared as before. */
 function madeByEdit(
   resolved: ResolvedDynamicSecret,
-  { issuedAt, made = {}, replaceAt: at = Number.POSITIVE_INFINITY }: IssuedState & { readonly issuedAt: EpochMs },
+  { made = {}, replaceAt: at = Number.POSITIVE_INFINITY }: IssuedState,
+  issuedAt: EpochMs,
 ): JsonObject | undefined {
   if (isFollowed(resolved, made)) return undefined;
   const { rotation, ...kept } = made;

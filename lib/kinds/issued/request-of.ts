@@ -21,9 +21,8 @@ const OTHER_MISSING_KEY: Readonly<Record<MissingKey, MissingKey>> = { default: "
 export function requestNow(known: string, resolved: ResolvedIssued): string {
   const { transformation } = resolved;
   const missingKey = OTHER_MISSING_KEY[transformation.missingKey];
-  const now = requestOf(resolved);
-  if (known === now) return known;
-  return known === requestOf({ ...resolved, transformation: { ...transformation, missingKey } }) ? now : known;
+  const switched = requestOf({ ...resolved, transformation: { ...transformation, missingKey } });
+  return known === switched ? requestOf(resolved) : known;
 }
 
 /** The login, without the versions of the resources that say it. */

@@ -226,6 +226,10 @@ describe("a static role", () => {
       assert.deepEqual(none.asked, ["ask"]);
       assert.deepEqual((await obtained({ ...former, dynamic, own: { ...former.own, ...none.own } })).asked, []);
       assert.deepEqual((await obtained(former)).asked, []);
+      const { isLeaseless: _leaseless, ...leased } = former.own;
+      const issues = { issues: [anIssue({ renewWithin: 270 })] };
+      const live = { ...former, own: leased, state: { ...former.state, ...issues } };
+      assert.deepEqual((await obtained({ ...live, dynamic })).asked, []);
       assert.deepEqual((await obtained({ ...former, ...{ held: HELD, state }, dynamic })).asked, []);
     });
   });

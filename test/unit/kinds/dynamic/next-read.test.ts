@@ -4,6 +4,7 @@ import { asDeclaredNow, countedFrom, goodUntil, nextRead } from "../../../../lib
 import type { ResolvedDynamicSecret } from "../../../../lib/kinds/dynamic/resolve.ts";
 import type { IssuedState } from "../../../../lib/kinds/issued/issued-state.ts";
 import { START } from "../../issues/an-issue.ts";
+import { aCertificate } from "./an-ssh-certificate.ts";
 
 type Declared = Partial<Pick<ResolvedDynamicSecret, "refreshAfterMs" | "allowStaticCreds">>;
 
@@ -25,6 +26,10 @@ describe("the next read of data without a lease", () => {
   it("has an end where Vault or the data says so", () => {
     const of = (goodForSeconds: number) => goodUntil(declared(), { fields: new Map(), goodForSeconds }, START);
     assert.deepEqual([of(0), of(1_000), of(1)], [undefined, START + 670_000, START + 1_000]);
+    const signed = aCertificate("ssh-ed25519-cert-v01@openssh.com", 1, BigInt(START / 1_000 + 500));
+    const fields = new Map([["signed_key", signed]]);
+    const both = (goodForSeconds: number) => goodUntil(declared(), { fields, goodForSeconds }, START);
+    assert.deepEqual([0, 400, 1_000].map(both), [START + 335_000, START + 268_000, START + 335_000]);
   });
 });
 
@@ -65,11 +70,21 @@ describe("data without a lease, after an edit", () => {
     for (const refreshAfterMs of [undefined, 100_000, 900_000])
       assert.deepEqual(now({ refreshAfterMs }, former), former, String(refreshAfterMs));
     assert.deepEqual(now({ refreshAfterMs: 50_000 }, former), { ...former, replaceAt: START + 45_000 });
+    assert.deepEqual(now({ refreshAfterMs: 94_000 }, former), { ...former, replaceAt: START + 84_600 });
+    const latest = { ...former, replaceAt: START + 90_000 };
+    assert.deepEqual(
+      asDeclaredNow(declared({ refreshAfterMs: 100_000 }), latest, () => 0.5),
+      latest,
+    );
     const { replaceAt: _at, ...never } = former;
     assert.deepEqual(now({}, never), never);
     assert.equal(now({ refreshAfterMs: 900_000 }, never).replaceAt, START + 810_000);
     const { made: _made, ...taken } = former;
     assert.equal(now({ refreshAfterMs: 50_000 }, taken).replaceAt, START + 45_000);
+  });
+
+  it("takes no end that can't be read", () => {
+    assert.equal(now({}, was({ made: { refreshAfterMs: 100_000, goodUntil: "soon" } })).replaceAt, undefined);
   });
 
   it("does not concern a credential with a lease, nor one that is not known", () => {

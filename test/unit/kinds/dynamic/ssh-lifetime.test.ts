@@ -1,30 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { sshLifetime } from "../../../../lib/kinds/dynamic/ssh-lifetime.ts";
+import { aCertificate } from "./an-ssh-certificate.ts";
 
 const NOW = Date.UTC(2030, 0, 1);
 const HOUR_S = 3_600;
 const END = BigInt(NOW / 1_000 + HOUR_S);
 
-function text(value: string): Buffer {
-  const length = Buffer.alloc(4);
-  length.writeUInt32BE(Buffer.byteLength(value));
-  return Buffer.concat([length, Buffer.from(value)]);
-}
-function number(value: bigint): Buffer {
-  const bytes = Buffer.alloc(8);
-  bytes.writeBigUInt64BE(value);
-  return bytes;
-}
-
-/** As OpenSSH's PROTOCOL.certkeys says, with so many strings of a public key. */
-function aCertificate(type: string, keyParts: number, before: bigint): string {
-  const key = Array.from({ length: keyParts }, (_, part) => text(`part-${part}`));
-  const [serial, kind] = [number(7n), Buffer.from([0, 0, 0, 1])];
-  const after = number(1n);
-  const parts = [text(type), text("nonce"), ...key, serial, kind, text("id"), text("principals"), after];
-  return `${type} ${Buffer.concat([...parts, number(before), text("options")]).toString("base64")}`;
-}
 const lifetimeOf = (signed: unknown, now = NOW) =>
   sshLifetime({ fields: new Map([["signed_key", signed]]) as Parameters<typeof sshLifetime>[0]["fields"] }, now);
 
