@@ -2,7 +2,7 @@ import type { EpochMs } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import { declarationKey, type SyncKey } from "../keys.ts";
 import type { Issue } from "../ports/issues.ts";
-import { type IssueTarget, isApart } from "../ports/vault-issues.ts";
+import { type IssueTarget, isApart, type VaultRequest } from "../ports/vault-issues.ts";
 import type { SecretValue } from "../secret-value.ts";
 import type { IssueDeps } from "./deps.ts";
 import { endedLater, isLongOver, isNotRevoked, isOver, withIssues } from "./issue-times.ts";
@@ -117,11 +117,18 @@ async function revokeByLogin(
     return (await issues.revokeForeign(lease, signal)) === "ended";
   }
   if (certificate === undefined) return true;
-  const body = { serial_number: certificate.serial };
-  const request = { ...place, method: "POST", mount: certificate.mount, path: "revoke", body } as const;
   // Revoking it twice is harmless.
-  await issues.ask(identity, request, key, true, signal);
+  await issues.ask(identity, revocationOf(certificate, namespace), key, true, signal);
   return true;
+}
+
+/** `namespace`: Vault's, if it is not that of the login. */
+export function revocationOf(
+  { serial, mount }: NonNullable<Issue["certificate"]>,
+  namespace: string | undefined,
+): VaultRequest {
+  const place = namespace === undefined ? {} : { namespace };
+  return { ...place, method: "POST", mount, path: "revoke", body: { serial_number: serial } };
 }
 
 function over({ log, metrics }: Deps, key: SyncKey, { serial }: Issue, result: "revoked" | "expired"): undefined {

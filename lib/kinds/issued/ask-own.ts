@@ -10,6 +10,7 @@ import { type IssuedState, ownIssued } from "./issued-state.ts";
 import type { IssuingKind, Made, ResolvedIssued } from "./issuing-kind.ts";
 import { leftLeaseless, rehearsal } from "./leaseless.ts";
 import { fresh, presentState, replaceAt, succeeded } from "./present.ts";
+import { madeOf } from "./unrecorded.ts";
 
 /** Asks for a credential with a login of its own. */
 export async function askOwn<R extends ResolvedIssued>(
@@ -75,7 +76,7 @@ async function understood<R extends ResolvedIssued>(
   const { resolved } = run;
   mustLast(issue);
   const askedAt = issue.vaultLease?.issuedAt ?? loggedInAt;
-  const made = await kind.make(run, data, askedAt, was);
+  const made = await madeOf(kind, run, data, { askedAt, was });
   const renewWithin = renewWithinOf(issue, resolved.renewalPercent);
   const byLease = issue.vaultLease && replaceAtOf(issue, loggedInAt, resolved.renewalPercent);
   return {

@@ -6,6 +6,7 @@ import type { IssuingKind, Made, ResolvedIssued } from "./issuing-kind.ts";
 import { leftLeaseless, rehearsal } from "./leaseless.ts";
 import { presentState, replaceAt } from "./present.ts";
 import { requestOf } from "./request-of.ts";
+import { madeOf } from "./unrecorded.ts";
 
 /** By the shared token, because Vault keeps nothing of it that would have to be ended. */
 export async function askShared<R extends ResolvedIssued>(
@@ -20,7 +21,7 @@ export async function askShared<R extends ResolvedIssued>(
   const askedAt = deps.clock();
   const data = await deps.issues.ask(await run.reached(asks.identity), request, claim.row.key, isRead, signal);
   if (data.lease !== undefined) throw await nowLeased(run, was, data.lease);
-  const made = await withHeld(kind, run, was, await kind.make(run, data, askedAt, was));
+  const made = await withHeld(kind, run, was, await madeOf(kind, run, data, { askedAt, was }));
   const own: IssuedState = {
     ...presentState(run, was, made, askedAt),
     ...replaceAt(made.replaceAt),

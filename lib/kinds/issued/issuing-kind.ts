@@ -54,6 +54,8 @@ export interface ReplaceWindow {
 export interface IssuingKind<R extends ResolvedIssued> extends Pick<SyncKind<R>, "ref" | "resolve" | "failedStatus"> {
   /** Throws what makes the answer unusable: then it is ended at once. */
   make(run: ForeseeInput<R>, answer: IssuedData, askedAt: EpochMs, was: IssuedState): Promise<Made>;
+  /** What an answer is revoked by, when it is of no use and has no lease; undefined: it can't be, or needs not. */
+  answered?(run: ForeseeInput<R>, answer: IssuedData): IssuedCertificate | undefined;
   /** Why the present data does not do any more; undefined when it does. */
   unfit?(run: ForeseeInput<R>, was: IssuedState, held: SecretData): string | undefined;
   /** When the present data is to be replaced, by its declaration; undefined: at the time that was chosen for it. */

@@ -1,5 +1,6 @@
 import { digestOf } from "../../digest.ts";
-import { issueByLogin } from "../../issues/shared-issue.ts";
+import { SyncError } from "../../errors.ts";
+import { type IssuedCertificate, issueByLogin } from "../../issues/shared-issue.ts";
 import type { Issue } from "../../ports/issues.ts";
 import type { Row } from "../../ports/rows.ts";
 import type { Json } from "../../util/json.ts";
@@ -8,6 +9,7 @@ import { type IssuedState, issuedState, ownIssued } from "./issued-state.ts";
 import type { IssuingKind, Made, ResolvedIssued } from "./issuing-kind.ts";
 import { fresh, succeeded } from "./present.ts";
 import { requestOf } from "./request-of.ts";
+import { revokeUnrecorded } from "./unrecorded.ts";
 
 /** After a failed write the next one is tried without effect first, so that no credential is issued in vain. */
 export function rehearsal(
@@ -29,7 +31,7 @@ export async function leftLeaseless<R extends ResolvedIssued>(
   made: Made,
   issues: readonly Issue[],
 ): Promise<Obtained> {
-  const { claim, deps, resolved, digestKey } = run;
+  const { claim, deps, resolved } = run;
   const { declared } = claim.row;
   const { certificate } = made;
   if (certificate === undefined) {
@@ -38,17 +40,36 @@ export async function leftLeaseless<R extends ResolvedIssued>(
     const left = succeeded(issues, undefined, declared.annotations, resolved, deps.clock());
     return fresh(kind, run, own, made, left);
   }
-  const identity = await run.reached(resolved.asks.identity);
-  const now = deps.clock();
-  const got: Issue = {
-    ...(await issueByLogin(deps, { claim, identity, request: resolved.request }, certificate.serial, now)),
-    ...{ state: "got", tokenSeconds: certificate.seconds },
-    certificate: { serial: certificate.serial, mount: certificate.mount },
-    digest: digestOf(digestKey, made.data),
-  };
-  await claim.record({ issues: [...issues, got], own: ownIssued(own) });
+  const got = await recorded(run, own, made, certificate, issues);
   const live: Issue = { ...got, state: "live" };
-  return fresh(kind, run, own, made, succeeded([...issues, live], live, declared.annotations, resolved, now));
+  return fresh(kind, run, own, made, succeeded([...issues, live], live, declared.annotations, resolved, deps.clock()));
+}
+
+/** The certificate's issue. One that could not be recorded is revoked: nobody else would. */
+async function recorded(
+  run: ObtainInput<ResolvedIssued>,
+  own: IssuedState,
+  { data }: Pick<Made, "data">,
+  certificate: IssuedCertificate,
+  issues: readonly Issue[],
+): Promise<Issue> {
+  const { claim, deps, resolved, digestKey } = run;
+  const { serial, mount, seconds } = certificate;
+  try {
+    const identity = await run.reached(resolved.asks.identity);
+    const about = { claim, identity, request: resolved.request };
+    const got: Issue = {
+      ...(await issueByLogin(deps, about, serial, deps.clock())),
+      ...{ state: "got", tokenSeconds: seconds },
+      certificate: { serial, mount },
+      digest: digestOf(digestKey, data),
+    };
+    await claim.record({ issues: [...issues, got], own: ownIssued(own) });
+    return got;
+  } catch (error) {
+    if (error instanceof SyncError) await revokeUnrecorded(run, certificate);
+    throw error;
+  }
 }
 
 /** What is known of an answer when its write fails: it must not count as the present one. */

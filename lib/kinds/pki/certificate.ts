@@ -57,6 +57,11 @@ export function serialOf({ serialNumber }: X509Certificate): string {
   return serialNumber.toLowerCase().replace(/(..)(?!$)/g, "$1:");
 }
 
+/** As Vault writes one. */
+export function isSerial(text: string): boolean {
+  return /^[0-9a-f]{2}(:[0-9a-f]{2}){0,40}$/.test(text);
+}
+
 /**
  * Refuses a certificate that would have to be replaced as soon as it is used, and one that outlives a CA of its chain.
  * Throws VAULT_CERTIFICATE_UNUSABLE.

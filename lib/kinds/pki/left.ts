@@ -2,12 +2,11 @@ import { SECOND_MS } from "../../clock.ts";
 import { countOf, timeIn } from "../../vso/take-over/last-status.ts";
 import type { Left, LeftByVso } from "../issued/issuing-kind.ts";
 import type { ForeseeInput } from "../kind.ts";
+import { isSerial } from "./certificate.ts";
 import { certificateIn, hasPrivateKey } from "./certificate-in.ts";
 import { leftOutOf } from "./matches.ts";
 import { renewAt } from "./renewal.ts";
 import type { ResolvedPkiSecret } from "./resolve.ts";
-
-const SERIAL = /^[0-9a-f]{2}(:[0-9a-f]{2}){0,40}$/;
 
 /**
  * The certificate of a VaultPKISecret that VSO synced. The Secret itself proves it: it must hold that certificate and
@@ -19,7 +18,7 @@ export function leftCertificate(
 ): Left | undefined {
   const now = clock();
   const serial = typeof status.serialNumber === "string" ? status.serialNumber.toLowerCase() : "";
-  if (!SERIAL.test(serial)) return undefined;
+  if (!isSerial(serial)) return undefined;
   const { request, revoke, expiryOffsetMs, names } = resolved;
   const x509 = certificateIn(data, serial);
   const expiration = x509?.validToDate.getTime() ?? countOf(status.expiration) * SECOND_MS;

@@ -5,7 +5,7 @@ import type { JsonObject } from "../../util/json.ts";
 import { issuedKind } from "../issued/issued-kind.ts";
 import type { Made } from "../issued/issuing-kind.ts";
 import { requestOf } from "../issued/request-of.ts";
-import { certificateOf, type IssuedCertificate, inUseUnusable, mustBeUsable } from "./certificate.ts";
+import { certificateOf, type IssuedCertificate, inUseUnusable, isSerial, mustBeUsable } from "./certificate.ts";
 import { certificateIn } from "./certificate-in.ts";
 import { pkiData } from "./data.ts";
 import { type KnownCertificate, known, mountOf } from "./known.ts";
@@ -102,6 +102,12 @@ export const pkiSecret = issuedKind<ResolvedPkiSecret>({
       replaceAt: renewAt({ ...issued, issuedAt: askedAt }, expiryOffsetMs, random()),
       ...(revoke ? { certificate: { serial, mount: request.mount, seconds } } : {}),
     };
+  },
+
+  answered({ resolved: { revoke, request } }, { fields, lease }) {
+    const serial = fields.get("serial_number");
+    if (!revoke || lease !== undefined || typeof serial !== "string" || !isSerial(serial)) return undefined;
+    return { serial, mount: request.mount, seconds: 0 };
   },
 
   left: (run, left) => leftCertificate(run, left),

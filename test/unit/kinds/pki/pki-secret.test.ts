@@ -66,6 +66,17 @@ describe("a certificate that Vault issues", () => {
     });
   });
 
+  it("is revoked when it is refused, if its declaration says so", async () => {
+    for (const [revoke, revocations] of [
+      [true, ["pki revoke"]],
+      [false, []],
+    ] as const) {
+      const { run, asked } = aPkiRun({ pki: { expiryOffsetMs: 2 * HOUR_MS, revoke } });
+      await assert.rejects(pkiSecret.obtain(run), { code: "VAULT_CERTIFICATE_UNUSABLE" });
+      assert.deepEqual(asked, revocations);
+    }
+  });
+
   it("has a status when it fails, which keeps the last certificate", () => {
     assert.deepEqual(pkiSecret.failedStatus?.(new SyncError("VAULT_DENIED", "no")), {
       valid: false,
