@@ -1,4 +1,4 @@
-import type { EpochMs } from "../clock.ts";
+import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import { declarationKey, type SyncKey } from "../keys.ts";
 import type { Issue } from "../ports/issues.ts";
@@ -6,6 +6,7 @@ import { type IssueTarget, isApart, type VaultRequest } from "../ports/vault-iss
 import type { SecretValue } from "../secret-value.ts";
 import type { IssueDeps } from "./deps.ts";
 import { endedLater, isLongOver, isNotRevoked, isOver, withIssues } from "./issue-times.ts";
+import { isUnstored } from "./unstored.ts";
 
 type Deps = Pick<IssueDeps, "issues" | "seals" | "leases" | "clock" | "log" | "metrics">;
 
@@ -65,10 +66,23 @@ async function endIssue(deps: Deps, key: SyncKey, issue: Issue, signal: AbortSig
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
     if (isByItself) return over(deps, key, issue, "expired");
-    deps.log.warn("issue-not-ended", { key, serial: issue.serial, code: error.code, message: error.message });
-    deps.metrics.count("keyferry_issues_ended_total", { result: error.code });
-    return endedLater(issue, deps.clock());
+    return notEnded(deps, key, issue, opened, error, signal);
   }
+}
+
+/** Vault refused, or did not answer: tried again, unless it can never be ended. */
+async function notEnded(
+  deps: Deps,
+  key: SyncKey,
+  issue: Issue,
+  { way }: OpenedIssue,
+  error: SyncError,
+  signal: AbortSignal,
+): Promise<Issue> {
+  if (await isUnstored(deps, key, issue, way, error, signal)) return unrevocable(deps, key, issue);
+  deps.log.warn("issue-not-ended", { key, serial: issue.serial, code: error.code, message: error.message });
+  deps.metrics.count("keyferry_issues_ended_total", { result: error.code });
+  return endedLater(issue, deps.clock());
 }
 
 /** False when this token may end nothing. */
@@ -141,6 +155,15 @@ function over({ log, metrics }: Deps, key: SyncKey, { serial }: Issue, result: "
 function left({ log }: Deps, key: SyncKey, { serial }: Issue): undefined {
   log.info("issue-left", { key, serial });
   return undefined;
+}
+
+/** The row forgets it with its next look: nothing of it can be ended. */
+function unrevocable({ log, clock, metrics }: Deps, key: SyncKey, issue: Issue): Issue {
+  const because =
+    "Vault does not have it (no_store of its role), so that it can't be revoked and is valid until its end";
+  log.warn("certificate-not-stored", { key, serial: issue.serial, endsAt: isoTime(issue.goneBy), because });
+  metrics.count("keyferry_issues_ended_total", { result: "denied" });
+  return { ...issue, endBy: "none", endAt: clock() + SECOND_MS };
 }
 
 /** Its policies allow no revocation: it is not renewed any more, and ends by itself. */
