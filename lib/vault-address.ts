@@ -15,6 +15,15 @@ export function addressProblem(text: string): string | undefined {
   return undefined;
 }
 
+/** The longest address of a Vault, in characters of its URL: the circuit of its Vault is a key in the table. */
+const MAX_ADDRESS = 512;
+
+/** The same for an address that someone declares. One that was stored before is used whatever its length. */
+export function declaredAddressProblem(text: string): string | undefined {
+  const isTooLong = text.length > MAX_ADDRESS || normalAddress(text).length > MAX_ADDRESS;
+  return addressProblem(text) ?? (isTooLong ? `must have at most ${MAX_ADDRESS} characters` : undefined);
+}
+
 /** Normalises an address, so that one Vault has one circuit: no trailing slash, host in lower case. */
 export const normalAddress = remembered(
   (address) => (URL.parse(address)?.href ?? address).replace(/\/+$/, ""),

@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import { annotationProblem, labelProblem, nameProblem, namespaceProblem, objectRefProblem } from "../names.ts";
-import { addressProblem } from "../vault-address.ts";
+import { declaredAddressProblem } from "../vault-address.ts";
 import { headerRefusal } from "../vault-headers.ts";
 import { checkVaultPath } from "../vault-path.ts";
 
@@ -65,7 +65,7 @@ export const notEmpty: Check<string> = (payload) => {
 };
 
 export const address: Check<string> = (payload) => {
-  const message = addressProblem(payload.value);
+  const message = declaredAddressProblem(payload.value);
   if (message !== undefined) complain(payload, message);
 };
 

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { isDnsLabel } from "../names.ts";
-import { addressProblem } from "../vault-address.ts";
+import { addressProblem, declaredAddressProblem } from "../vault-address.ts";
 
 /** Checks that several parts of the fleet's schema use; Zod reports their complaints with a path. */
 
@@ -21,6 +21,9 @@ export const dnsLabel = problemCheck((text) =>
 );
 
 export const baseUrl = problemCheck((text) => list(addressProblem(text)));
+
+/** The address of a Vault. */
+export const vaultAddress = problemCheck((text) => list(declaredAddressProblem(text)));
 
 /** A proxy may need a user and a password. */
 export const proxyUrl = problemCheck((text) => {

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { DURATION_HINT, DURATION_PATTERN, parseDuration } from "../duration.ts";
 import { isDnsLabel } from "../names.ts";
 import { checkVaultPath } from "../vault-path.ts";
-import { baseUrl, dnsLabel, path, problemCheck, proxyUrl } from "./checks.ts";
+import { baseUrl, dnsLabel, path, problemCheck, proxyUrl, vaultAddress } from "./checks.ts";
 import { events } from "./events-schema.ts";
 
 /** The Vault parts of fleet.yaml. */
@@ -77,7 +77,7 @@ const vault = z
   .strictObject({
     name: z.string().check(dnsLabel).describe("Name of the Vault."),
     addresses: z
-      .array(z.string().check(baseUrl))
+      .array(z.string().check(vaultAddress))
       .min(1, "must name at least one address")
       .describe("Addresses as VaultConnections write them. They are allowed anywhere, even on loopback."),
     caFile: path("CA certificates, as PEM, for VaultConnections that name none.").exactOptional(),
@@ -127,7 +127,7 @@ export const clusterVault = z
       ),
     address: z
       .string()
-      .check(baseUrl)
+      .check(vaultAddress)
       .exactOptional()
       .describe("Vault's address as keyferry reaches it. It replaces the address of every VaultConnection."),
     authMount: vaultPath

@@ -52,6 +52,22 @@ describe("what a sync refers to", () => {
     assert.equal(world.secret("db")?.data.password, "one");
   });
 
+  it("a VaultConnection with an endless address fails its own syncs, and says so itself", async () => {
+    await using world = await aWorld();
+    await world.given(
+      aVaultSecret(),
+      aVaultConnection("endless", `https://nowhere.test/${"a".repeat(2_000)}`),
+      aVaultAuth("endless", { vaultConnectionRef: "endless" }),
+      aStaticSecret("db", { vaultAuthRef: "endless" }),
+      aStaticSecret("other", { path: "db" }),
+    );
+    await world.advance("2m");
+    assert.match(world.condition("db"), /^False: REFERENCE_INVALID.*address: must have at most 512 characters/);
+    assert.match(world.condition("endless", "Ready", "VaultConnection"), /^False: REFERENCE_INVALID.*512 characters/);
+    assert.deepEqual(await world.store.circuits(), []);
+    assert.equal(world.secret("other")?.data.password, "one");
+  });
+
   it("a role that is taken away stops the refreshes, and its Secret stays", async () => {
     await using world = await aWorld();
     await world.given(aVaultSecret(), aVaultAuth("team"), aStaticSecret("db", { vaultAuthRef: "team" }));

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { addressProblem, normalAddress } from "../../lib/vault-address.ts";
+import { addressProblem, declaredAddressProblem, normalAddress } from "../../lib/vault-address.ts";
 import { NOTHING_NAMED, wayTo, wayToSts } from "../../lib/vault-reach.ts";
 
 const OWN = "sts.eu-west-1.amazonaws.com";
@@ -59,6 +59,17 @@ describe("an address of Vault", () => {
       ["https://vault/a\u0000", /spaces or control/],
     ] as const) {
       assert.match(addressProblem(address) ?? "", problem, address);
+      assert.match(declaredAddressProblem(address) ?? "", problem, address);
+    }
+  });
+
+  it("has at most 512 characters as a URL where it is declared; what was stored before is used", () => {
+    const long = (length: number, letter = "a") => `https://vault/${letter.repeat(length - 14)}`;
+    for (const address of [long(512), `${long(510)}//`]) assert.equal(declaredAddressProblem(address), undefined);
+    // Each of these letters has two bytes, of three characters each in a URL.
+    for (const address of [long(513), long(2_000), long(100, "ü"), long(300_000)]) {
+      assert.match(declaredAddressProblem(address) ?? "", /at most 512 characters/, `${address.length}`);
+      assert.equal(addressProblem(address), undefined);
     }
   });
 });

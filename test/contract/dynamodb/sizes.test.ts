@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { circuitOfVault } from "../../../lib/circuits.ts";
 import { DISPOSITIONS, RowTooLarge } from "../../../lib/errors.ts";
 import { cleanupKey } from "../../../lib/keys.ts";
 import { EMPTY_STATE, type OwnedSecret, type RowState } from "../../../lib/ports/rows.ts";
 import { dynamoLeaseStore } from "../../../lib/store/dynamodb/dynamodb-store.ts";
+import { declaredAddressProblem } from "../../../lib/vault-address.ts";
 import { aDeclared, aKey, aPushed } from "../../builders.ts";
-import { aScene, type OpenStore, SLOT } from "../../contract/lease-store/scene.ts";
+import { aScene, type OpenStore, SLOT, START } from "../../contract/lease-store/scene.ts";
 import { type Dynalite, startDynalite } from "../../harness/dynalite.ts";
 
 const WHEEL = { kind: "wheel", slot: SLOT } as const;
@@ -52,6 +54,22 @@ describe("DynamoDB: a row that is too large", () => {
     await assert.rejects(scene.store.tombstone(key, "first", scene.clock()), tooLarge);
     assert.equal(scene.store.counts().tombstone, before + 1);
     assert.equal((await scene.store.read([key, cleanupKey(key, "first")], "strong")).size, 2, "both stay");
+  });
+
+  it("holds the circuit of the longest address that may be declared, and refuses longer ones", async () => {
+    await using scene = await aScene(open);
+    const address = `https://vault.example/${"a".repeat(490)}`;
+    assert.deepEqual([address.length, declaredAddressProblem(address)], [512, undefined]);
+    const circuit = { code: "VAULT_SEALED", message: "", since: START, attempts: 1, fence: 1, probeAt: START } as const;
+    const id = circuitOfVault(address);
+    assert.equal(await scene.store.openCircuit({ id, ...circuit }), true);
+    assert.deepEqual(await scene.store.circuits(), [{ id, ...circuit }]);
+    const awaits = [`circuit:${id}`, `denied:${address}`] as const;
+    const place = { vault: address, path: "kv/db", role: "read" } as const;
+    const { key } = await scene.settled(WHEEL, {}, { awaits, place, waitsFor: id });
+    for (const ref of awaits) assert.deepEqual(await scene.referring(ref), [key]);
+    assert.deepEqual((await scene.store.byPlace(address, { path: "kv/db" })).items.length, 1);
+    await assert.rejects(scene.store.openCircuit({ id: `${id}${"a".repeat(1_000)}`, ...circuit }), tooLarge);
   });
 
   it("is none of the others' business", async () => {

@@ -165,6 +165,7 @@ describe("parsing a spec", () => {
 
   it("refuses addresses that are no base URL", () => {
     const bad = ["", "vault:8200", "ftp://v", "https://u:p@v", "https://v?a", "https://v#a", "https://v/ a", "http://"];
+    bad.push(`https://v/${"a".repeat(1_000)}`);
     for (const address of bad) assert.equal(complaints("VaultConnection", { address }).length, 1, address);
     for (const address of ["https://v:8200", "http://10.0.0.1/base/", "https://[::1]:8200"]) {
       assert.deepEqual(complaints("VaultConnection", { address }), [], address);

@@ -80,6 +80,21 @@ describe("the Vaults of a fleet", () => {
     for (const other of ["gone", undefined]) assert.deepEqual(reachOf(other), everywhere);
   });
 
+  it("have addresses of at most 512 characters, as those that declarations name", () => {
+    const long = `https://v/${"a".repeat(503)}`;
+    const text = `vaults:
+  - {name: main, addresses: ["${long}"]}
+clusters:
+  - name: east
+    connect: {kubeconfig: {path: ./east}}
+    vault: {address: "${long}", stsEndpoint: "${long}"}
+`;
+    assert.deepEqual(complaints(text), [
+      "fleet.yaml:4: vaults[0].addresses[0]: must have at most 512 characters",
+      "fleet.yaml:8: clusters[0].vault.address: must have at most 512 characters",
+    ]);
+  });
+
   it("are refused with every complaint at once, each by line and path", () => {
     const text = `vaults:
   - name: Main
