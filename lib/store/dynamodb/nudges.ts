@@ -1,3 +1,4 @@
+import { RowTooLarge } from "../../errors.ts";
 import type { SyncKey } from "../../keys.ts";
 import type { Due, NudgeOptions, SyncStore } from "../../ports/store.ts";
 import { nudgeOf } from "../nudging.ts";
@@ -24,6 +25,11 @@ export function nudging(connection: Connection): Pick<SyncStore, "nudge" | "nudg
       const old = known ?? (await connection.get<SyncItem>(syncAt(key), "strong"));
       known = undefined;
       return old === undefined ? undefined : write(connection, old, options);
+    }).catch((error: unknown) => {
+      // A full row takes no nudge: no reason to fail those of others.
+      if (!(error instanceof RowTooLarge)) throw error;
+      connection.damaged(key);
+      return undefined;
     });
   };
   return {

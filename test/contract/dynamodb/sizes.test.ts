@@ -56,6 +56,25 @@ describe("DynamoDB: a row that is too large", () => {
     assert.equal((await scene.store.read([key, cleanupKey(key, "first")], "strong")).size, 2, "both stay");
   });
 
+  it("that is full leaves the nudges of others alone", async () => {
+    const damaged: string[] = [];
+    await using scene = await aScene(async () => {
+      const table = await dynalite.createTable();
+      const store = dynamoLeaseStore({ client: dynalite.client, table, onDamage: (row) => void damaged.push(row) });
+      return { ...store, [Symbol.asyncDispose]: async () => {} };
+    });
+    const full = await scene.declare({ key: aKey("full") });
+    const lease = await scene.claim(full);
+    // The largest state that fits, to a few bytes.
+    for (let bytes = 409_600; ; bytes -= 16) {
+      const settled = await scene.settle(lease, WHEEL, { own: "x".repeat(bytes) }).catch(() => undefined);
+      if (settled !== undefined) break;
+    }
+    const other = await scene.settled(WHEEL, { key: aKey("other") });
+    const dues = await scene.store.nudgeAll([full.key, other.key], { now: scene.clock(), verify: true });
+    assert.deepEqual([dues.map(({ key }) => key), damaged], [[other.key], [full.key]]);
+  });
+
   it("holds the circuit of the longest address that may be declared, and refuses longer ones", async () => {
     await using scene = await aScene(open);
     const address = `https://vault.example/${"a".repeat(490)}`;
