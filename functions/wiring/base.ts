@@ -61,6 +61,7 @@ export function baseOf(env: Readonly<Record<string, string | undefined>>): Base 
   });
   const events = eventsOf(config, { leases: table, clock, log, metrics });
   const leases = events?.seeing(table) ?? table;
+  const ports = { clock, log, metrics, goodFleets: table.goodFleets };
   const urls = { renew: config.renew.url, now: config.now.url, refresh: config.refresh.url };
   return {
     config,
@@ -74,6 +75,6 @@ export function baseOf(env: Readonly<Record<string, string | undefined>>): Base 
     sqs,
     queue: sqsWorkQueue({ client: sqs, urls, clock }),
     // Outside AWS the bucket is not part of the host name.
-    fleet: hubbedSource(fleetOf(config, { clock, log, metrics }, env.AWS_ENDPOINT_URL !== undefined), leases, clock),
+    fleet: hubbedSource(fleetOf(config, ports, env.AWS_ENDPOINT_URL !== undefined), leases, clock),
   };
 }

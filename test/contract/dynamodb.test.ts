@@ -86,6 +86,20 @@ describe("the time at which lines of a Vault last came", () => {
   });
 });
 
+describe("the last good fleet", () => {
+  it("is the latest upload that any process noted, for each place", async () => {
+    const table = await dynalite.createTable();
+    const [one, other] = [0, 1].map(() => dynamoLeaseStore({ client: dynalite.client, table }).goodFleets);
+    assert.equal(await one?.noted("s3://bucket/fleet.yaml"), undefined);
+    await one?.note("s3://bucket/fleet.yaml", { id: "second", at: START + 1_000 });
+    await other?.note("s3://bucket/fleet.yaml", { id: "first", at: START });
+    assert.equal(await other?.noted("s3://bucket/fleet.yaml"), "second");
+    await other?.note("s3://bucket/fleet.yaml", { id: "third", at: START + 1_000 });
+    assert.equal(await one?.noted("s3://bucket/fleet.yaml"), "third");
+    assert.equal(await one?.noted("s3://other/fleet.yaml"), undefined);
+  });
+});
+
 describe("reads", () => {
   it("lease-table 17: a refresh reads a row for half a unit, new work for a whole one", async () => {
     const client = new DynamoDBClient({

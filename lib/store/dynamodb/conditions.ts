@@ -99,6 +99,11 @@ export const probeAtIsStill = (probeAt: EpochMs): Condition => ({
   values: { ":wasProbeAt": probeAt },
 });
 
+export const notedAtIsAtMost = (at: EpochMs): Condition => ({
+  text: "notedAt <= :atNoted",
+  values: { ":atNoted": at },
+});
+
 export const dispatchedUntilIsStill = (at: EpochMs): Condition => ({
   text: "handedUntil = :wasHandedUntil",
   values: { ":wasHandedUntil": at },

@@ -1,4 +1,5 @@
 import type { Clock, Random } from "../../clock.ts";
+import type { GoodFleets } from "../../ports/good-fleets.ts";
 import type { OwnCallNotes } from "../../ports/own-calls.ts";
 import type { LeaseStore } from "../../ports/store.ts";
 import type { TokenStore } from "../../ports/tokens.ts";
@@ -11,6 +12,7 @@ import { connect } from "./connection.ts";
 import { declarations } from "./declarations.ts";
 import { clusterStore, referenceStore } from "./discovery.ts";
 import { endedRuns } from "./ended-runs.ts";
+import { goodFleets } from "./good-fleets.ts";
 import { type HeardTimes, heardTimes } from "./heard.ts";
 import { hubStore } from "./hubs.ts";
 import { indexes } from "./indexes.ts";
@@ -44,6 +46,8 @@ export interface DynamoStore extends LeaseStore {
   /** In the same table. */
   readonly heard: HeardTimes;
   /** In the same table. */
+  readonly goodFleets: GoodFleets;
+  /** In the same table. */
   readonly ownCalls: (clock: Clock) => OwnCallNotes;
 }
 
@@ -73,6 +77,7 @@ export function dynamoLeaseStore(options: DynamoStoreOptions): DynamoStore {
     tokens: tokenStore(connection),
     posts: acceptedPosts(connection),
     heard: heardTimes(connection),
+    goodFleets: goodFleets(connection),
     ownCalls: (clock) => ownCallNotes(connection, clock),
     counts: connection.counts,
   };

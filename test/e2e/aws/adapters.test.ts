@@ -16,12 +16,13 @@ import { sqsBacklog } from "../../../lib/aws/backlog.ts";
 import { sharedDigestKey } from "../../../lib/aws/digest-key.ts";
 import { sqsDiscoveryQueue } from "../../../lib/aws/discovery-queue.ts";
 import { keysOf, parseWatchPasses, parseWork } from "../../../lib/aws/envelopes.ts";
-import { s3Objects } from "../../../lib/aws/s3-objects.ts";
+import { s3Objects, s3Versions } from "../../../lib/aws/s3-objects.ts";
 import { sqsWorkQueue } from "../../../lib/aws/work-queue.ts";
 import { type Clock, SECOND_MS, systemClock } from "../../../lib/clock.ts";
 import { accessTo } from "../../../lib/connect/ways.ts";
 import { type FleetSource, remoteFleet } from "../../../lib/fleet/fleet-source.ts";
 import type { FleetFiles } from "../../../lib/ports/fleet-files.ts";
+import type { GoodFleets } from "../../../lib/ports/good-fleets.ts";
 import { aKey } from "../../builders.ts";
 import { type Ministack, startMinistack, waitFor } from "../../harness/index.ts";
 import { counting, QUIET } from "../../unit/aws/records.ts";
@@ -181,6 +182,11 @@ describe("adapters to AWS", () => {
     const KUBECONFIG = "apiVersion: v1\nkind: Config\n";
     let now = 0;
     const metrics = counting();
+    const noted = new Map<string, string>();
+    const notes: GoodFleets = {
+      noted: async (place) => noted.get(place),
+      note: async (place, { id }) => void noted.set(place, id),
+    };
 
     const put = (Key: string, Body: string) =>
       new S3Client({ ...aws.clientConfig, forcePathStyle: true }).send(
@@ -190,7 +196,8 @@ describe("adapters to AWS", () => {
       const bucket = outputs.Bucket ?? "";
       const client = new S3Client({ ...aws.clientConfig, forcePathStyle: true });
       const read = s3Objects({ client, bucket });
-      return remoteFleet({ bucket, key, read, clock: () => now, log: QUIET, metrics });
+      const lastGood = { fleets: notes, read: s3Versions({ client, bucket }) };
+      return remoteFleet({ bucket, key, read, lastGood, clock: () => now, log: QUIET, metrics });
     };
     const aFleet = (...clusters: object[]): string =>
       JSON.stringify({ apiVersion: "keyferry.dev/v1alpha1", kind: "Fleet", clusters });
@@ -246,6 +253,14 @@ describe("adapters to AWS", () => {
       now += 31 * SECOND_MS;
       assert.deepEqual(await names(), ["east", "west"]);
       assert.equal(metrics.counts.keyferry_fleet_unreadable_total, 1);
+      const later = await fleetAt("changing.yaml").current();
+      assert.deepEqual(
+        later.clusters.map(({ name }) => name),
+        ["east", "west"],
+        "in another process, too",
+      );
+      noted.set(`s3://${outputs.Bucket}/changing.yaml`, "gone");
+      await assert.rejects(fleetAt("changing.yaml").current(), /changing\.yaml is not valid/);
     });
 
     it("names the object that is missing, and reaches nothing outside of the bucket", async () => {

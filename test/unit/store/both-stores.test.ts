@@ -10,7 +10,7 @@ it("both stores answer to the same names", async () => {
   const { keepLookUps: _keep, lookUps: _kept, forgetLookUps: _forget, ...withoutLookUps } = sqlite;
   const { takenPosts: _taken, rememberPost: _remember, expireLeases: _ofAnEngine, ...named } = withoutLookUps;
   const { tokens: _tokens, ...ofSqlite } = named;
-  const { tokens: _sealed, posts: _posts, heard: _heard, ownCalls: _calls, ...ofDynamo } = dynamo;
+  const { tokens: _sealed, posts: _posts, heard: _heard, goodFleets: _good, ownCalls: _calls, ...ofDynamo } = dynamo;
   assert.deepEqual(Object.keys(ofDynamo).toSorted(), Object.keys(ofSqlite).toSorted());
   const { clearTokens: _beforeAnEngine, ...tokens } = sqlite.tokens();
   assert.deepEqual(Object.keys(dynamo.tokens).toSorted(), Object.keys(tokens).toSorted());

@@ -6,7 +6,12 @@ import {
   DescribeStacksCommand,
 } from "@aws-sdk/client-cloudformation";
 import { CloudWatchLogsClient, FilterLogEventsCommand } from "@aws-sdk/client-cloudwatch-logs";
-import { GetFunctionConfigurationCommand, InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
+import {
+  GetFunctionConfigurationCommand,
+  InvokeCommand,
+  LambdaClient,
+  UpdateFunctionConfigurationCommand,
+} from "@aws-sdk/client-lambda";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { waitFor } from "../../../harness/index.ts";
 import type { Ministack } from "../../../harness/ministack.ts";
@@ -26,6 +31,8 @@ export interface Account {
   /** Forbids a function these actions, until it is disposed of; once at a time for each function. */
   forbid(functionName: string, ...actions: readonly string[]): Promise<AsyncDisposable>;
   invoke(name: string, event?: object): Promise<{ readonly error?: string; readonly payload: unknown }>;
+  /** The next invocation has a new process. */
+  restart(functionName: string): Promise<void>;
   /** As a service does it: Lambda repeats a failed event, and then sends it where its function says. */
   invokeLater(name: string, event: object): Promise<void>;
   /** What a function has logged, oldest first. */
@@ -91,6 +98,19 @@ export function accountOf({ clientConfig }: Ministack): Account {
       );
       const payload: unknown = JSON.parse(Buffer.from(answer.Payload ?? []).toString() || "null");
       return { payload, ...(answer.FunctionError === undefined ? {} : { error: answer.FunctionError }) };
+    },
+    async restart(FunctionName) {
+      // An update ends the processes also when it changes nothing.
+      const { MemorySize } = await lambda.send(new GetFunctionConfigurationCommand({ FunctionName }));
+      await lambda.send(new UpdateFunctionConfigurationCommand({ FunctionName, MemorySize }));
+      await waitFor(
+        `${FunctionName} to be changed`,
+        async () => {
+          const { LastUpdateStatus } = await lambda.send(new GetFunctionConfigurationCommand({ FunctionName }));
+          return LastUpdateStatus !== "InProgress";
+        },
+        STACK_MS,
+      );
     },
     async invokeLater(FunctionName, event) {
       const Payload = Buffer.from(JSON.stringify(event));

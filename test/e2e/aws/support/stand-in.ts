@@ -42,7 +42,7 @@ export const STAND_IN = {
   Resources: {
     Role: ROLE,
     Key: { Type: "AWS::KMS::Key", Properties: { KeyPolicy: { Version: "2012-10-17", Statement: [] } } },
-    Bucket: { Type: "AWS::S3::Bucket" },
+    Bucket: { Type: "AWS::S3::Bucket", Properties: { VersioningConfiguration: { Status: "Enabled" } } },
     Dead: { Type: "AWS::SQS::Queue" },
     Queue: {
       Type: "AWS::SQS::Queue",
