@@ -34,14 +34,28 @@ function nestsTooDeep(text: string): boolean {
   return false;
 }
 
-/** Parses JSON; of a repeated key the last one counts, as in Go. Throws a SyntaxError that quotes no text. */
+/**
+ * Parses JSON. As in Go, half a surrogate pair is read as U+FFFD, and of a repeated key the last one counts. Throws a
+ * SyntaxError that quotes no text.
+ */
 export function parseLossless(text: string): LosslessValue {
   if (nestsTooDeep(text)) throw new SyntaxError(`JSON of more than ${MAX_DEPTH} levels`);
   try {
-    return parse(text, null, { onDuplicateKey: ({ newValue }) => newValue }) as LosslessValue;
+    return parse(withoutHalves(text), null, { onDuplicateKey: ({ newValue }) => newValue }) as LosslessValue;
   } catch {
     throw new SyntaxError("not JSON");
   }
+}
+
+const ESCAPED_SURROGATE = /\\u[dD][89a-fA-F]/;
+/** A whole pair, a half of one, and any other escape. */
+const ESCAPES =
+  /\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)/gs;
+
+/** Before the parser, which would take keys that differ only in such halves for different ones. */
+function withoutHalves(text: string): string {
+  if (!ESCAPED_SURROGATE.test(text)) return text;
+  return text.replace(ESCAPES, (found, half: string | undefined) => (half === undefined ? found : "\\ufffd"));
 }
 
 export function isLosslessObject(value: LosslessValue | undefined): value is LosslessObject {
@@ -77,9 +91,8 @@ export function goJson(value: LosslessValue): string {
   if (typeof value === "string") return goString(value);
   if (isLosslessNumber(value)) return value.value;
   if (Array.isArray(value)) return `[${value.map(goJson).join(",")}]`;
-  // Go treats keys that differ only in invalid Unicode as the same key.
-  const members = new Map(Object.entries(value as LosslessObject).map(([key, item]) => [key.toWellFormed(), item]));
-  return `{${inByteOrder(members.keys())
-    .map((key) => `${goString(key)}:${goJson(members.get(key) ?? null)}`)
+  const members = value as LosslessObject;
+  return `{${inByteOrder(Object.keys(members))
+    .map((key) => `${goString(key)}:${goJson(members[key] ?? null)}`)
     .join(",")}}`;
 }

@@ -14,6 +14,9 @@ interface Question {
   readonly text: string;
 }
 
+/** Another one finds other texts: what it found once stands below, with the cases that a port gets wrong. */
+const SEED = 17;
+
 const PROGRAM = fileURLToPath(new URL("go-json", import.meta.url));
 
 /** What Go's encoding/json makes of each text; undefined: it refuses it. */
@@ -128,11 +131,11 @@ async function compare(texts: readonly string[]): Promise<void> {
 
 describe("JSON as Go writes it", () => {
   it("is what encoding/json itself writes", async () => {
-    await compare(fc.sample(value, 6_000));
+    await compare(fc.sample(value, { numRuns: 6_000, seed: SEED }));
   });
 
   it("is refused where encoding/json refuses it", async () => {
-    const texts = fc.sample(broken, 6_000);
+    const texts = fc.sample(broken, { numRuns: 6_000, seed: SEED });
     await compare(texts);
     assert.equal(texts.filter((text) => ours(text) === undefined).length > 1_000, true);
   });
@@ -146,6 +149,9 @@ describe("JSON as Go writes it", () => {
       '"\\ud800\\ud800"',
       '"\\udc00\\ud800x"',
       '{"\\ud800":1,"\\ud801":2,"\ufffd":3}',
+      '{"\ufffd":1,"\\udc00":2,"\ufffd":3}',
+      '{"\\ud800\\ud83d\\uDE00":1,"\\\\ud800":2,"\\\\\\uD800":3}',
+      '"\\UD800\\ud800"',
       '{"a":1,"a":{"x":1},"a":[2]}',
       '{"__proto__":{"a":1},"constructor":null}',
       '{"\ue000":1,"😀":2,"10":3,"9":4,"":5}',
@@ -176,7 +182,7 @@ describe("the message of secretMAC", () => {
       fc.oneof(fc.stringMatching(/^[-._a-zA-Z0-9]{1,8}$/), fc.string({ unit: "grapheme" })),
       fc.uint8Array({ maxLength: 40 }),
     );
-    const samples = fc.sample(data, 2_000).map((sample) => Object.entries(sample));
+    const samples = fc.sample(data, { numRuns: 2_000, seed: SEED }).map((sample) => Object.entries(sample));
     const questions = samples.map((entries): Question => {
       const encoded = entries.map(([name, bytes]) => [name, Buffer.from(bytes).toString("base64")]);
       return { as: "bytes", text: JSON.stringify(Object.fromEntries(encoded)) };
