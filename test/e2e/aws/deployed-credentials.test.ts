@@ -6,11 +6,10 @@ import { aDynamicSecret, ISSUING_POLICY } from "../support/issuing.ts";
 import { type Place, placeIn } from "../support/place.ts";
 import { ROLE } from "../support/world.ts";
 import { type Deployed, startDeployed } from "./support/deployed.ts";
+import { A_TICK_MS } from "./support/waits.ts";
 import { printedBy } from "./support/workers.ts";
 
 const NS = "team-a";
-/** A tick comes each minute, and a watch pass takes some seconds: more of them on a busy machine. */
-const A_TICK_MS = 180_000;
 
 describe("short credentials of keyferry on AWS", { timeout: 1_200_000 }, () => {
   let deployed: Deployed;

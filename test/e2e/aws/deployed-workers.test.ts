@@ -6,12 +6,11 @@ import { type Place, placeIn } from "../support/place.ts";
 import { authMount, OPERATOR_NAMESPACE } from "../support/world.ts";
 import { type Deployed, startDeployed } from "./support/deployed.ts";
 import { deployedPlan } from "./support/deployed-plan.ts";
+import { A_TICK_MS } from "./support/waits.ts";
 import { killWorkers, loginsTo, printedBy } from "./support/workers.ts";
 
 const NS = "team-a";
 const API = "secrets.hashicorp.com/v1beta1";
-/** A tick comes each minute, and a watch pass takes some seconds: more of them on a busy machine. */
-const A_TICK_MS = 180_000;
 
 describe("workers on AWS that are killed, and a cluster that is silent", { timeout: 1_200_000 }, () => {
   let deployed: Deployed;

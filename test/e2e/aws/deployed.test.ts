@@ -15,11 +15,10 @@ import { type Cluster, waitFor } from "../../harness/index.ts";
 import { type Place, placeIn } from "../support/place.ts";
 import { type Deployed, STACK, startDeployed } from "./support/deployed.ts";
 import { deployedPlan } from "./support/deployed-plan.ts";
+import { A_TICK_MS } from "./support/waits.ts";
 import { loginsTo, printedBy } from "./support/workers.ts";
 
 const NS = "team-a";
-/** A tick comes each minute, and a watch pass takes some seconds: more of them on a busy machine. */
-const A_TICK_MS = 180_000;
 const AT_WORK = "ApproximateNumberOfMessagesNotVisible";
 
 /** A queue that gets each SecretSynced of the stack's event bus. */

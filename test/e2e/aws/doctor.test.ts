@@ -14,9 +14,7 @@ import type { Finding } from "../../../lib/doctor/finding.ts";
 import { waitFor } from "../../harness/index.ts";
 import { placeIn } from "../support/place.ts";
 import { type Deployed, STACK, startDeployed } from "./support/deployed.ts";
-
-/** A tick comes each minute; a busy machine takes its time for the rest. */
-const A_TICK_MS = 180_000;
+import { A_TICK_MS } from "./support/waits.ts";
 
 describe("doctor --stack finds what is broken in a deployed keyferry", { timeout: 900_000 }, () => {
   let deployed: Deployed;

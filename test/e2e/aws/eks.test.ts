@@ -10,13 +10,13 @@ import { vaultsOf } from "../support/world.ts";
 import { accountOf, type LogEntry } from "./support/account.ts";
 import { type Deployed, STACK, startDeployed } from "./support/deployed.ts";
 import { type EksFront, startEksFront } from "./support/eks-front.ts";
+import { A_TICK_MS } from "./support/waits.ts";
 
 const NS = "shop";
 const REGION = "eu-central-1";
 const ACCOUNT = "000000000000";
 const GROUP = "keyferry";
 const EXTERNAL_ID = "fleet-7";
-const A_TICK_MS = 180_000;
 /** In fleet.yaml, and in EKS. */
 const OWN = { name: "own", eks: "prod-eu" };
 const ROLE = { name: "role", eks: "prod-us" };

@@ -24,9 +24,10 @@ import { type Account, accountOf } from "./support/account.ts";
 import { STACK, serverless, widen } from "./support/deployed.ts";
 import { withInjector } from "./support/injector-settings.ts";
 import { startTlsFront, type TlsFront } from "./support/tls-front.ts";
+import { A_TICK_MS } from "./support/waits.ts";
 
 /** A tick, a watch pass and its log, each by a process that starts first. */
-const SOON_MS = 180_000;
+const SOON_MS = A_TICK_MS;
 
 /** MiniStack serves function URLs without TLS, so a front of the test has the certificate, as AWS's own front has it. */
 describe("the injector as a function", { concurrency: 1 }, () => {

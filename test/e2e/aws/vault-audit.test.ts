@@ -14,9 +14,9 @@ import { startRelay } from "../support/relay.ts";
 import { EVENTS, LOG_GROUP, linesOf, POST_KEY, type Shippers, SOURCE, shippers } from "./support/audited.ts";
 import { type Deployed, STACK, startDeployed } from "./support/deployed.ts";
 import { everyInlet } from "./support/every-inlet.ts";
+import { A_TICK_MS } from "./support/waits.ts";
 
 const NS = "team-a";
-const A_TICK_MS = 180_000;
 /** Much less than `refreshAfter`: only an event can be so quick. */
 const SOON_MS = 60_000;
 const WAYS = ["bus", "one", "objects", "logs", "post", "relayed", "again"] as const;
