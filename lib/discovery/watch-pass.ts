@@ -1,6 +1,6 @@
 import { circuitOfCluster, vaultOfCircuit } from "../circuits.ts";
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
-import { DISPOSITIONS, OUTAGE_CODES, SyncError } from "../errors.ts";
+import { DISPOSITIONS, OUTAGE_CODES, RowTooLarge, SyncError } from "../errors.ts";
 import type { CircuitOpener } from "../outage/circuit.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { ClusterState } from "../ports/store.ts";
@@ -72,10 +72,20 @@ export async function runWatchPass(
   try {
     return failed ? await saveFailed(pass, run.state, failed) : await saveDone(pass, run, startedAt);
   } catch (error) {
+    // Without its cursors the row fits, and everything is listed again.
+    const small = { ...run.state, cursors: {} };
+    if (error instanceof RowTooLarge) return saveFailed(pass, small, failed ?? tooManyLists(pass, run, error));
     // Neither could be stored: the row's lease expires by itself.
     if (!(error instanceof SyncError) || failed) throw error;
     return saveFailed(pass, run.state, { stage: "save", error });
   }
+}
+
+/** Each list has a cursor in the cluster's row. */
+function tooManyLists({ row }: Pass, { state }: Run, cause: RowTooLarge): NonNullable<Run["failed"]> {
+  const lists = Object.keys(state.cursors).length;
+  const message = `The row of cluster ${row.name} is larger than the table takes after ${lists} lists: name fewer namespaces in fleet.yaml`;
+  return { stage: "save", error: new SyncError(cause.code, message, { cause }) };
 }
 
 /** A cluster that became silent during the watch. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { DiscoveryDeps } from "../../../lib/discovery/deps.ts";
 import { runWatchPass } from "../../../lib/discovery/watch-pass.ts";
-import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
+import { type ErrorCode, RowTooLarge, SyncError } from "../../../lib/errors.ts";
 import type { ClusterSettings } from "../../../lib/ports/fleet.ts";
 import type { ClusterState } from "../../../lib/ports/store.ts";
 import type { KindRef } from "../../../lib/resource-kinds.ts";
@@ -295,6 +295,23 @@ describe("a watch pass that fails", () => {
       },
       { code: "STORE_UNAVAILABLE" },
     );
+  });
+
+  it("because the table takes no row with so many cursors says so, and everything is listed the next time", async () => {
+    const store = simulatedSqliteStore(undefined);
+    await using _store = store;
+    const saveCluster = async (...[row, state, next]: Parameters<typeof store.saveCluster>) => {
+      if (Object.keys(state.cursors).length > 0) throw new RowTooLarge("too large");
+      return store.saveCluster(row, state, next);
+    };
+    await using one = await aScene({ leases: { claimCluster: store.claimCluster, saveCluster } });
+    const outcome = await one.run();
+    assert.deepEqual(outcome.kind === "done" && [outcome.error?.code, outcome.isOutOfSight], ["STORE_INVALID", true]);
+    const { state } = (await store.cluster("east")) ?? assert.fail("no row");
+    assert.deepEqual([state.cursors, state.attempts, state.outOfSight], [{}, 1, START]);
+    assert.match(state.error?.message ?? "", /row of cluster east .* 8 lists: name fewer namespaces/);
+    assert.ok(one.log.includes("watch-pass-failed"));
+    assert.ok(outcome.againAt >= START + 15_000, "not with each tick");
   });
 
   it("by a bug is none of these", async () => {
