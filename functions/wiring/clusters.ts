@@ -44,9 +44,14 @@ export function clustersOf(base: Base): Clusters {
   const copies = hubCopies(tokenCacheOf(base), { clock, log });
   const connect = { files: fleet.files, clock, aws: awsAccess(clock), vault: access.open, copies, mayExec: false };
   const { clients, apis } = fleetConnections({ fleet: fleet.live, connect, log });
+  const moved = new Set<string>();
   fleet.onChange((before, after) => {
-    for (const place of movedPlaces(before, after)) clients.forget(place);
+    for (const place of movedPlaces(before, after)) moved.add(place);
   });
+  const forgetMoved = (): void => {
+    for (const place of moved) clients.forget(place);
+    moved.clear();
+  };
   return {
     ...apis,
     clients,
@@ -55,6 +60,10 @@ export function clustersOf(base: Base): Clusters {
     reachOf,
     budgetOf,
     anchors: trustAnchors(vaults, fleet.files),
-    refresh: async () => void (await fleet.current()),
+    async refresh() {
+      await fleet.current();
+      // Not before: a pass that runs while another one takes up a fleet asks the same API server to its end.
+      forgetMoved();
+    },
   };
 }

@@ -83,4 +83,15 @@ describe("the clusters of a function's process", () => {
       for (const place of ["east", "hub:hub"]) assert.deepEqual(await one.ask(place), ["next"], place);
     });
   }
+
+  it("keep their connections to the end of an invocation, because a pass asks one API server throughout", async () => {
+    const one = aProcess(former);
+    await one.clusters.refresh();
+    assert.deepEqual(await one.ask("east"), ["former"]);
+    one.set(next);
+    await one.fleet.renewed();
+    assert.deepEqual(await one.ask("east"), []);
+    await one.clusters.refresh();
+    assert.deepEqual(await one.ask("east"), ["next"]);
+  });
 });
