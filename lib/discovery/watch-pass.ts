@@ -41,6 +41,10 @@ const LEASE_SLACK_MS = 60 * SECOND_MS;
 /** From the start of one watch pass to the next, when it could not watch; and otherwise. */
 const MAX_GAP_MS = 30 * SECOND_MS;
 const SHORTEST_PASS_MS = SECOND_MS;
+/** With a time limit, passes share their process: how much longer than its watch one may take before it waits longer. */
+const OVERRUN_MS = 15 * SECOND_MS;
+/** Since the start of such a one, whose list is read again with each pass until missing declarations are approved. */
+const AWAITING_GAP_MS = 2 * MINUTE_MS;
 /** When a cluster that another worker has claimed is tried again. */
 const CLAIMED_AGAIN_MS = 5 * SECOND_MS;
 
@@ -98,7 +102,9 @@ async function saveDone(
   { state, error }: Run,
   startedAt: EpochMs,
 ): Promise<WatchPassOutcome> {
-  const againAt = Math.max(deps.clock() + options.againMs, startedAt + pauseAfter(state, error, deps.random));
+  const now = deps.clock();
+  const isLong = options.hasTimeLimit === true && now - startedAt > options.seconds * SECOND_MS + OVERRUN_MS;
+  const againAt = Math.max(now + options.againMs, startedAt + pauseAfter(state, error, isLong, deps.random));
   const isSaved = await deps.leases.saveCluster(row, state, { dueAt: againAt });
   if (!isSaved) deps.log.warn("cluster-lease-lost", { cluster: settings.name });
   if (error?.code === "DEADLINE_EXCEEDED") {
@@ -113,18 +119,22 @@ async function saveDone(
 }
 
 /**
- * A watch pass that ended at once, because nothing may be read or watched, is not repeated at once. One that used up its
- * time is repeated ever later, because it takes that time of the other clusters.
+ * A watch pass that ended at once, because nothing may be read or watched, is not repeated at once. One that took long and
+ * will take as long again is repeated ever later, because it takes that time of the other clusters.
  */
 function pauseAfter(
-  { attempts, cursors }: ClusterState,
+  { attempts, cursors, awaitingApproval }: ClusterState,
   error: SyncError | undefined,
+  isLong: boolean,
   random: DiscoveryDeps["random"],
 ): number {
-  if (error?.code === "DEADLINE_EXCEEDED") return backOff({ disposition: "recheck", attempts }, random) ?? MAX_GAP_MS;
+  if (error && (isLong || error.code === "DEADLINE_EXCEEDED")) {
+    return backOff({ disposition: "recheck", attempts }, random) ?? MAX_GAP_MS;
+  }
   if (error) {
     return Math.min(backOff({ disposition: DISPOSITIONS[error.code], attempts }, random) ?? MAX_GAP_MS, MAX_GAP_MS);
   }
+  if (awaitingApproval && isLong) return AWAITING_GAP_MS;
   return Object.keys(cursors).length === 0 ? MAX_GAP_MS : SHORTEST_PASS_MS;
 }
 

@@ -249,6 +249,40 @@ describe("a watch pass that fails", () => {
     assert.ok(first >= 15_000 && first < then && then < last && last <= 240_000, again.join());
   });
 
+  it("of one kind, after a time that it takes of other clusters, is tried again ever later", async () => {
+    const again = async (attempts: number, ms: number, options: object) => {
+      const list = async (_cluster: string, { kind }: KindRef) => {
+        if (kind !== "VaultStaticSecret") return { items: [], resourceVersion: "9" };
+        one.pass(ms);
+        throw new SyncError("KUBE_ANSWER_TOO_LARGE", "too many");
+      };
+      await using one = await aScene({ clusters: { list }, options, before: { attempts } });
+      return (await one.run()).againAt - START;
+    };
+    const onAws = { seconds: 0, againMs: 30_000, hasTimeLimit: true };
+    assert.equal(await again(0, 45_000, onAws), 75_000);
+    assert.equal(await again(30, 45_000, onAws), 180_000);
+    assert.equal(await again(30, 4_000, onAws), 34_000, "it took hardly any");
+    assert.equal(await again(30, 45_000, { ...onAws, hasTimeLimit: false }), 75_000, "no other one waits for it");
+  });
+
+  it("as long as missing declarations await approval, comes later after a list that takes that time", async () => {
+    const names = Array.from({ length: 20 }, (_, at) => `db-${at}`);
+    let [ms, items] = [0, names.map((name) => aSeen({ name }))];
+    const list = async (_cluster: string, { kind }: KindRef) => {
+      if (kind !== "VaultStaticSecret") return { items: [], resourceVersion: "9" };
+      one.pass(ms);
+      return { items, resourceVersion: "9" };
+    };
+    const options = { againMs: 30_000, hasTimeLimit: true };
+    await using one = await aScene({ clusters: { list }, options });
+    assert.equal((await one.run()).againAt, START + 30_000);
+    one.pass(3_600_000);
+    [ms, items] = [45_000, []];
+    assert.equal((await one.run()).againAt, START + 3_720_000);
+    assert.equal((await one.state()).awaitingApproval?.gone, 20);
+  });
+
   it("because the process stops before a list ends is none", async () => {
     const { one, outcome } = await aLateList({ attempts: 0, hasTimeLimit: false });
     await using _one = one;
