@@ -85,7 +85,7 @@ async function runHubPass(hub: Hub, signal: AbortSignal): Promise<void> {
   const fleet = base.fleet.live().current();
   const { state } = await hubPass(
     { ...deps, forget: clusters.forget },
-    { fleet, hub, accepted: acceptMissing },
+    { fleet, hub, accepted: acceptMissing, hasTimeLimit: true },
     signal,
   );
   if (state !== undefined) tellHub(hub.name, state, await base.fleet.renewed());

@@ -44,6 +44,14 @@ export interface HubPassDeps extends ReaderDeps {
 /** What a person accepts: names of clusters, and `hub:NAME` for a hub. */
 export type Accepted = ReadonlySet<string>;
 
+export interface HubPassInput {
+  readonly fleet: Fleet;
+  readonly hub: Hub;
+  readonly accepted: Accepted;
+  /** The signal ends this pass because its time is over: a failure of the hub. Default: it is a stop, which says nothing. */
+  readonly hasTimeLimit?: boolean;
+}
+
 export interface HubPassOutcome {
   readonly state?: HubState;
   readonly againAt: EpochMs;
@@ -52,7 +60,7 @@ export interface HubPassOutcome {
 /** Reads a hub: its objects become the state by which its clusters are in the fleet. */
 export async function hubPass(
   deps: HubPassDeps,
-  { fleet, hub, accepted }: { readonly fleet: Fleet; readonly hub: Hub; readonly accepted: Accepted },
+  { fleet, hub, accepted, hasTimeLimit = false }: HubPassInput,
   signal: AbortSignal,
 ): Promise<HubPassOutcome> {
   const now = deps.clock();
@@ -72,7 +80,7 @@ export async function hubPass(
     return await save(deps, row, { before, state });
   } catch (error) {
     if (!(error instanceof SyncError) || error.code.startsWith("STORE_")) throw error;
-    return await saveFailed(deps, row, { before, error, hub }, signal);
+    return await saveFailed(deps, row, { before, error, hub, isStop: signal.aborted && !hasTimeLimit });
   }
 }
 
@@ -166,15 +174,21 @@ async function save(
   return isSaved ? { state, againAt } : { againAt };
 }
 
+interface Failed {
+  readonly before: HubState | undefined;
+  readonly error: SyncError;
+  readonly hub: Hub;
+  readonly isStop: boolean;
+}
+
 /** A hub that can't be read removes nobody: its state stays, with the failure. */
 async function saveFailed(
   { leases, clock, log }: HubPassDeps,
   row: HubRow,
-  { before, error, hub }: { readonly before: HubState | undefined; readonly error: SyncError; readonly hub: Hub },
-  signal: AbortSignal,
+  { before, error, hub, isStop }: Failed,
 ): Promise<HubPassOutcome> {
   const now = clock();
-  if (signal.aborted) {
+  if (isStop) {
     await leases.saveHub(row, undefined, now);
     return { againAt: now };
   }

@@ -166,6 +166,30 @@ describe("passes over a hub", () => {
     assert.deepEqual([none, clusters.length], [[], 1]);
   });
 
+  it("tell that their time was over, where it will be over at the same place again, and nothing of a stop", async () => {
+    world.add(0, 3);
+    await pass();
+    const cutOff = async (more: { readonly hasTimeLimit?: true }) => {
+      world.now += 60_000;
+      const deps = {
+        ...world,
+        resources: { get: async () => undefined },
+        leases,
+        log: silent,
+        forget: () => undefined,
+      };
+      const over = new AbortController();
+      over.abort();
+      world.failure = new SyncError("DEADLINE_EXCEEDED", "no time left for it");
+      const input = { fleet: await known(), hub, accepted: new Set<string>(), ...more };
+      const { againAt } = await hubPass(deps, input, over.signal);
+      return { wait: againAt - world.now, error: (await leases.hubState("main"))?.state.error?.code };
+    };
+    assert.deepEqual(await cutOff({}), { wait: 0, error: undefined });
+    assert.deepEqual(await cutOff({ hasTimeLimit: true }), { wait: 30_000, error: "DEADLINE_EXCEEDED" });
+    assert.equal((await known()).clusters.length, 3);
+  });
+
   it("end for a hub that has too many objects, or does not end its list", async () => {
     world.add(0, 3);
     await pass();
