@@ -106,16 +106,27 @@ async function listAll(
   try {
     return await input.lists.run(input.cluster, () => pageByPage(deps, input, { from, read }, signal), signal);
   } catch (error) {
-    const isLate = error instanceof SyncError ? error.code === "DEADLINE_EXCEEDED" : signal.aborted;
-    throw isLate ? lateList(input, read) : error;
+    throw isOfAbort(error, signal) ? lateList(input, read, error) : error;
   }
 }
 
-function lateList({ cluster, kind: { resource } }: ListAndWatchInput, { pages, items }: Read): SyncError {
+/** The signal has ended the call. Other failures at the same time, bugs among them, stay what they are. */
+function isOfAbort(error: unknown, signal: AbortSignal): boolean {
+  if (!signal.aborted) return false;
+  if (error instanceof SyncError) return error.code === "DEADLINE_EXCEEDED";
+  return error === signal.reason || (error instanceof Error && error.name === "AbortError");
+}
+
+function lateList(
+  { cluster, kind: { resource } }: ListAndWatchInput,
+  { pages, items }: Read,
+  cause: unknown,
+): SyncError {
   const so = `after ${pages} pages with ${items} objects`;
   return new SyncError(
     "DEADLINE_EXCEEDED",
     `keyferry ran out of time to list ${resource} in cluster ${cluster}, ${so}: name its namespaces in fleet.yaml, so that each has a list of its own`,
+    { cause },
   );
 }
 

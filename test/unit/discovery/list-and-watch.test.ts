@@ -23,6 +23,8 @@ interface Scene {
   /** The handler meets this at the object of this name. */
   readonly fails?: { readonly at: string; readonly error: Error };
   readonly aborts?: boolean;
+  /** Instead of pages. */
+  readonly listFails?: (abort: () => void) => never;
   readonly lists?: Slots;
   /** Given: what several scenes did, in order. */
   readonly done?: string[];
@@ -36,6 +38,7 @@ async function scene({
   seconds = 60,
   fails,
   aborts = false,
+  listFails,
   lists = slots({ atOnce: 1, ofPlace: 1, inAll: 1 }),
   done = [],
 }: Scene) {
@@ -50,6 +53,7 @@ async function scene({
     clusters: {
       async list(_cluster: string, _kind: unknown, _options: unknown, page: string | undefined) {
         done.push(`list ${page ?? "from the start"}`);
+        listFails?.(() => controller.abort(new Error("stop")));
         return leftPages.shift();
       },
       async *watch(_cluster: string, _kind: unknown, _options: unknown, since: { resourceVersion: string }) {
@@ -144,6 +148,23 @@ describe("a kind of a cluster is followed", () => {
     await Promise.all([0, 1].map(() => scene({ pages: [first, second], seconds: 0, lists, done })));
     const read = done.filter((what) => what.startsWith("list"));
     assert.deepEqual(read, ["list from the start", "list two", "list from the start", "list two"]);
+  });
+
+  it("no further, and is called late, only when its own time ran out", async () => {
+    const failing = (error: Error, isOver: boolean) =>
+      scene({
+        listFails(abort) {
+          if (isOver) abort();
+          throw error;
+        },
+      });
+    const error = new SyncError("DEADLINE_EXCEEDED", "credentials did not come in time");
+    const early = await failing(error, false);
+    assert.equal(early.progress.error, error);
+    const late = await failing(error, true);
+    assert.match(late.progress.error?.message ?? "", /ran out of time to list/);
+    assert.equal(late.progress.error?.cause, error);
+    await assert.rejects(failing(new TypeError("a bug"), true), TypeError);
   });
 
   it("no further when time runs out while others hold the memory for its pages", async () => {
