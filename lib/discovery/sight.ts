@@ -13,20 +13,25 @@ export interface Sight {
 
 export interface Findings {
   readonly progressOf: ReadonlyMap<string, Progress>;
+  /** The names of what is watched from the start: credentials come when all of it is listed. */
+  readonly declared: ReadonlySet<string>;
   readonly budget: RowBudget;
   /** The time of the pass is over: a list without an end would be cut off by the next one, too. */
   readonly isOver: boolean;
 }
 
 /** Each kind has its own cursor; one that may not be read is reported and does not stop the others. */
-export function sightOf(before: ClusterState, { progressOf: targets, budget, isOver }: Findings, now: EpochMs): Sight {
+export function sightOf(before: ClusterState, findings: Findings, now: EpochMs): Sight {
+  const { progressOf: targets, declared, budget, isOver } = findings;
   const cursors: Record<string, Cursor> = {};
   // While missing declarations await approval, each watch pass lists their kind again, until they are approved or back.
   for (const [name, { cursor, awaitingApproval }] of targets) if (cursor && !awaitingApproval) cursors[name] = cursor;
   const progressOf = [...targets.values()];
   const errors = progressOf.map(({ error }) => error).filter((error) => error !== undefined);
   const outage = errors.find((error) => OUTAGE_CODES.has(error.code));
-  const unended = isOver ? progressOf.find(isUnended)?.error : undefined;
+  const unended = isOver
+    ? [...targets].find(([name, one]) => declared.has(name) && isUnended(one))?.[1].error
+    : undefined;
   const error = outage ?? unended ?? errors.find(({ code }) => code !== "DEADLINE_EXCEEDED");
   const awaitingApproval = progressOf.map((progress) => progress.awaitingApproval).find((found) => found !== undefined);
   const { error: _error, awaitingApproval: _held, outOfSight: since, ...rest } = before;

@@ -32,10 +32,12 @@ export const watches: Stage<"start" | "operator" | "state", "state" | "error" | 
       save: async (vsoIn) => void (await saved.put({ ...saved.latest(), vsoIn })),
     });
     const targets = watchTargets(deps, settings, { drift, vso, guard, budget }, options, start.restores);
+    const declared = new Set(targets.map(({ name }) => name));
     const progressOf = new Map<string, Progress>();
     const sight = (): Sight => {
       const isOver = options.hasTimeLimit === true && signal.aborted;
-      return sightOf({ ...since(saved.latest(), start), ...seenOf(vso) }, { progressOf, budget, isOver }, deps.clock());
+      const before = { ...since(saved.latest(), start), ...seenOf(vso) };
+      return sightOf(before, { progressOf, declared, budget, isOver }, deps.clock());
     };
     const input = {
       ...{ cursors: start.cursors, budget },

@@ -18,10 +18,14 @@ const cursor = { resourceVersion: "7", movedAt: NOW };
 function sight(
   progress: Readonly<Record<string, Progress>>,
   before = BEFORE,
-  { problem, isOver = false }: { readonly problem?: SyncError; readonly isOver?: boolean } = {},
+  {
+    problem,
+    isOver = false,
+    declared = new Set(Object.keys(progress)),
+  }: { readonly problem?: SyncError; readonly isOver?: boolean; readonly declared?: ReadonlySet<string> } = {},
 ) {
   const budget = { kept: () => KEPT, problem: () => problem } as unknown as RowBudget;
-  return sightOf(before, { progressOf: new Map(Object.entries(progress)), budget, isOver }, NOW);
+  return sightOf(before, { progressOf: new Map(Object.entries(progress)), declared, budget, isOver }, NOW);
 }
 
 describe("what the watches of a cluster found", () => {
@@ -55,6 +59,15 @@ describe("what the watches of a cluster found", () => {
     assert.deepEqual([state.cursors, state.attempts], [{ a: cursor }, 3]);
     assert.equal(sight({ a: { error: late }, b: { error: away } }, BEFORE, { isOver: true }).error, away);
     assert.equal(sight({ a: { cursor, error: late } }, BEFORE, { isOver: true }).error, undefined);
+  });
+
+  it("is in sight when no time was left for a credential, whose list begins after those of all kinds", () => {
+    const found = { a: { cursor }, "Secret:shop/login": { error: late } };
+    const { state, error } = sight(found, BEFORE, { isOver: true, declared: new Set(["a"]) });
+    assert.deepEqual(
+      [error, state.outOfSight, state.cursors, state.attempts],
+      [undefined, undefined, { a: cursor }, 0],
+    );
   });
 
   it("is out of sight from the first time on when no kind can be read", () => {
