@@ -45,6 +45,11 @@ function unlessBack(error: unknown): void {
   if (!(error instanceof SyncError) || error.code !== "LEASE_LOST") throw error;
 }
 
+/** The time is over: the row is set free instead of held. */
+function unlessOver(error: unknown): void {
+  if (!(error instanceof SyncError) || error.code !== "DEADLINE_EXCEEDED") throw error;
+}
+
 interface How {
   readonly vaults: Vaults;
   readonly signal: AbortSignal | undefined;
@@ -67,13 +72,18 @@ async function release(deps: RetireDeps, row: ClusterRow, { vaults, signal }: Ho
   const rows = await leases.byCluster(row.name);
   for (let from = 0; from < rows.length; from += AT_ONCE) {
     if (!(await hold())) return;
-    await retire(deps, rows.slice(from, from + AT_ONCE), vaults);
+    await retire(deps, rows.slice(from, from + AT_ONCE), vaults, signal).catch(unlessOver);
   }
   const references = await leases.referencesOf(row.name);
   for (let from = 0; from < references.length; from += AT_ONCE) {
     if (!(await hold())) return;
-    for (const { key } of references.slice(from, from + AT_ONCE)) await leases.removeReference(key);
+    for (const { key } of references.slice(from, from + AT_ONCE)) {
+      if (signal?.aborted) break;
+      await leases.removeReference(key);
+    }
   }
+  // The last part may have been cut off.
+  if (!(await hold())) return;
   await sendTokenSweep(deps.queue, row.name, clock());
   await leases.removeCluster(row.name);
   deps.log.info("cluster-released", { cluster: row.name });

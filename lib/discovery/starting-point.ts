@@ -9,7 +9,7 @@ import { pushingKind } from "../resource-kinds.ts";
 import { sendTokenSweep } from "../schedule/messages.ts";
 import { type DiscoveryDeps, OWNED_SELECTOR, REFERENCE_KINDS, SYNC_KINDS } from "./deps.ts";
 import type { WatchPassOptions } from "./pass.ts";
-import { retire } from "./retire.ts";
+import { outOfTime, retire } from "./retire.ts";
 import { renewalInDoubt, renewChanged } from "./settings-change.ts";
 import { nudgeUntold, TOLD } from "./untold.ts";
 
@@ -105,8 +105,11 @@ async function releaseOthers(deps: DiscoveryDeps, settings: ClusterSettings, sig
   if (!named) return;
   // These references are no longer followed.
   const followed = new Set(named);
-  for (const { key } of await deps.leases.referencesOf(settings.name)) {
-    if (!followed.has(partsOf(key).namespace)) await deps.leases.removeReference(key);
+  const references = await deps.leases.referencesOf(settings.name);
+  const others = references.filter(({ key }) => !followed.has(partsOf(key).namespace));
+  for (const [at, { key }] of others.entries()) {
+    if (signal.aborted) throw outOfTime(others.length - at, others.length, "references");
+    await deps.leases.removeReference(key);
   }
 }
 

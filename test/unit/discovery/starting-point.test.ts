@@ -9,7 +9,7 @@ import type { ClusterSettings } from "../../../lib/ports/fleet.ts";
 import type { Row, RowState } from "../../../lib/ports/rows.ts";
 import type { ClusterState } from "../../../lib/ports/store.ts";
 import { type SqliteStore, simulatedSqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
-import { aCluster, aDeclared, aKey, anIssue, aReference, aReferenceKey } from "../../builders.ts";
+import { aCluster, aDeclared, aKey, anIssue, aPushed, aReference, aReferenceKey } from "../../builders.ts";
 
 const NOW = Date.UTC(2030, 0, 1);
 const MINUTE_MS = 60_000;
@@ -271,17 +271,47 @@ describe("a watch pass starts", () => {
       await using one = await scene("east");
       const before = await one.left();
       for (let n = 0; n < 205; n++) await one.leases.declare(aDeclared({ key: aKey(`s-${n}`) }), NOW);
+      await parked(one.leases, aKey("s-95"), { pushed: [aPushed()] });
       const time = new AbortController();
-      const { read } = one.leases;
-      one.deps.leases.read = async (...asked) => {
-        time.abort();
-        return read(...asked);
-      };
-      await assert.rejects(one.start(before, { ...how, signal: time.signal }), { code: "DEADLINE_EXCEEDED" });
-      assert.equal((await one.rows("east")).length, 6);
+      const { retire, byReference } = one.leases;
+      let [retired, woken] = [0, 0];
+      Object.assign(one.deps.leases, {
+        retire: async (...row: Parameters<typeof retire>) => {
+          retired += 1;
+          if (retired === 203) time.abort();
+          return retire(...row);
+        },
+        byReference: async (...[ref, page]: Parameters<typeof byReference>) => {
+          if (ref.startsWith("path:")) woken += 1;
+          return byReference(ref, page);
+        },
+      });
+      await assert.rejects(one.start(before, { ...how, signal: time.signal }), {
+        code: "DEADLINE_EXCEEDED",
+        message: /release 3 of 206 syncs/,
+      });
+      assert.deepEqual([(await one.rows("east")).length, woken], [3, 1]);
       await one.start(before, how);
       assert.equal((await one.rows("east")).length, 0);
     }
+  });
+
+  it("lease-table 18: nor before all references are: the next one goes on", async () => {
+    await using one = await scene("east");
+    const before = await one.left();
+    const settings = { namespaces: { include: ["bank"], exclude: [] as readonly string[] } };
+    for (const name of ["a", "b", "c"]) await one.leases.putReference(aReference({ key: aReferenceKey(name) }));
+    const time = new AbortController();
+    const { removeReference } = one.leases;
+    one.deps.leases.removeReference = async (key) => {
+      time.abort();
+      return removeReference(key);
+    };
+    await assert.rejects(one.start(before, { settings, signal: time.signal }), { code: "DEADLINE_EXCEEDED" });
+    const count = async () => (await one.leases.referencesOf("east")).length;
+    assert.equal(await count(), 2);
+    await one.start(before, { settings });
+    assert.equal(await count(), 0);
   });
 
   it("lease-table 28: keeps what a row has in Vault for its retention, when its namespace leaves", async () => {
@@ -383,15 +413,17 @@ describe("a cluster that left the fleet", () => {
     const counts: number[] = [];
     for (let call = 0; call < 5; call++) {
       const time = new AbortController();
-      const read: typeof one.leases.read = async (...asked) => {
-        time.abort();
-        return one.leases.read(...asked);
+      let retired = 0;
+      const retire: typeof one.leases.retire = async (...row) => {
+        retired += 1;
+        if (retired === 103) time.abort();
+        return one.leases.retire(...row);
       };
-      const slow = { ...deps, leases: { ...one.leases, read } };
+      const slow = { ...deps, leases: { ...one.leases, retire } };
       await releaseDeparted(slow, [], { isAlone: false, signal: time.signal });
       counts.push(await left());
     }
-    assert.deepEqual(counts, [7, 1, 0, 0, 0]);
+    assert.deepEqual(counts, [104, 1, 0, 0, 0]);
     assert.deepEqual([await one.leases.clusters(), await one.leases.referencesOf("east")], [[], []]);
     const over = AbortSignal.abort();
     await one.leases.claimCluster("east", { now: NOW, until: NOW + 1 });
