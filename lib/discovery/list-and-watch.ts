@@ -36,8 +36,10 @@ export interface ListAndWatchInput {
   readonly onProgress: (progress: Progress) => void;
   /** How long to watch; 0: only a list or a short resume. */
   readonly seconds: number;
-  /** Called once after the list, before the watch; also when this kind can't be read. */
+  /** Called after the list, before the watch; also when this kind can't be read. */
   readonly onCaughtUp: () => void;
+  /** Called before a list in place of an expired cursor; `onCaughtUp` comes again after it. */
+  readonly onBehind: () => void;
   /** Limits how many lists of this cluster run at a time, and so how many pages are in memory. */
   readonly lists: Slots;
 }
@@ -66,6 +68,7 @@ export async function listAndWatch(
     for await (const next of catchUp(deps, input, progress, signal)) move(next);
     // An expired cursor costs one list.
     if (isResumed && progress.cursor === undefined) {
+      input.onBehind();
       for await (const next of catchUp(deps, input, progress, signal)) move(next);
     }
   } catch (error) {

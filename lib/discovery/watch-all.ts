@@ -93,9 +93,10 @@ async function watchOne(shared: Shared, target: WatchTarget): Promise<void> {
   shared.started.add(name);
   if (!target.isReference) await gate.referencesKnown;
   const onCaughtUp = (): void => gate.caughtUp(name);
+  const onBehind = (): void => gate.fellBehind(name);
   const cursor = cursors[name];
   const input = {
-    ...{ ...target, cluster: settings.name, onCaughtUp, lists },
+    ...{ ...target, cluster: settings.name, onCaughtUp, onBehind, lists },
     from: cursor === undefined ? {} : { cursor },
     onProgress: (progress: Progress) => onProgress(name, progress),
   };
@@ -150,7 +151,9 @@ function isWatched({ cursor, error }: Progress): boolean {
 
 /** References are processed before the syncs that name them, because each sync would otherwise fail once. */
 function caughtUpGate(targets: readonly WatchTarget[], options: WatchPassOptions) {
-  const behind = new Set(targets.map((target) => target.name));
+  const declared: ReadonlySet<string> = new Set(targets.map((target) => target.name));
+  const behind = new Set(declared);
+  let isTold = false;
   const references = new Set(targets.filter((target) => target.isReference).map((target) => target.name));
   const referencesKnown = Promise.withResolvers<void>();
   const allKnown = Promise.withResolvers<void>();
@@ -159,11 +162,14 @@ function caughtUpGate(targets: readonly WatchTarget[], options: WatchPassOptions
     allKnown: allKnown.promise,
     /** Every target is listed, or can't be read. */
     isOpen: () => behind.size === 0,
+    /** It is listed once more. What was known by then stays known: the others go on, and only do not end before. */
+    fellBehind: (name: string) => void (declared.has(name) && behind.add(name)),
     caughtUp(name: string): void {
       if (references.delete(name) && references.size === 0) referencesKnown.resolve();
       if (!behind.delete(name) || behind.size > 0) return;
       allKnown.resolve();
-      options.onListed?.();
+      if (!isTold) options.onListed?.();
+      isTold = true;
     },
   };
 }

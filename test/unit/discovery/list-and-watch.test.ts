@@ -80,7 +80,8 @@ async function scene({
     deps,
     {
       ...{ cluster: "east", kind: VAULT_STATIC_SECRET, options: { metadataOnly: false }, handler, from, seconds },
-      ...{ onProgress: () => undefined, onCaughtUp: () => done.push("caught up"), lists },
+      ...{ onProgress: () => undefined, onCaughtUp: () => done.push("caught up") },
+      ...{ onBehind: () => done.push("behind"), lists },
     },
     controller.signal,
   );
@@ -116,7 +117,7 @@ describe("a kind of a cluster is followed", () => {
   it("by a list when the cluster has forgotten where the last one ended", async () => {
     const expired = [{ type: "EXPIRED" } as WatchEvent];
     const { done, progress } = await scene({ from: { cursor: cursor("5") }, watches: [expired], pages: [second] });
-    assert.deepEqual(done.slice(1, 3), ["watch from 5", "list from the start"]);
+    assert.deepEqual(done.slice(1, 4), ["watch from 5", "behind", "list from the start"]);
     assert.deepEqual(progress, { cursor: cursor("9") });
   });
 

@@ -25,6 +25,8 @@ interface Given {
   /** A list of this kind takes a second, or so many. */
   readonly slow?: string;
   readonly slowSeconds?: number;
+  /** All kinds go on from a cursor, and the cluster has forgotten that of this one. */
+  readonly expired?: string;
   /** A sync logs in with a Secret. */
   readonly credential?: boolean;
   /** The process stops when this kind is watched. */
@@ -32,7 +34,16 @@ interface Given {
 }
 
 /** Watches three kinds for a minute, or only lists them; watches end at once when `cut` names their kind. */
-async function scene({ lists = {}, seconds = 60, cut, slow, slowSeconds = 1, credential = false, stop }: Given) {
+async function scene({
+  lists = {},
+  seconds = 60,
+  cut,
+  slow,
+  slowSeconds = 1,
+  expired,
+  credential = false,
+  stop,
+}: Given) {
   let now = START;
   const process = new AbortController();
   const done: string[] = [];
@@ -63,9 +74,13 @@ async function scene({ lists = {}, seconds = 60, cut, slow, slowSeconds = 1, cre
         _cluster: string,
         { kind }: KindRef,
         _options: object,
-        since: { seconds: number },
+        since: { seconds: number; resourceVersion: string },
         signal: AbortSignal,
       ) {
+        if (kind === expired && since.resourceVersion === "5") {
+          yield { type: "EXPIRED" as const };
+          return;
+        }
         done.push(`watch ${kind} for ${since.seconds}`);
         if (kind === stop) process.abort();
         if (kind !== cut) await sleep(since.seconds * 1_000, signal);
@@ -103,7 +118,10 @@ async function scene({ lists = {}, seconds = 60, cut, slow, slowSeconds = 1, cre
     },
   };
   const input = {
-    ...{ cursors: {}, budget: rowBudget(deps, "east", undefined) },
+    cursors: Object.fromEntries(
+      expired === undefined ? [] : KINDS.map(({ kind }) => [kind, { resourceVersion: "5", movedAt: START }]),
+    ),
+    budget: rowBudget(deps, "east", undefined),
     onProgress: (name: string, next: Progress) => {
       progress[name] = next;
       told.push(`${name} ${next.error?.code ?? "well"}`);
@@ -215,6 +233,17 @@ describe("the kinds of a cluster", () => {
       assert.ok(elapsed >= 40 && elapsed <= 46, `${elapsed}`);
       assert.ok(of(done, "watch VaultDynamicSecret").length > 1);
     }
+  });
+
+  it("are watched until one is listed that the cluster has forgotten, and are told of once", async () => {
+    const { done, progress, listed, elapsed } = await scene({
+      ...{ seconds: 5, expired: "VaultStaticSecret", slow: "VaultStaticSecret", slowSeconds: 40 },
+    });
+    assert.deepEqual(of(done, "list"), ["list VaultStaticSecret at 0"]);
+    for (const { kind } of KINDS) assert.equal(progress[kind]?.error, undefined, kind);
+    assert.equal(progress.VaultStaticSecret?.cursor?.resourceVersion, "7");
+    assert.ok(elapsed >= 40 && elapsed <= 46, `${elapsed}`);
+    assert.equal(listed, 1);
   });
 
   it("are left together when the cluster is out of reach, or another pass has it", async () => {
