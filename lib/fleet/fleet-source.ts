@@ -1,7 +1,7 @@
 import { dirname, resolve } from "node:path";
 import { type Clock, type EpochMs, MINUTE_MS } from "../clock.ts";
 import { described } from "../described.ts";
-import { InputError } from "../errors.ts";
+import { InputError, SyncError } from "../errors.ts";
 import type { FleetFiles } from "../ports/fleet-files.ts";
 import type { GoodFleets } from "../ports/good-fleets.ts";
 import type { Log, Metrics } from "../ports/telemetry.ts";
@@ -111,7 +111,7 @@ function lastGood({ key, lastGood: { fleets, read }, log }: RemoteFleetOptions, 
     },
     /** The last good fleet. Throws the failure where it is none of fleet.yaml itself, or no good one is known. */
     async find(failure: unknown): Promise<KnownFleet> {
-      if (!(failure instanceof InputError)) throw failure;
+      if (!isOfFleet(failure)) throw failure;
       try {
         const version = await fleets.noted(name);
         const found = version === undefined ? undefined : await read(key, version);
@@ -122,4 +122,9 @@ function lastGood({ key, lastGood: { fleets, read }, log }: RemoteFleetOptions, 
       throw failure;
     },
   };
+}
+
+/** What stands there is no fleet.yaml, or is too large to be read as one. */
+function isOfFleet(failure: unknown): boolean {
+  return failure instanceof InputError || (failure instanceof SyncError && failure.code === "STORE_INVALID");
 }

@@ -79,6 +79,17 @@ describe("a fleet.yaml in a bucket that is broken", () => {
     for (const one of [early, late]) assert.deepEqual(await one.clusters(), ["north"]);
   });
 
+  it("leaves it in force also when what stands there is too large to be one", async () => {
+    const bucket = aBucket();
+    bucket.put("east");
+    await bucket.process().clusters();
+    bucket.trouble.ofS3 = new SyncError("STORE_INVALID", "it has more than 8 MiB");
+    assert.deepEqual(await bucket.process().clusters(), ["east"]);
+    assert.ok(bucket.log.includes("fleet-unreadable"));
+    bucket.trouble.ofVersions = away;
+    await assert.rejects(bucket.process().clusters(), { code: "STORE_INVALID" });
+  });
+
   it("is none that nobody has read as a good one: the mistakes are told", async () => {
     const bucket = aBucket();
     bucket.put("east");
