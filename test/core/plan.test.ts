@@ -22,6 +22,7 @@ import {
 import { aDynamicSecret, anIssuingWorld, aPkiSecret } from "./world/issuing.ts";
 import type { Keyferry } from "./world/process.ts";
 import { base64 } from "./world/views.ts";
+import { deniesPatchesIn } from "./world/webhooks.ts";
 import { aWorld, type World } from "./world/world.ts";
 
 interface Plan {
@@ -292,6 +293,26 @@ describe("a plan of the next run", () => {
     assert.deepEqual([of("db"), of("web")], [`update; ${says}`, `update; ${says}`]);
     assert.deepEqual(planned.map(({ secret }) => secret).sort(), ["db", "web"]);
     assert.deepEqual([world.vault.liveLeases().length, world.vault.certificates().length], [0, 0]);
+  });
+
+  it("says so too where the last answer could not be written, before it is ended and after", async () => {
+    await using world = await anIssuingWorld();
+    await world.given(aDynamicSecret());
+    await world.advance("10s");
+    world.cluster().fault = deniesPatchesIn("shop");
+    await world.edit("VaultDynamicSecret", "db", { metadata: { annotations: { "keyferry.dev/refresh": "1" } } });
+    for (const states of [["live", "got"], ["live"]]) {
+      await world.advance(states.length === 2 ? "1s" : "60s");
+      world.crash();
+      const issues = (await world.row("db", "VaultDynamicSecret"))?.state.issues;
+      assert.deepEqual(
+        issues?.map(({ state }) => state),
+        states,
+      );
+      assert.match((await next(world)).of("db"), /^update; Vault would issue it again/);
+      world.crash();
+      world.start();
+    }
   });
 
   it("releases the syncs of a namespace that fleet.yaml leaves out: their Secrets stay", async () => {

@@ -55,7 +55,8 @@ async function used<R extends ResolvedIssued>(
     if (error instanceof SyncError) {
       const now = deps.clock();
       const ending = endingAt(answered.issue, now, now);
-      claim.note({ issues: await endIssues(deps, key, issuesWith(ending), [ending], signal) });
+      // What was known before stays: the answer is in use nowhere.
+      claim.note({ issues: await endIssues(deps, key, issuesWith(ending), [ending], signal), own: ownIssued(was) });
     }
     throw error;
   }

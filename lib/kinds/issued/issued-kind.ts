@@ -13,7 +13,7 @@ import { askOwn } from "./ask-own.ts";
 import { askShared } from "./ask-shared.ts";
 import { type IssuedState, issuedState, ownIssued } from "./issued-state.ts";
 import type { IssuingKind, ResolvedIssued } from "./issuing-kind.ts";
-import { settleLeftOver } from "./left-over.ts";
+import { foreseeLeftOver, NOT_WRITTEN, settleLeftOver } from "./left-over.ts";
 import { requestNow, requestOf } from "./request-of.ts";
 import { retimed } from "./retimed.ts";
 import { settleRevocable } from "./revocable.ts";
@@ -89,10 +89,10 @@ async function looked<R extends ResolvedIssued>(kind: IssuingKind<R>, run: Obtai
   return { ...known, made: { ...was.made, ...(await kind.look(run, was)) } };
 }
 
-/** The row, with what a run would take over from Vault Secrets Operator. */
+/** The row, with what a run would take over from Vault Secrets Operator, or from one before it. */
 async function foreseen<R extends ResolvedIssued>(kind: IssuingKind<R>, run: ForeseeInput<R>): Promise<Row> {
-  const { row } = run;
-  const taken = await foreseeTakeOver(kind, run, requestOf);
+  const row = await foreseeLeftOver(run, run.row);
+  const taken = await foreseeTakeOver(kind, { ...run, row }, requestOf);
   return taken === undefined ? row : { ...row, state: { ...row.state, ...taken } };
 }
 
@@ -131,10 +131,8 @@ async function keepable<R extends ResolvedIssued>(
 ): Promise<Kept | Reason> {
   const { row, resolved, holding, clock, signal } = run;
   const { digest } = row.state;
-  const live = liveIssue(row.state);
-  if (was.issuedAt === undefined || digest === undefined) return other("there is none");
-  if (live === undefined && !was.isLeaseless) return other("there is none");
-  if (live?.lost !== undefined) return { why: live.lost, because: LOST[live.lost] };
+  const spent = noneInUse(was, liveIssue(row.state));
+  if (digest === undefined || spent !== undefined) return spent ?? other("there is none");
   if (was.request !== requestOf(resolved)) return other("its declaration changed");
   const refresh = row.declared.annotations[REFRESH_ANNOTATION] ?? "";
   if ((was.refresh ?? "") !== refresh) return other("a refresh was requested");
@@ -147,6 +145,16 @@ async function keepable<R extends ResolvedIssued>(
   if (unfit !== undefined) return other(unfit);
   if (unusable !== undefined) throw unusable;
   return { held, was: { ...was, ...time } };
+}
+
+/** Why nothing is in use, as far as the row and Vault know; undefined: something is. */
+function noneInUse({ issuedAt, isLeaseless }: IssuedState, live: Issue | undefined): Reason | undefined {
+  if (live === undefined && !isLeaseless) return other("there is none");
+  if (issuedAt === undefined) return other(live === undefined ? "there is none" : NOT_WRITTEN);
+  if (live?.lost !== undefined) return { why: live.lost, because: LOST[live.lost] };
+  // Former versions left this: what is known is of another lease than the one in use. VSO's own have other times.
+  const isOfAnother = live?.vaultLease !== undefined && live.shared !== true && live.vaultLease.issuedAt !== issuedAt;
+  return isOfAnother ? other(NOT_WRITTEN) : undefined;
 }
 
 const LOST: Readonly<Record<LostBecause, string>> = {

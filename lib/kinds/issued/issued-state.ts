@@ -5,7 +5,10 @@ import type { Json, JsonObject } from "../../util/json.ts";
 
 /** An issuing kind's part of a row's state (`RowState.own`). */
 export interface IssuedState {
-  /** Of everything whose change issues anew: the request, the login, the destination, the transformation. */
+  /**
+   * Of everything whose change issues anew: the request, the login, the destination, the transformation. Without
+   * `issuedAt`: of an answer that was ended before it was written.
+   */
   readonly request?: string;
   /** The request whose answer was not written; `keys` are that one's. */
   readonly tried?: string;
@@ -77,6 +80,11 @@ export function issuedState({ own }: Pick<RowState, "own">): IssuedState {
     missing: Array.isArray(missing) ? missing.filter((place) => typeof place === "string") : undefined,
     made: asObject(made),
   }) as unknown as IssuedState;
+}
+
+/** After an answer was ended that was never written: of the data in use nothing is known, so that Vault is asked anew. */
+export function ofNone({ request, keys, asks, isLeaseless, isTaken, isDenied }: IssuedState): IssuedState {
+  return withoutUndefined({ request, keys, asks, isLeaseless, isTaken, isDenied }) as unknown as IssuedState;
 }
 
 /** As JSON for the row. */

@@ -55,6 +55,7 @@ async function recorded(
 ): Promise<Issue> {
   const { claim, deps, resolved, digestKey } = run;
   const { serial, mount, seconds } = certificate;
+  const former = issuedState(claim.row.state);
   try {
     const identity = await run.reached(resolved.asks.identity);
     const about = { claim, identity, request: resolved.request };
@@ -67,7 +68,11 @@ async function recorded(
     await claim.record({ issues: [...issues, got], own: ownIssued(own) });
     return got;
   } catch (error) {
-    if (error instanceof SyncError) await revokeUnrecorded(run, certificate);
+    if (error instanceof SyncError) {
+      // The answer is in use nowhere, but it was asked for.
+      claim.note({ issues, own: ownIssued({ ...former, asks: own.asks }) });
+      await revokeUnrecorded(run, certificate);
+    }
     throw error;
   }
 }

@@ -1,9 +1,11 @@
 import type { X509Certificate } from "node:crypto";
 import { SECOND_MS } from "../../clock.ts";
+import { liveIssue } from "../../issues/issue-times.ts";
 import { VAULT_PKI_SECRET } from "../../resource-kinds.ts";
 import type { JsonObject } from "../../util/json.ts";
 import { issuedKind } from "../issued/issued-kind.ts";
 import type { Made } from "../issued/issuing-kind.ts";
+import { NOT_WRITTEN } from "../issued/left-over.ts";
 import { requestOf } from "../issued/request-of.ts";
 import { certificateOf, type IssuedCertificate, inUseUnusable, isSerial, mustBeUsable } from "./certificate.ts";
 import { certificateIn } from "./certificate-in.ts";
@@ -45,9 +47,12 @@ export const pkiSecret = issuedKind<ResolvedPkiSecret>({
   resolve: resolvePkiSecret,
   failedStatus: (error) => pkiStatus(undefined, error),
 
-  unfit({ resolved }, was, held) {
+  unfit({ resolved, row }, was, held) {
     const present = known(was);
     if (present === undefined) return "its certificate is not known";
+    // Former versions left this where an answer was not written.
+    const { serial = present.serial } = liveIssue(row.state)?.certificate ?? {};
+    if (serial !== present.serial) return NOT_WRITTEN;
     if (present.over !== undefined) return present.over;
     const x509 = certificateIn(held, present.serial);
     return hasNames(resolved.names, x509, present) ? undefined : "its certificate has other names";

@@ -10,7 +10,7 @@ import type { IssuedData } from "../../../../lib/ports/vault-issues.ts";
 import { SecretValue } from "../../../../lib/secret-value.ts";
 import type { JsonObject } from "../../../../lib/util/json.ts";
 import { type LosslessObject, parseLossless } from "../../../../lib/util/lossless.ts";
-import { anIssue, START } from "../../issues/an-issue.ts";
+import { aLease, anIssue, START } from "../../issues/an-issue.ts";
 import { aResolved, aRun, HELD, KEY, type Scene } from "../issued/a-credential.ts";
 
 const PLAIN = { excludeRaw: true, templates: [], includes: [], excludes: [], missingKey: "default" } as const;
@@ -56,7 +56,10 @@ describe("a dynamic secret with a lease", () => {
     const scene = (shared: boolean) => ({
       held: HELD,
       own,
-      state: { digest: DIGEST, issues: [anIssue({ shared, renewWithin: 270 })] },
+      state: {
+        digest: DIGEST,
+        issues: [anIssue({ shared, renewWithin: 270, vaultLease: aLease({ issuedAt: own.issuedAt ?? 0 }) })],
+      },
     });
     const status = async (shared: boolean) => (await obtained(scene(shared))).result.status as JsonObject;
     assert.deepEqual(
@@ -227,7 +230,8 @@ describe("a static role", () => {
       assert.deepEqual((await obtained({ ...former, dynamic, own: { ...former.own, ...none.own } })).asked, []);
       assert.deepEqual((await obtained(former)).asked, []);
       const { isLeaseless: _leaseless, ...leased } = former.own;
-      const issues = { issues: [anIssue({ renewWithin: 270 })] };
+      const vaultLease = aLease({ issuedAt: leased.issuedAt ?? 0 });
+      const issues = { issues: [anIssue({ renewWithin: 270, vaultLease })] };
       const live = { ...former, own: leased, state: { ...former.state, ...issues } };
       assert.deepEqual((await obtained({ ...live, dynamic })).asked, []);
       assert.deepEqual((await obtained({ ...former, ...{ held: HELD, state }, dynamic })).asked, []);

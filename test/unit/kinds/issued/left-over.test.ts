@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { SyncError } from "../../../../lib/errors.ts";
+import { issuedState } from "../../../../lib/kinds/issued/issued-state.ts";
 import type { Issue } from "../../../../lib/ports/issues.ts";
+import type { RowState } from "../../../../lib/ports/rows.ts";
 import { anIssue, START } from "../../issues/an-issue.ts";
 import { aRun, HELD } from "./a-credential.ts";
 import { asked, DIGEST, inUse, live, obtained, WAS } from "./obtained.ts";
@@ -54,5 +57,41 @@ describe("what a crash or a failed write left", () => {
       ],
     );
     assert.deepEqual(asked(one), []);
+  });
+
+  it("is forgotten with all that was known of it, so that a run that fails then forgets nothing else", async () => {
+    const own = { ...WAS, refresh: "1", replaceAt: START + 60_000, made: { requestId: "r-1" } };
+    const answers = {
+      login: () => {
+        throw new SyncError("VAULT_SEALED", "no");
+      },
+    };
+    const other = got({ digest: "other" });
+    const failed = aRun(inUse({ own, answers, state: { issues: [live(), other] } }));
+    await assert.rejects(failed.obtain(), { code: "VAULT_SEALED" });
+    const { issuedAt: _at, ...none } = WAS;
+    assert.deepEqual(issuedState(failed.claim.row.state), none);
+    const next = await obtained({ held: HELD, state: failed.claim.row.state });
+    assert.equal(next.text, "new");
+  });
+
+  it("is no credential in use for a plan, unless the Secret has its data", async () => {
+    const other = got({ digest: "other" });
+    const asking = anIssue({ serial: "asking", state: "asking", endAt: START + 60_000 });
+    const foreseen = async (state: Partial<RowState>) => {
+      const one = aRun(inUse({ state }));
+      const seen = await one.foresee();
+      assert.deepEqual(asked(one), []);
+      return seen === "would-issue" ? seen : seen.kind;
+    };
+    assert.equal(await foreseen({ issues: [live(), other] }), "would-issue");
+    assert.equal(await foreseen({ digest: "former", issues: [live(), got()] }), "data");
+    assert.equal(await foreseen({ issues: [live(), asking] }), "data");
+  });
+
+  it("was taken for the lease in use by former versions: another one is asked for", async () => {
+    const other = { ...WAS, issuedAt: START - 30_000 };
+    assert.equal((await obtained(inUse({ own: other }))).text, "new");
+    assert.equal((await obtained(inUse({ own: other, state: { issues: [live({ shared: true })] } }))).text, "held");
   });
 });

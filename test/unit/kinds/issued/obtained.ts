@@ -5,7 +5,7 @@ import type { Obtained } from "../../../../lib/kinds/kind.ts";
 import type { Issue } from "../../../../lib/ports/issues.ts";
 import type { IssuedData } from "../../../../lib/ports/vault-issues.ts";
 import type { Json } from "../../../../lib/util/json.ts";
-import { anIssue, START } from "../../issues/an-issue.ts";
+import { aLease, anIssue, START } from "../../issues/an-issue.ts";
 import { ISSUED } from "../../issues/an-issuing-vault.ts";
 import { aResolved, aRun, HELD, KEY, type Scene } from "./a-credential.ts";
 
@@ -17,7 +17,8 @@ export const SERIAL_END = "1dvxwqtyww";
 export const WAS: IssuedState = {
   ...{ request: requestOf(aResolved()), keys: ["password"], asks: [START - 60_000], issuedAt: START - 60_000 },
 };
-export const live = (changed: Partial<Issue> = {}) => anIssue({ serial: "live", renewWithin: 270, ...changed });
+export const live = (changed: Partial<Issue> = {}) =>
+  anIssue({ serial: "live", renewWithin: 270, vaultLease: aLease({ issuedAt: START - 60_000 }), ...changed });
 export const inUse = (more: Partial<Scene> = {}): Scene => ({
   held: HELD,
   own: WAS,

@@ -5,7 +5,8 @@ import type { IssuedState } from "../../../../lib/kinds/issued/issued-state.ts";
 import { mountOf } from "../../../../lib/kinds/pki/known.ts";
 import { pkiSecret } from "../../../../lib/kinds/pki/pki-secret.ts";
 import type { JsonObject } from "../../../../lib/util/json.ts";
-import { aPkiRun, type Given, inUse, obtained } from "./a-certificate.ts";
+import { leaseless } from "../../issues/an-issue.ts";
+import { aPkiRun, type Given, inUse, obtained, SERIAL } from "./a-certificate.ts";
 import { NOW } from "./answers.ts";
 
 describe("an edit of a certificate's declaration", () => {
@@ -51,5 +52,21 @@ describe("an edit of a certificate's declaration", () => {
     assert.deepEqual(await states({ serial: "01", mount }, other), ["pki ending", "pki live"]);
     assert.deepEqual(await states({ serial: "01" }, other), ["pki live"], "of an earlier version");
     assert.deepEqual(await states({ serial: "01", mount, expiration: NOW }, other), ["pki live"], "it has ended");
+  });
+
+  it("is not taken for done by a row of a former version that knows another certificate than the one in use", async () => {
+    const state = async (serial: string) => {
+      const { digest } = (await inUse()).state;
+      const certificate = { serial, mount: "pki" };
+      return { digest, issues: [leaseless({ certificate, sealedToken: "", shared: true })] };
+    };
+    const pki = { revoke: true, revokesReplaced: true };
+    for (const [serial, posts] of [
+      [SERIAL, 0],
+      ["17:0a", 1],
+    ] as const) {
+      const { asked } = await obtained({ ...(await inUse({ pki })), state: await state(serial) });
+      assert.equal(asked.length, posts, serial);
+    }
   });
 });
