@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { SyncError } from "../../lib/errors.ts";
 import { liveIssue } from "../../lib/issues/issue-times.ts";
+import { issuedState, ownIssued } from "../../lib/kinds/issued/issued-state.ts";
 import type { Effect } from "./world/effects.ts";
-import { aDynamicSecret, anIssuingWorld, aPkiSecret, DYNAMIC, logsIn, PKI, statusOf } from "./world/issuing.ts";
+import { aDynamicSecret, anIssuingWorld, aPkiSecret, DYNAMIC, logsIn, PKI, POLICY, statusOf } from "./world/issuing.ts";
 import { deniesPatchesIn } from "./world/webhooks.ts";
 import type { World } from "./world/world.ts";
 
@@ -100,6 +101,59 @@ describe("a credential that could not be written", () => {
       assert.notEqual(story.held(world), first);
       assert.match(world.condition(story.name, "Ready", story.kind), /^True/);
       await story.isInStep(world);
+    });
+  }
+});
+
+describe("a row of a former version that forgot an edit", () => {
+  for (const story of [DATABASE, CERTIFICATE]) {
+    it(`gets another credential, and once (${story.kind})`, async () => {
+      await using world = await anIssuingWorld();
+      await story.given(world);
+      await world.advance("10s");
+      const first = story.held(world);
+      world.crash();
+      const row = (await world.row(story.name, story.kind)) ?? assert.fail();
+      const { issuedAt = 0, made, ...own } = issuedState(row.state);
+      const forgot = { ...own, issuedAt: issuedAt + 1_000, made: { ...made, serial: "17:0a" } };
+      const now = world.time.now();
+      const { lease } = (await world.store.claim(row, { now, until: now + 1 })) ?? assert.fail();
+      const state = { ...row.state, own: ownIssued(forgot) };
+      await world.store.settle(lease, { state, schedule: { kind: "due", at: now }, now });
+      world.start();
+      await world.advance("15m");
+      assert.notEqual(story.held(world), first);
+      const asked = world.log.filter(({ event }) => event === "credential-asked-for");
+      assert.deepEqual(
+        asked.map(({ fields }) => fields?.because),
+        ["there is none", "an earlier answer was not written"],
+      );
+      await story.isInStep(world);
+    });
+  }
+});
+
+describe("the first certificate of a declaration that could not be written", () => {
+  const known = async (world: World) =>
+    (await world.row("web", PKI))?.state.issues?.map(({ certificate, state }) => [certificate?.serial, state]) ?? [];
+
+  for (const mayRevoke of [true, false]) {
+    it(`is ${mayRevoke ? "revoked" : "to be revoked"}, and never counts as the one in use`, async () => {
+      await using world = await anIssuingWorld();
+      if (!mayRevoke) await world.vault.writePolicy("app", POLICY.replace("pki/revoke", "pki/other"));
+      world.cluster().fault = deniesPatchesIn("shop");
+      await CERTIFICATE.given(world);
+      await world.advance("2s");
+      const [first] = world.vault.certificates();
+      assert.deepEqual(await known(world), [[first?.serial, "got"]]);
+      await world.advance("1m");
+      assert.equal(first?.revokedAt === undefined, !mayRevoke);
+      assert.deepEqual(await known(world), mayRevoke ? [] : [[first?.serial, "ending"]]);
+      await world.vault.writePolicy("app", POLICY);
+      world.cluster().fault = undefined;
+      await world.advance("15m");
+      assert.match(world.condition("web", "Ready", PKI), /^True/);
+      await CERTIFICATE.isInStep(world);
     });
   }
 });

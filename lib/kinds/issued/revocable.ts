@@ -24,9 +24,14 @@ export async function settleRevocable<R extends ResolvedIssued>(
   const was = issuedState(claim.row.state);
   if (!resolved.revokesReplaced || !was.isLeaseless) return;
   const certificate = kind.revocable?.(run, was);
-  if (certificate === undefined) return;
+  if (certificate === undefined || isKnown(issues, certificate)) return;
   const issue = await certificateIssue(run, certificate);
   claim.note({ issues: [...issues, digest === undefined ? issue : { ...issue, digest }] });
+}
+
+/** What former versions took for the one in use, though it was never written, is to be revoked already. */
+function isKnown(issues: readonly Issue[], { serial }: IssuedCertificate): boolean {
+  return issues.some(({ certificate }) => certificate?.serial === serial);
 }
 
 /** Undefined: it stays as it is. The way to its Vault is kept, so that it can be revoked after the next edit. */

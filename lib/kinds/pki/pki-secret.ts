@@ -1,6 +1,6 @@
 import type { X509Certificate } from "node:crypto";
 import { SECOND_MS } from "../../clock.ts";
-import { liveIssue } from "../../issues/issue-times.ts";
+import type { Issue } from "../../ports/issues.ts";
 import { VAULT_PKI_SECRET } from "../../resource-kinds.ts";
 import type { JsonObject } from "../../util/json.ts";
 import { issuedKind } from "../issued/issued-kind.ts";
@@ -41,6 +41,12 @@ function hasNames(
   return matchesNames(declared, x509, leftOut);
 }
 
+/** Former versions, where an answer was not written, left what is known of it, beside another certificate in use. */
+function isInUse({ serial }: KnownCertificate, issues: readonly Issue[] = []): boolean {
+  const certificates = issues.filter(({ certificate }) => certificate !== undefined);
+  return certificates.every(({ certificate, state }) => (certificate?.serial === serial) === (state === "live"));
+}
+
 /** A certificate that Vault issues, replaced before its end. */
 export const pkiSecret = issuedKind<ResolvedPkiSecret>({
   ref: VAULT_PKI_SECRET,
@@ -50,9 +56,7 @@ export const pkiSecret = issuedKind<ResolvedPkiSecret>({
   unfit({ resolved, row }, was, held) {
     const present = known(was);
     if (present === undefined) return "its certificate is not known";
-    // Former versions left this where an answer was not written.
-    const { serial = present.serial } = liveIssue(row.state)?.certificate ?? {};
-    if (serial !== present.serial) return NOT_WRITTEN;
+    if (!isInUse(present, row.state.issues)) return NOT_WRITTEN;
     if (present.over !== undefined) return present.over;
     const x509 = certificateIn(held, present.serial);
     return hasNames(resolved.names, x509, present) ? undefined : "its certificate has other names";

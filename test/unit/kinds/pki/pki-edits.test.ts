@@ -54,6 +54,16 @@ describe("an edit of a certificate's declaration", () => {
     assert.deepEqual(await states({ serial: "01", mount, expiration: NOW }, other), ["pki live"], "it has ended");
   });
 
+  it("brings no certificate back that is to be revoked", async () => {
+    const mount = mountOf(aPkiRun().run.resolved);
+    const ending = leaseless({ certificate: { serial: SERIAL, mount: "pki" }, state: "ending", shared: true });
+    const scene = await inUse({ pki: { revoke: true, revokesReplaced: true }, state: { issues: [ending] } }, { mount });
+    const { asked, result } = await obtained(scene);
+    const states = result.issues?.map(({ state }) => state);
+    assert.deepEqual(states, ["ending", "live"], "that one, and the new one");
+    assert.equal(asked.length, 1, "another one is asked for");
+  });
+
   it("is not taken for done by a row of a former version that knows another certificate than the one in use", async () => {
     const state = async (serial: string) => {
       const { digest } = (await inUse()).state;
