@@ -72,6 +72,35 @@ describe("an edit of expiryOffset", () => {
     await world.advance("10s");
     assert.match(world.condition("web", "Ready", PKI), /^True/);
   });
+
+  it("that Vault's next certificate can't have asks for one, and the one in use stays until its former time", async () => {
+    await using world = await aPkiWorld();
+    await world.vault.putPkiRole("short", { ttl: "1h" });
+    await world.edit(PKI, "web", { metadata: { annotations: { "keyferry.dev/refresh": "1" } } });
+    await world.advance("20m");
+    const first = serial(world);
+    await world.vault.putPkiRole("short", { ttl: "3m" });
+    const asked = await askedOf(world, async () => {
+      await edited(world, { expiryOffset: "45m" });
+      await world.advance("15m");
+    });
+    assert.deepEqual([issues(asked), serial(world)], [1, first]);
+    assert.match(
+      world.condition("web", "Ready", PKI),
+      /^False: VAULT_CERTIFICATE_UNUSABLE: Vault's answer .* valid for 180 s only/,
+    );
+    const again = await askedOf(world, async () => {
+      await edited(world, { expiryOffset: "44m" });
+      await world.advance("1m");
+    });
+    assert.equal(issues(again), 1, "another edit");
+    const later = await askedOf(world, () => world.advance("8m"));
+    assert.ok(issues(later) > 0, "Vault may give a longer one by now");
+    await world.vault.putPkiRole("short", { ttl: "1h" });
+    await world.advance("5m");
+    assert.match(world.condition("web", "Ready", PKI), /^True/);
+    assert.notEqual(serial(world), first);
+  });
 });
 
 describe("an edit of expiryOffset of a certificate with a lease", () => {

@@ -1,6 +1,8 @@
 import type { X509Certificate } from "node:crypto";
 import { SECOND_MS } from "../../clock.ts";
+import { SyncError } from "../../errors.ts";
 import type { Issue } from "../../ports/issues.ts";
+import type { Row } from "../../ports/rows.ts";
 import { VAULT_PKI_SECRET } from "../../resource-kinds.ts";
 import type { JsonObject } from "../../util/json.ts";
 import { issuedKind } from "../issued/issued-kind.ts";
@@ -41,6 +43,15 @@ function hasNames(
   return matchesNames(declared, x509, leftOut);
 }
 
+/**
+ * Vault's last answer to this very declaration, if it was refused: the next one may be shorter than the certificate in
+ * use, and would be refused again.
+ */
+function refusedBefore({ declared, state: { error, seen } }: Row): SyncError | undefined {
+  if (error?.code !== "VAULT_CERTIFICATE_UNUSABLE" || seen?.hash !== declared.hash) return undefined;
+  return new SyncError(error.code, error.message);
+}
+
 /** Former versions, where an answer was not written, left what is known of it, beside another certificate in use. */
 function isInUse({ serial }: KnownCertificate, issues: readonly Issue[] = []): boolean {
   const certificates = issues.filter(({ certificate }) => certificate !== undefined);
@@ -62,14 +73,15 @@ export const pkiSecret = issuedKind<ResolvedPkiSecret>({
     return hasNames(resolved.names, x509, present) ? undefined : "its certificate has other names";
   },
 
-  window({ resolved, clock }, was) {
+  window({ resolved, clock, row }, was) {
     const present = known(was);
     if (present === undefined || was.issuedAt === undefined) return undefined;
     const validity = { notBefore: was.issuedAt, expiration: present.expiration };
     const window = renewWindow(validity, resolved.expiryOffsetMs);
     // By its former time at the latest another one is asked for: Vault may give a longer one by then.
     if (was.replaceAt === undefined || was.replaceAt <= clock()) return window;
-    const unusable = inUseUnusable(validity, resolved.expiryOffsetMs);
+    const refused = window.from <= clock() ? refusedBefore(row) : undefined;
+    const unusable = refused ?? inUseUnusable(validity, resolved.expiryOffsetMs);
     return unusable === undefined ? window : { ...window, unusable };
   },
 

@@ -4,7 +4,9 @@ import { HOUR_MS } from "../../../../lib/clock.ts";
 import type { IssuedState } from "../../../../lib/kinds/issued/issued-state.ts";
 import { mountOf } from "../../../../lib/kinds/pki/known.ts";
 import { pkiSecret } from "../../../../lib/kinds/pki/pki-secret.ts";
+import type { RowState } from "../../../../lib/ports/rows.ts";
 import type { JsonObject } from "../../../../lib/util/json.ts";
+import { aDeclared } from "../../../builders.ts";
 import { leaseless } from "../../issues/an-issue.ts";
 import { aPkiRun, type Given, inUse, obtained, SERIAL } from "./a-certificate.ts";
 import { NOW } from "./answers.ts";
@@ -34,6 +36,29 @@ describe("an edit of a certificate's declaration", () => {
     const run = (replaceAt: number) => pkiSecret.obtain(aPkiRun({ ...scene, own: { ...scene.own, replaceAt } }).run);
     await assert.rejects(run(NOW + 1), { code: "VAULT_CERTIFICATE_UNUSABLE", message: /^the certificate in use/ });
     await assert.rejects(run(NOW), { code: "VAULT_CERTIFICATE_UNUSABLE", message: /^Vault's answer/ });
+  });
+
+  it("is not asked for again before the former time, when Vault's answer to it was refused", async () => {
+    const run = async (
+      expiryOffsetMs: number,
+      { code = "VAULT_CERTIFICATE_UNUSABLE", hash = aDeclared().hash } = {},
+    ) => {
+      const error = { code, message: "Vault's answer", since: NOW };
+      const seen = { hash, status: {} };
+      const scene = await inUse({ pki: { expiryOffsetMs } });
+      const state = { ...scene.state, error, seen } as unknown as Partial<RowState>;
+      const one = aPkiRun({ ...scene, state, own: { ...scene.own, issuedAt: NOW - HOUR_MS, replaceAt: NOW + 60_000 } });
+      const outcome = await pkiSecret.obtain(one.run).then(
+        () => "in step",
+        ({ message }: Error) => message,
+      );
+      return [outcome, one.asked.length];
+    };
+    const [over, early] = [1.5 * HOUR_MS, 600_000];
+    assert.deepEqual(await run(over), ["Vault's answer", 0]);
+    assert.deepEqual(await run(early), ["in step", 0]);
+    assert.equal((await run(over, { hash: "former" }))[1], 1);
+    assert.equal((await run(over, { code: "VAULT_DENIED" }))[1], 1);
   });
 
   it("has the certificate in use recorded, if it is to be revoked now, where its mount is known", async () => {
