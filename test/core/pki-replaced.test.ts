@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { SyncError } from "../../lib/errors.ts";
 import { anIssuingWorld, aPkiSecret, PKI, POLICY, statusOf } from "./world/issuing.ts";
 import type { World } from "./world/world.ts";
 
@@ -49,5 +50,76 @@ describe("certificates that wait for their end", () => {
     assert.notEqual(serial(world), last);
     assert.match(world.condition("web", "Ready", PKI), /^True/);
     assert.ok(revoked(world) > 0);
+  });
+});
+
+describe("a certificate that is refused, or that the lease table can't record", () => {
+  const CLOSED = POLICY.replace('path "pki/revoke" { capabilities = ["update"] }', "");
+  const states = async (world: World) => (await world.row("web", PKI))?.state.issues?.map(({ state }) => state) ?? [];
+
+  it("is revoked later where Vault revokes it not at once", async () => {
+    await using world = await anIssuingWorld();
+    await world.vault.writePolicy("app", CLOSED);
+    await world.given(aPkiSecret("web", { revoke: true, expiryOffset: "2h" }));
+    await world.advance("30s");
+    assert.match(world.condition("web", "Ready", PKI), /^False: VAULT_CERTIFICATE_UNUSABLE/);
+    const refused = world.vault.certificates().map(() => "ending");
+    assert.deepEqual([await states(world), revoked(world)], [refused, 0]);
+    await world.vault.writePolicy("app", POLICY);
+    await world.edit(PKI, "web", { spec: { expiryOffset: "10m" } });
+    await world.advance("15m");
+    assert.match(world.condition("web", "Ready", PKI), /^True/);
+    assert.deepEqual([await states(world), revoked(world)], [["live"], refused.length]);
+  });
+
+  it("is told as what is left when its declaration goes, and revoked", async () => {
+    await using world = await anIssuingWorld();
+    await world.vault.writePolicy("app", CLOSED);
+    await world.given(aPkiSecret("web", { revoke: true, expiryOffset: "2h" }));
+    await world.advance("30s");
+    await world.remove(PKI, "web");
+    await world.advance("10s");
+    await world.vault.writePolicy("app", POLICY);
+    await world.advance("15m");
+    assert.equal(revoked(world), world.vault.certificates().length);
+    assert.equal(await world.row("web", PKI), undefined);
+  });
+
+  it("is forgotten once it has ended by itself", async () => {
+    await using world = await anIssuingWorld();
+    await world.vault.writePolicy("app", CLOSED);
+    await world.given(aPkiSecret("web", { revoke: true, expiryOffset: "2h" }));
+    await world.advance("30s");
+    await world.vault.putPkiRole("web", { ttl: "12h" });
+    await world.edit(PKI, "web", { spec: { expiryOffset: "1m" } });
+    await world.advance("40m");
+    assert.ok((await states(world)).includes("ending"));
+    await world.advance("25m");
+    assert.deepEqual([await states(world), revoked(world)], [["live"], 0]);
+  });
+
+  it("is revoked later, when the table did not record it", async () => {
+    await using world = await anIssuingWorld();
+    await world.given(aPkiSecret("web", { revoke: true }));
+    await world.advance("10s");
+    world.crash();
+    await world.vault.writePolicy("app", CLOSED);
+    let isFailed = false;
+    world.start({
+      effect: async (name, work) => {
+        if (name !== "store record" || isFailed) return work();
+        isFailed = true;
+        throw new SyncError("STORE_UNAVAILABLE", "the table does not answer");
+      },
+    });
+    await world.edit(PKI, "web", { metadata: { annotations: { "keyferry.dev/refresh": "1" } } });
+    await world.advance("3m");
+    assert.ok(isFailed);
+    assert.equal((await states(world)).length, world.vault.certificates().length);
+    await world.vault.writePolicy("app", POLICY);
+    await world.advance("15m");
+    assert.match(world.condition("web", "Ready", PKI), /^True/);
+    assert.deepEqual(await states(world), ["ending", "live"], "the former one, and the present");
+    assert.equal(revoked(world), world.vault.certificates().length - 2);
   });
 });

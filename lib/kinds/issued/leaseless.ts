@@ -56,10 +56,11 @@ async function recorded(
   const { claim, deps, resolved, digestKey } = run;
   const { serial, mount, seconds } = certificate;
   const former = issuedState(claim.row.state);
+  let got: Issue | undefined;
   try {
     const identity = await run.reached(resolved.asks.identity);
     const about = { claim, identity, request: resolved.request };
-    const got: Issue = {
+    got = {
       ...(await issueByLogin(deps, about, serial, deps.clock())),
       ...{ state: "got", tokenSeconds: seconds },
       certificate: { serial, mount },
@@ -71,7 +72,7 @@ async function recorded(
     if (error instanceof SyncError) {
       // The answer is in use nowhere, but it was asked for.
       claim.note({ issues, own: ownIssued({ ...former, asks: own.asks }) });
-      await revokeUnrecorded(run, certificate);
+      await revokeUnrecorded(run, certificate, got);
     }
     throw error;
   }

@@ -1,4 +1,5 @@
 import type { X509Certificate } from "node:crypto";
+import { isLosslessNumber } from "lossless-json";
 import { SECOND_MS } from "../../clock.ts";
 import { SyncError } from "../../errors.ts";
 import type { Issue } from "../../ports/issues.ts";
@@ -125,10 +126,13 @@ export const pkiSecret = issuedKind<ResolvedPkiSecret>({
     };
   },
 
-  answered({ resolved: { revoke, request } }, { fields, lease }) {
+  answered({ resolved: { revoke, request }, clock }, { fields, lease }) {
     const serial = fields.get("serial_number");
     if (!revoke || lease !== undefined || typeof serial !== "string" || !isSerial(serial)) return undefined;
-    return { serial, mount: request.mount, seconds: 0 };
+    const until = fields.get("expiration");
+    const seconds = isLosslessNumber(until) ? Math.ceil(Number(until.value) - clock() / SECOND_MS) : 0;
+    // Zero: it may never end by itself.
+    return { serial, mount: request.mount, seconds: Number.isSafeInteger(seconds) ? Math.max(0, seconds) : 0 };
   },
 
   left: (run, left) => leftCertificate(run, left),

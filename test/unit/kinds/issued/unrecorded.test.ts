@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { SyncError } from "../../../../lib/errors.ts";
+import { START } from "../../issues/an-issue.ts";
 import { aRun, type Scene } from "./a-credential.ts";
 import { asked, inUse, leaseless, WAS } from "./obtained.ts";
 
@@ -67,6 +68,8 @@ describe("a certificate that no row knows", () => {
     await assert.rejects(one.obtain(), { code: "LEASE_LOST" });
     assert.ok(one.vault.said.includes("certificate-not-revoked: VAULT_DENIED"));
     assert.deepEqual(asked(one), ["ask", "ask"]);
+    const kept = one.claim.row.state.issues?.map(({ serial, state, tries, endAt }) => [serial, state, tries, endAt]);
+    assert.deepEqual(kept, [["17:0a", "ending", 1, START + 5_000]], "tried again later");
     count = 0;
     const bug = once(() => {
       throw new TypeError("bug");
