@@ -105,14 +105,21 @@ export function endingAt(issue: Issue, endAt: EpochMs, now: EpochMs): Issue {
 
 /** A replaced issue ends by itself: its token is kept until its lease's end. */
 export function endingByItself(issue: Issue, now: EpochMs): Issue {
-  const seconds = issue.vaultLease?.seconds ?? issue.tokenSeconds;
-  return endingAt(issue, now + seconds * SECOND_MS, now);
+  return endingAt(issue, Math.max(now, endOf(issue, now) ?? now), now);
 }
 
-function goneBy(from: EpochMs, { vaultLease, tokenSeconds }: Issue): Pick<Issue, "goneBy"> {
+function goneBy(from: EpochMs, issue: Issue): Pick<Issue, "goneBy"> {
+  const end = endOf(issue, from);
+  return end === undefined ? {} : { goneBy: end + GONE_MARGIN_MS };
+}
+
+/** When it has ended by itself, if nobody renews it from then on; undefined: never. */
+function endOf({ vaultLease, tokenSeconds, certificate, askBefore }: Issue, renewedAt: EpochMs): EpochMs | undefined {
   // A lease that nobody renews ends with its own TTL; one that may have been made without our knowledge, with the token.
   const seconds = vaultLease?.seconds ?? tokenSeconds;
-  return seconds === 0 ? {} : { goneBy: from + seconds * SECOND_MS + GONE_MARGIN_MS };
+  // The end of a certificate is in it, whenever it is replaced.
+  const from = certificate === undefined ? renewedAt : askBefore;
+  return seconds === 0 ? undefined : from + seconds * SECOND_MS;
 }
 
 /** After a failed attempt: again later, until it has ended by itself. */

@@ -53,6 +53,20 @@ describe("certificates that wait for their end", () => {
   });
 });
 
+describe("a replaced certificate", () => {
+  it("is forgotten when it has ended, and no lifetime after its replacement", async () => {
+    await using world = await anIssuingWorld();
+    await world.vault.putPkiRole("web", { ttl: "6h" });
+    await world.given(aPkiSecret("web", { revoke: true }));
+    await world.advance("3h");
+    await refreshed(world, 1, 1);
+    await world.advance("170m");
+    assert.equal(await held(world), 2, "it has eight minutes more");
+    await world.advance("10m");
+    assert.deepEqual([await held(world), revoked(world)], [1, 0]);
+  });
+});
+
 describe("a certificate that is refused, or that the lease table can't record", () => {
   const CLOSED = POLICY.replace('path "pki/revoke" { capabilities = ["update"] }', "");
   const states = async (world: World) => (await world.row("web", PKI))?.state.issues?.map(({ state }) => state) ?? [];

@@ -145,6 +145,12 @@ describe("the end of an issue", () => {
     assert.equal(endingByItself(anIssue(), START).endAt, START + 600_000);
     assert.equal(endingByItself(leaseless(), START).endAt, START + 3_600_000);
     assert.equal(endingByItself(anIssue(), START).state, "ending");
+    const certificate = leaseless({ certificate: { serial: "17:0a", mount: "pki" }, askBefore: START - 600_000 });
+    const { endAt, goneBy } = endingByItself(certificate, START);
+    assert.deepEqual([endAt, goneBy], [START + 3_000_000, START + 3_030_000], "counted from its issue");
+    assert.equal(endingByItself(certificate, START + 3_000_001).endAt, START + 3_000_001, "it is over");
+    assert.equal("goneBy" in endingByItself({ ...certificate, tokenSeconds: 0 }, START), false);
+    assert.equal(endingByItself({ ...certificate, tokenSeconds: 0 }, START).endAt, START);
   });
 
   it("is tried again after 5 s, twice as long each time, up to ten minutes", () => {
