@@ -101,8 +101,8 @@ export const BUGS: Readonly<Record<string, Bug>> = {
     what: "an answer that was written, but not settled, is ended",
     kind: "issued",
     file: "lib/kinds/issued/left-over.ts",
-    from: "if (digest === undefined) return false;",
-    to: "if (digest !== undefined) return false;",
+    from: "if (digest === undefined) return undefined;",
+    to: "if (digest !== undefined) return undefined;",
   },
   "token-not-renewed": {
     what: "leases are renewed, and their tokens are not",
