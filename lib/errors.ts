@@ -161,6 +161,19 @@ export class RowTooLarge extends SyncError {
   }
 }
 
+/** The write, or what is done instead where the store can't hold the row. */
+export async function unlessTooLarge<T>(
+  write: Promise<T>,
+  instead: (error: RowTooLarge) => T | Promise<T>,
+): Promise<T> {
+  try {
+    return await write;
+  } catch (error) {
+    if (error instanceof RowTooLarge) return instead(error);
+    throw error;
+  }
+}
+
 /** Invalid input: all complaints, each with its place. The command exits with 2. */
 export class InputError extends Error {
   readonly complaints: readonly string[];

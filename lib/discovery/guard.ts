@@ -1,5 +1,5 @@
 import { described } from "../described.ts";
-import { RowTooLarge, SyncError } from "../errors.ts";
+import { RowTooLarge, SyncError, unlessTooLarge } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
 import type { SeenResource } from "../ports/resources.ts";
 import type { KindRef } from "../resource-kinds.ts";
@@ -31,16 +31,13 @@ export async function unlessBug<T>(
 }
 
 /** Changes one row of many. One that the table can't hold after the change stays as it is, and is logged. */
-export async function unlessTooLarge<T>(
+export function toldIfTooLarge<T>(
   { log }: Pick<DiscoveryDeps, "log">,
   key: SyncKey,
   change: () => Promise<T>,
 ): Promise<T | undefined> {
-  try {
-    return await change();
-  } catch (error) {
-    if (!(error instanceof RowTooLarge)) throw error;
+  return unlessTooLarge<T | undefined>(change(), (error) => {
     log.error("row-not-stored", { key, ...described(error) });
     return undefined;
-  }
+  });
 }

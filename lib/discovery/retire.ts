@@ -5,7 +5,7 @@ import type { SyncKey } from "../keys.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { RowSummary } from "../ports/store.ts";
 import type { DiscoveryDeps } from "./deps.ts";
-import { unlessTooLarge } from "./guard.ts";
+import { toldIfTooLarge } from "./guard.ts";
 
 export type RetireDeps = Pick<DiscoveryDeps, "leases" | "queue" | "clock" | "log">;
 
@@ -36,7 +36,7 @@ export async function retire(
       if (signal?.aborted) break;
       const now = clock();
       const until = now + retentionOf(waitsFor, vaults);
-      await unlessTooLarge(deps, key, () => leases.retire(key, until, now));
+      await toldIfTooLarge(deps, key, () => leases.retire(key, until, now));
       released.push(key);
     }
     // Also of a part that is cut off: no later call sees these rows.

@@ -3,7 +3,7 @@ import type { ClusterState, Due, RowSummary } from "../ports/store.ts";
 import type { KindRef } from "../resource-kinds.ts";
 import { sendDue } from "../schedule/messages.ts";
 import type { DiscoveryDeps } from "./deps.ts";
-import { unlessTooLarge } from "./guard.ts";
+import { toldIfTooLarge } from "./guard.ts";
 
 /** If more declarations are gone in one watch pass, a person must confirm it (lease-table 18). */
 const BELIEVED_COUNT = 10;
@@ -36,7 +36,7 @@ export async function tombstoneMissing(
     const { cluster, namespace, name } = partsOf(key);
     const found = await deps.resources.get({ cluster, namespace, name, kind }, signal);
     if (found && found.uid === uid) continue;
-    const due = await unlessTooLarge(deps, key, () => deps.leases.tombstone(key, uid, deps.clock()));
+    const due = await toldIfTooLarge(deps, key, () => deps.leases.tombstone(key, uid, deps.clock()));
     if (due) dues.push(due);
   }
   await sendDue(deps.queue, dues, deps.clock());

@@ -1,5 +1,5 @@
 import { type EpochMs, SECOND_MS } from "../clock.ts";
-import { type ErrorCode, RowTooLarge, SyncError } from "../errors.ts";
+import { type ErrorCode, SyncError, unlessTooLarge } from "../errors.ts";
 import { freedBy, PathAwaited, wakeForPaths } from "../failures/path-wake.ts";
 import { partsOf } from "../keys.ts";
 import { CACHE_MS } from "../outage/close-circuit.ts";
@@ -123,16 +123,6 @@ async function claimNow(
     const { owned: _names, ...alone } = options;
     return { claimed: await leases.claim(row, alone), refused: error };
   });
-}
-
-/** The write, or what is done instead where the table can't hold the row. */
-async function unlessTooLarge<T>(write: Promise<T>, instead: (error: RowTooLarge) => Promise<T>): Promise<T> {
-  try {
-    return await write;
-  } catch (error) {
-    if (error instanceof RowTooLarge) return instead(error);
-    throw error;
-  }
 }
 
 /** Settles the row; where the table can't hold that, as it is stored, with the error: it tries again by its back-off. */

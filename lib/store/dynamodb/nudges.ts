@@ -1,4 +1,4 @@
-import { RowTooLarge } from "../../errors.ts";
+import { unlessTooLarge } from "../../errors.ts";
 import type { SyncKey } from "../../keys.ts";
 import type { Due, NudgeOptions, SyncStore } from "../../ports/store.ts";
 import { nudgeOf } from "../nudging.ts";
@@ -21,13 +21,13 @@ export function nudging(connection: Connection): Pick<SyncStore, "nudge" | "nudg
   const nudge = (key: SyncKey, options: NudgeOptions, read?: SyncItem): Promise<Due | undefined> => {
     let known = read;
     connection.count("nudge");
-    return untilItHolds(key, async () => {
+    const nudged = untilItHolds(key, async () => {
       const old = known ?? (await connection.get<SyncItem>(syncAt(key), "strong"));
       known = undefined;
       return old === undefined ? undefined : write(connection, old, options);
-    }).catch((error: unknown) => {
+    });
+    return unlessTooLarge(nudged, () => {
       // A full row takes no nudge: no reason to fail those of others.
-      if (!(error instanceof RowTooLarge)) throw error;
       connection.damaged(key);
       return undefined;
     });

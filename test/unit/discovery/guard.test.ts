@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { unlessBug, unlessTooLarge } from "../../../lib/discovery/guard.ts";
+import { toldIfTooLarge, unlessBug } from "../../../lib/discovery/guard.ts";
 import { RowTooLarge, SyncError } from "../../../lib/errors.ts";
 import type { SeenResource } from "../../../lib/ports/resources.ts";
 import { VAULT_STATIC_SECRET } from "../../../lib/resource-kinds.ts";
@@ -35,12 +35,12 @@ describe("an object that makes us fail", () => {
     const { lines, counts, deps } = scene();
     const tooLarge = () => Promise.reject(new RowTooLarge("larger than the table takes"));
     assert.equal(await unlessBug(deps, OF, tooLarge), undefined);
-    assert.equal(await unlessTooLarge(deps, aKey("db"), tooLarge), undefined);
+    assert.equal(await toldIfTooLarge(deps, aKey("db"), tooLarge), undefined);
     assert.deepEqual(counts, []);
     assert.match(JSON.stringify(lines), /object-not-stored.*"name":"db".*STORE_INVALID.*row-not-stored.*STORE_INVALID/);
-    assert.equal(await unlessTooLarge(deps, aKey("db"), async () => "changed"), "changed");
+    assert.equal(await toldIfTooLarge(deps, aKey("db"), async () => "changed"), "changed");
     await assert.rejects(
-      unlessTooLarge(deps, aKey("db"), () => Promise.reject(new SyncError("STORE_INVALID", "another table"))),
+      toldIfTooLarge(deps, aKey("db"), () => Promise.reject(new SyncError("STORE_INVALID", "another table"))),
       { code: "STORE_INVALID" },
     );
   });
