@@ -93,5 +93,7 @@ describe("the clusters of a function's process", () => {
     assert.deepEqual(await one.ask("east"), []);
     await one.clusters.refresh();
     assert.deepEqual(await one.ask("east"), ["next"]);
+    await one.clusters.refresh();
+    assert.deepEqual(await one.ask("east"), [], "a move ends a connection once");
   });
 });
