@@ -64,15 +64,16 @@ export function validationOf(action: "putItem" | "updateItem" | "deleteItem"): V
   return load(`dynalite/validations/${action}`) as Validation;
 }
 
-let isExtended = false;
+/** At dynalite itself, which a process has once, however often this module is loaded in it. */
+const IS_EXTENDED = Symbol.for("keyferry.dynalite.extended");
 
 /** Dynalite's request handler and the store behind it. */
 export function openDynalite(indexes: readonly IndexDefinition[]): {
   readonly handler: RequestListener;
   readonly store: Store;
 } {
-  if (!isExtended) extend(indexes);
-  isExtended = true;
+  if (!Reflect.has(db, IS_EXTENDED)) extend(indexes);
+  Reflect.set(db, IS_EXTENDED, true);
   let store: Store | undefined;
   const { create } = db;
   db.create = (options) => {
