@@ -37,7 +37,7 @@ const UNUSED: Readonly<Record<string, RegExp>> = {
   "AWS::KMS::Key": /kms:(Disable|EnableKey$)/,
   "AWS::Lambda::EventSourceMapping": /^kms:/,
   "AWS::Lambda::Function":
-    /Provisioned|^(elasticfilesystem|s3files|kms):|(Put|Delete)FunctionCodeSigning|lambda:GetCodeSigningConfig|GetLayerVersion|PutRuntimeManagement|Put\w+(Recursion|Scaling)Config|PassCapacityProvider|AssociateRuntimeAlias|PublishVersion/,
+    /Provisioned|^(elasticfilesystem|s3files|kms):|(Put|Delete)FunctionCodeSigning|lambda:GetCodeSigningConfig|GetLayerVersion|PutRuntimeManagement|Put\w+ScalingConfig|PassCapacityProvider|AssociateRuntimeAlias|PublishVersion/,
   "AWS::Logs::LogGroup":
     /^(s3|firehose):|(Put|Delete)(DataProtection|Resource|Index)Policy|LogDelivery|DisassociateKmsKey|DeleteRetentionPolicy|BearerToken|DeletionProtection/,
   "AWS::Logs::SubscriptionFilter": /iam:PassRole/,
