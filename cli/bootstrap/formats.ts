@@ -36,6 +36,7 @@ export function bootstrapJson(needs: ClusterNeeds): object {
     cluster: cluster.name,
     kubernetes: parseAllDocuments(kubernetesYaml(needs)).map((document) => document.toJS() as object),
     vault: {
+      ...(needs.vaultNamespace === undefined ? {} : { namespace: needs.vaultNamespace }),
       mount: { path: mount, type: "kubernetes", config: { disable_local_ca_jwt: true } },
       policy: { name: policy, hcl: policyText(needs.uses, ACCESSOR_PLACE), accessor: ACCESSOR_PLACE },
       role: {
@@ -52,8 +53,9 @@ export function bootstrapJson(needs: ClusterNeeds): object {
 }
 
 function pushJson(needs: PushNeeds): object {
-  const { policy, push } = needs;
+  const { policy, push, vaultNamespace } = needs;
   return {
+    ...(vaultNamespace === undefined ? {} : { namespace: vaultNamespace }),
     mount: push.identity.mount,
     policy: { name: policy, hcl: pushPolicyText(needs, ACCESSOR_PLACE), accessor: ACCESSOR_PLACE },
     role: { name: push.identity.role, ...pushRole(needs) },

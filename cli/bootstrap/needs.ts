@@ -4,6 +4,7 @@ import type { Fleet, FleetCluster } from "../../lib/fleet/fleet.ts";
 import { isDnsLabel } from "../../lib/names.ts";
 import { namedNamespaces } from "../../lib/namespaces.ts";
 import type { PushSettings } from "../../lib/ports/fleet-push.ts";
+import { declaredAddressProblem, normalAddress } from "../../lib/vault-address.ts";
 import { checkVaultPath } from "../../lib/vault-path.ts";
 
 /** The options of `keyferry bootstrap` that say what is printed, not how. */
@@ -29,6 +30,8 @@ export interface ClusterNeeds {
   readonly loginAccount: string;
   readonly audience: string;
   readonly vaultAddress: string;
+  /** The Vault namespace of the logins. Missing: the one that whoever runs the commands works in. */
+  readonly vaultNamespace?: string;
   /** The mount of the cluster's login in Vault. */
   readonly mount: string;
   readonly role: string;
@@ -50,6 +53,8 @@ export interface ClusterNeeds {
 export interface PushNeeds {
   readonly cluster: string;
   readonly push: PushSettings;
+  /** The Vault namespace of the login, where it is another one than that of the cluster's logins. */
+  readonly vaultNamespace?: string;
   readonly policy: string;
   /** Mounts of kv version 1, by the options. */
   readonly kv1: ReadonlySet<string>;
@@ -88,17 +93,20 @@ export function clusterNeeds(
   if (!isDnsLabel(flags.loginAccount)) problems.push(`--login-account ${flags.loginAccount}: must be a name`);
   const uses = usesOf(flags, problems);
   const vaultAddress = flags.vaultAddress ?? addressOf(cluster, fleet);
+  problems.push(...optionProblems(flags));
   if (vaultAddress === undefined) {
     problems.push(`${fileName} names no address of Vault for cluster ${name}: set vault.address, or --vault-address`);
   }
   if (problems.length > 0) throw new InputError("bootstrap", problems);
   const named = namedNamespaces(cluster.namespaces);
+  const vaultNamespace = namespaceOf(cluster, fleet, vaultAddress);
   return {
     cluster,
     account,
     loginAccount: flags.loginAccount,
     audience: flags.audience,
     vaultAddress: vaultAddress ?? "",
+    ...(vaultNamespace === undefined ? {} : { vaultNamespace }),
     mount: cluster.vault?.authMount ?? `kubernetes-${name}`,
     role: "keyferry",
     policy: `keyferry-${name}`,
@@ -107,16 +115,21 @@ export function clusterNeeds(
     isNamed: named !== undefined,
     ...(flags.context === undefined ? {} : { context: flags.context }),
     folder,
-    ...(cluster.push === undefined ? {} : { push: pushNeeds(cluster, cluster.push, uses) }),
+    ...(cluster.push === undefined ? {} : { push: pushNeeds(cluster, cluster.push, { uses, vaultNamespace }) }),
   };
 }
 
 /** Only an account in the namespace of each object lets Vault tell these apart. */
-function pushNeeds({ name, namespaces }: FleetCluster, push: PushSettings, uses: readonly PolicyUse[]): PushNeeds {
-  const { method, serviceAccount } = push.identity;
+function pushNeeds(
+  { name, namespaces }: FleetCluster,
+  push: PushSettings,
+  { uses, vaultNamespace }: { readonly uses: readonly PolicyUse[]; readonly vaultNamespace: string | undefined },
+): PushNeeds {
+  const { method, serviceAccount, namespace } = push.identity;
   const { include } = push.namespaces.include.includes("*") ? namespaces : push.namespaces;
   return {
     ...{ cluster: name, push, policy: `keyferry-push-${name}` },
+    ...(namespace === undefined || namespace === vaultNamespace ? {} : { vaultNamespace: namespace }),
     kv1: new Set(uses.filter(({ kind }) => kind === "kv-v1").map(({ mount }) => mount)),
     namespaces: serviceAccount.namespace === undefined ? include : [serviceAccount.namespace],
     isTemplated:
@@ -131,6 +144,21 @@ function addressOf({ vault }: FleetCluster, { vaults }: Fleet): string | undefin
   const [only, ...others] = vaults;
   const named = vaults.find(({ name }) => name === vault?.name)?.addresses[0];
   return vault?.address ?? named ?? (others.length === 0 ? only?.addresses[0] : undefined);
+}
+
+/** By the name of the cluster's Vault, or by the address. */
+function namespaceOf({ vault }: FleetCluster, { vaults }: Fleet, address: string | undefined): string | undefined {
+  const named = vaults.find(({ name }) => name === vault?.name);
+  const at = normalAddress(address ?? "");
+  return (named ?? vaults.find(({ addresses }) => addresses.some((known) => normalAddress(known) === at)))?.namespace;
+}
+
+function optionProblems({ vaultAddress, audience }: BootstrapFlags): readonly string[] {
+  const problem = vaultAddress === undefined ? undefined : declaredAddressProblem(vaultAddress);
+  return [
+    ...(problem === undefined ? [] : [`--vault-address ${vaultAddress}: ${problem}`]),
+    ...(audience === "" ? ["--audience: must not be empty"] : []),
+  ];
 }
 
 function accountOf(text: string, problems: string[]): ClusterNeeds["account"] {

@@ -1,8 +1,8 @@
 import { commentLines } from "../../lib/rights/comment-lines.ts";
 import { pushVaultRights } from "../../lib/rights/push-vault.ts";
 import { policyHcl } from "../../lib/rights/vault.ts";
-import type { PushNeeds } from "./needs.ts";
-import { shellWord } from "./shell.ts";
+import type { ClusterNeeds, PushNeeds } from "./needs.ts";
+import { inVaultNamespace, shellWord } from "./shell.ts";
 
 /** The policy and the role of a cluster's pushes, in each form that bootstrap prints. */
 
@@ -45,7 +45,7 @@ function hasChoices({ push }: PushNeeds): boolean {
 
 /** For a shell; the mount is there already, or fleet.yaml names another one. */
 export function pushCommands(needs: PushNeeds, cli: "vault" | "bao"): readonly (readonly [string, string])[] {
-  const { push, policy, isTemplated } = needs;
+  const { push, policy, isTemplated, vaultNamespace } = needs;
   const { mount, role, method } = push.identity;
   const mark = "ACCESSOR";
   const text = pushPolicyText(needs, mark)
@@ -55,6 +55,9 @@ export function pushCommands(needs: PushNeeds, cli: "vault" | "bao"): readonly (
   const words = Object.entries(fields).map(([name, value]) => `${name}=${shellWord([value].flat().join(","))}`);
   const made = `${cli} write ${shellWord(`auth/${mount}/role/${role}`)} token_policies=${policy} \\\n  ${words.join(" \\\n  ")}`;
   return [
+    ...(vaultNamespace === undefined
+      ? []
+      : [["The Vault namespace of push.identity.", inVaultNamespace(vaultNamespace, cli)] as const]),
     ...(isTemplated
       ? [
           [
@@ -70,11 +73,13 @@ export function pushCommands(needs: PushNeeds, cli: "vault" | "bao"): readonly (
 }
 
 /** For Terraform; a mount that is not the cluster's is looked up. */
-export function pushTerraform(needs: PushNeeds, clusterMount: string, clusterId: string): readonly string[] {
+export function pushTerraform(cluster: ClusterNeeds, needs: PushNeeds, clusterId: string): readonly string[] {
   const { push, policy } = needs;
+  const namespace = needs.vaultNamespace ?? cluster.vaultNamespace;
+  const inNamespace = namespace === undefined ? "" : `  namespace = ${text(namespace)}\n`;
   const { mount, role, method } = push.identity;
   const id = `${clusterId}_push`;
-  const isOwn = mount === clusterMount;
+  const isOwn = mount === cluster.mount && needs.vaultNamespace === undefined;
   const backend = isOwn ? `vault_auth_backend.${clusterId}` : `data.vault_auth_backend.${id}`;
   const mark = "ACCESSOR";
   const heredoc = pushPolicyText(needs, mark)
@@ -85,16 +90,21 @@ export function pushTerraform(needs: PushNeeds, clusterMount: string, clusterId:
   return [
     ...(isOwn
       ? []
-      : [because("The mount of push.identity.", `data "vault_auth_backend" "${id}" {\n  path = ${text(mount)}\n}\n`)]),
+      : [
+          because(
+            "The mount of push.identity.",
+            `data "vault_auth_backend" "${id}" {\n${inNamespace}  path = ${text(mount)}\n}\n`,
+          ),
+        ]),
     because(
       WHAT,
-      `resource "vault_policy" "${id}" {\n  name   = ${text(policy)}\n  policy = <<POLICY\n${heredoc}POLICY\n}\n`,
+      `resource "vault_policy" "${id}" {\n${inNamespace}  name   = ${text(policy)}\n  policy = <<POLICY\n${heredoc}POLICY\n}\n`,
     ),
     method === "jwt"
       ? `${commentLines(BY_HAND).join("\n")}\n`
       : because(
           roleReason(needs),
-          `resource "vault_kubernetes_auth_backend_role" "${id}" {\n` +
+          `resource "vault_kubernetes_auth_backend_role" "${id}" {\n${inNamespace}` +
             `  backend                          = ${backend}.path\n` +
             `  role_name                        = ${text(role)}\n` +
             `  bound_service_account_names      = ${list(fields.bound_service_account_names)}\n` +

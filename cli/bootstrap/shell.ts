@@ -7,3 +7,8 @@ export function shellWord(text: string): string {
 export function kubectl(context: string | undefined, ...words: readonly string[]): string {
   return ["kubectl", ...(context === undefined ? [] : ["--context", shellWord(context)]), ...words].join(" ");
 }
+
+/** All commands of Vault's command line after this one work in this namespace, whatever the environment had before. */
+export function inVaultNamespace(namespace: string, cli: "vault" | "bao"): string {
+  return `export ${cli === "bao" ? "BAO" : "VAULT"}_NAMESPACE=${namespace === "root" ? "" : shellWord(namespace)}`;
+}

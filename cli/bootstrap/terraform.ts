@@ -7,6 +7,8 @@ import { roleReason } from "./vault-commands.ts";
 /** The login of a cluster in Vault, for Terraform or OpenTofu. */
 export function terraform(needs: ClusterNeeds): string {
   const { mount, policy, role, uses, loginAccount, namespaces, audience } = needs;
+  const { vaultNamespace } = needs;
+  const inNamespace = vaultNamespace === undefined ? {} : { namespace: text(vaultNamespace) };
   const id = `keyferry_${needs.cluster.name.replaceAll("-", "_")}`;
   const variable = (name: string, is: string, more: string): string =>
     `variable "${id}_${name}" {\n  description = ${text(is)}\n  type        = string\n${more}}\n`;
@@ -19,11 +21,16 @@ export function terraform(needs: ClusterNeeds): string {
     ),
     because(
       "The login mount of this cluster.",
-      `resource "vault_auth_backend" "${id}" {\n  type = "kubernetes"\n  path = ${text(mount)}\n}\n`,
+      block(`resource "vault_auth_backend" "${id}"`, {
+        ...inNamespace,
+        type: text("kubernetes"),
+        path: text(mount),
+      }),
     ),
     because(
       "disable_local_ca_jwt: Vault may not run in this cluster.",
       block(`resource "vault_kubernetes_auth_backend_config" "${id}"`, {
+        ...inNamespace,
         backend: `vault_auth_backend.${id}.path`,
         kubernetes_host: `var.${id}_api_server`,
         kubernetes_ca_cert: `var.${id}_ca`,
@@ -33,11 +40,16 @@ export function terraform(needs: ClusterNeeds): string {
     ),
     because(
       "What the logins of this cluster may read.",
-      `resource "vault_policy" "${id}" {\n  name   = ${text(policy)}\n  policy = <<POLICY\n${inHeredoc(uses, id)}POLICY\n}\n`,
+      block(`resource "vault_policy" "${id}"`, {
+        ...inNamespace,
+        name: text(policy),
+        policy: `<<POLICY\n${inHeredoc(uses, id)}POLICY`,
+      }),
     ),
     because(
       roleReason(needs),
       block(`resource "vault_kubernetes_auth_backend_role" "${id}"`, {
+        ...inNamespace,
         backend: `vault_auth_backend.${id}.path`,
         role_name: text(role),
         bound_service_account_names: `[${text(loginAccount)}]`,
@@ -47,7 +59,7 @@ export function terraform(needs: ClusterNeeds): string {
         token_ttl: "3600",
       }),
     ),
-    ...(needs.push === undefined ? [] : pushTerraform(needs.push, mount, id)),
+    ...(needs.push === undefined ? [] : pushTerraform(needs, needs.push, id)),
   ].join("\n");
 }
 

@@ -3,16 +3,24 @@ import { REVIEWER, tokenSecretOf } from "./kubernetes-yaml.ts";
 import type { ClusterNeeds } from "./needs.ts";
 import { hasTemplates, policyText } from "./policy.ts";
 import { pushCommands } from "./push.ts";
-import { kubectl, shellWord } from "./shell.ts";
+import { inVaultNamespace, kubectl, shellWord } from "./shell.ts";
 
 /** The login of a cluster in Vault, as a shell script that can be run again. `cli` is vault, or bao. */
 export function vaultCommands(needs: ClusterNeeds, cli: "vault" | "bao"): string {
-  const { mount, policy, uses } = needs;
+  const { mount, policy, uses, vaultNamespace } = needs;
   const parts = [
     [
       "Sets up Vault for one cluster. It needs kubectl for the cluster, and the address and a token of Vault in the environment. Run it after the YAML; it can be run again.",
       "set -eu",
     ],
+    ...(vaultNamespace === undefined
+      ? []
+      : [
+          [
+            "The Vault namespace of this cluster's logins, by fleet.yaml.",
+            inVaultNamespace(vaultNamespace, cli),
+          ] as const,
+        ]),
     [
       "The login mount of this cluster.",
       `${cli} read ${shellWord(`sys/auth/${mount}`)} >/dev/null 2>&1 ||\n  ${cli} auth enable -path=${shellWord(mount)} kubernetes`,

@@ -60,8 +60,17 @@ clusters:
     push:
       paths: ["kv/apps/{namespace}/**"]
       identity: {mount: other, role: push, serviceAccount: {name: pusher, namespace: keyferry}, audiences: [vault]}
+  - name: teams
+    connect: ${SERVER}
+    vault: {name: main, authMount: kubernetes-teams}
+    push:
+      paths: ["kv/apps/{namespace}/**"]
+      identity: {mount: kubernetes-teams, role: push, serviceAccount: {name: pusher}, audiences: [vault], namespace: pushes}
   - name: homeless
     connect: ${SERVER}
+vaults:
+  - {name: main, addresses: ["https://vault.internal:8200"], namespace: admin/teams}
+  - {name: other, addresses: ["https://other.internal:8200"]}
 `;
 
 function needs(cluster: string, flags: Partial<BootstrapFlags> = {}): ClusterNeeds {
@@ -115,6 +124,22 @@ describe("keyferry bootstrap", () => {
     assert.match(FORMATS.connect(needs("cloud")), /--principal-arn arn:aws:iam::123456789012:role\/keyferry/);
   });
 
+  it("works in the Vault namespace of fleet.yaml, in every form", () => {
+    assert.match(FORMATS.vault(needs("teams")), /set -eu\n\n# .*\nexport VAULT_NAMESPACE=admin\/teams\n/);
+    assert.match(FORMATS.bao(needs("teams")), /^export BAO_NAMESPACE=admin\/teams$/m);
+    assert.doesNotMatch(FORMATS.vault(needs("all")), /NAMESPACE=/);
+    const [, push = ""] = FORMATS.vault(needs("teams")).split(/^# The Vault namespace of push\.identity\.$/m);
+    assert.match(push, /^\nexport VAULT_NAMESPACE=pushes\n/);
+    const own = FORMATS.terraform(needs("teams"));
+    const resources = own.split(/^(?:resource|data) "vault_/m).slice(1);
+    assert.deepEqual(
+      resources.map((text) => /^ {2}namespace += "(.+)"$/m.exec(text)?.[1]),
+      ["admin/teams", "admin/teams", "admin/teams", "admin/teams", "pushes", "pushes", "pushes"],
+    );
+    const { vault } = bootstrapJson(needs("teams")) as { vault: { namespace: string; push: { namespace: string } } };
+    assert.deepEqual([vault.namespace, vault.push.namespace], ["admin/teams", "pushes"]);
+  });
+
   it("quotes what a shell or YAML would take for something else", () => {
     assert.equal(shellWord("it's mine"), "'it'\\''s mine'");
     assert.ok(FORMATS.vault(needs("named")).includes("-path='it'\\''s mine'"));
@@ -138,17 +163,26 @@ describe("keyferry bootstrap", () => {
   });
 
   it("names all mistakes of its options at once", () => {
-    const wrong = { account: "keyferry", loginAccount: "A", kv: ["kv", "kv/../x", 'kv/a"b'] };
+    const wrong = { account: "keyferry", loginAccount: "A", audience: "", kv: ["kv", "kv/../x", 'kv/a"b'] };
     assert.throws(
       () => needs("homeless", wrong),
       ({ complaints }: { complaints: readonly string[] }) =>
-        ["--account", "--login-account", "--kv kv:", "--kv kv/../x", '--kv kv/a"b', "vault.address"].every((part) =>
-          complaints.some((complaint) => complaint.includes(part)),
-        ),
+        [
+          "--account",
+          "--login-account",
+          "--audience:",
+          "--kv kv:",
+          "--kv kv/../x",
+          '--kv kv/a"b',
+          "vault.address",
+        ].every((part) => complaints.some((complaint) => complaint.includes(part))),
     );
+    for (const vaultAddress of ["", "vault.example.com"]) {
+      assert.throws(() => needs("all", { vaultAddress }), /--vault-address .*: must be a URL that begins with http/);
+    }
     assert.throws(
       () => needs("nowhere"),
-      /fleet.yaml has no cluster nowhere: it has all, named, cloud, pushes, resources, central, homeless/,
+      /fleet.yaml has no cluster nowhere: it has all, named, cloud, pushes, resources, central, teams, homeless/,
     );
   });
 
