@@ -184,7 +184,9 @@ function checkedMember(
   const { error, ...rest } = member;
   const before = member.uid ?? result.inTable ?? result.uid;
   if (before === result.uid || accepted.has(member.name)) {
-    return { ...rest, uid: result.uid, checked: member.leadsTo };
+    // Listed for long is no claim: the API server belongs to the member that reached it first.
+    const since = member.uid === result.uid ? member.since : now;
+    return { ...rest, uid: result.uid, checked: member.leadsTo, since };
   }
   const message = `${member.object} leads to another API server than before (another uid of kube-system): keyferry does not use it. If cluster ${member.name} was rebuilt on purpose, run with --accept-missing ${member.name}`;
   const since = error?.code === "CLUSTER_REPLACED" ? error.since : now;

@@ -21,7 +21,7 @@ export interface HubMember {
   readonly uid?: string;
   /** The cluster of fleet.yaml that has this API server already. */
   readonly double?: string;
-  /** When the object was first seen. */
+  /** When its API server first answered with this uid; until then, when the object was first seen. */
   readonly since: EpochMs;
   /** Why it is not in the fleet, or can't be reached any more. */
   readonly error?: RowError;

@@ -234,6 +234,27 @@ describe("fleet.yaml with its hubs", () => {
     ]);
   });
 
+  it("keeps the cluster that joined first when an object that was listed before it answers for the first time, or anew", () => {
+    const uid = "uid-prod";
+    const { uid: _uid, checked: _checked, ...silent } = member("old", { since: NOW - 9 });
+    const another = member("old", { since: NOW - 9, leadsTo: "elsewhere" });
+    for (const old of [silent, another]) {
+      const before = state([old, member("prod")]);
+      const results = new Map([[old.object, { uid }]]);
+      const accepted = new Set(["old"]);
+      const after = checked(before, { results, own: new Map(), accepted, now: NOW + 9 });
+      const { clusters, refused } = composed(fleet, new Map([["h1", after]]));
+      assert.deepEqual(
+        clusters.map(({ name }) => name),
+        ["mine", "prod"],
+      );
+      assert.deepEqual(
+        refused.map(({ name, error }) => [name, error.code]),
+        [["old", "CLUSTER_DUPLICATE"]],
+      );
+    }
+  });
+
   it("keeps clusters that can't be reached any more, has none that never was, and knows hubs that were not read", () => {
     const error = { code: "UNSUPPORTED", message: "m", since: NOW } as const;
     const { uid: _uid, ...never } = member("never");
