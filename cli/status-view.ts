@@ -184,8 +184,14 @@ function warningsOf(name: string, row: ClusterRow | undefined, circuits: readonl
   const operator = row?.state.operator && operatorWarning(name, row.state.operator);
   const places = circuits.map(({ id }) => placeOfSuspension(id)).filter((place) => place?.cluster === name);
   const namespaces = places.map((place) => place?.namespace).filter((namespace) => namespace !== undefined);
+  const sameAs = row?.state.sameAs;
   return [
     ...(operator === undefined ? [] : [operator]),
+    ...(sameAs === undefined
+      ? []
+      : [
+          `it now has the same uid of kube-system as cluster ${sameAs}, and both are synced: if they are one cluster, remove one of both; if not, find out whether this one is a restored copy, or an imitation`,
+        ]),
     ...namespaces.sort().map((namespace) => `keyferry suspends its work in namespace ${namespace}; see its syncs`),
   ];
 }

@@ -57,7 +57,8 @@ export async function startingPoint(
 ): Promise<ClusterState> {
   const filter = filterOf(settings, operator);
   const isAnother = state.uid !== undefined && state.uid !== uid;
-  if (isAnother) await releaseAll(deps, settings, signal);
+  const sameAs = isAnother || state.sameAs !== undefined ? await namesake(deps, settings, uid) : {};
+  if (isAnother) await releaseAll(deps, settings, sameAs, signal);
   const isFiltered = state.filter !== filter;
   if (isFiltered) await releaseOthers(deps, settings, signal);
   const isDoubtful = options.probeRevision || state.attempts > 0 || isSilent(state, deps.clock());
@@ -67,12 +68,13 @@ export async function startingPoint(
   const ranWith = await renewChanged(deps, settings, state, options);
   const isFresh = isAnother || isFiltered || isRestored || options.acceptMissing;
   // The watch stage updates what was seen of other controllers.
-  const { besideVso: _before, vsoIn: _seen, macKey, ...rest } = state;
+  const { besideVso: _before, vsoIn: _seen, sameAs: _other, macKey, ...rest } = state;
   return {
     ...rest,
     ...ranWith,
     ...(settings.besideVso && { besideVso: settings.besideVso }),
     uid,
+    ...sameAs,
     operator,
     ...(macKey && !isAnother ? { macKey } : {}),
     filter,
@@ -82,13 +84,24 @@ export async function startingPoint(
   };
 }
 
+/** Which other cluster has this uid now. */
+async function namesake(
+  { leases }: DiscoveryDeps,
+  { name: cluster }: ClusterSettings,
+  uid: string,
+): Promise<Pick<ClusterState, "sameAs">> {
+  const other = (await leases.clusters()).find(({ name, state }) => name !== cluster && state.uid === uid);
+  return other === undefined ? {} : { sameAs: other.name };
+}
+
 /** The cluster was rebuilt under its name, and our Secrets are gone with the old one. */
 async function releaseAll(
   deps: DiscoveryDeps,
   { name: cluster, vaults }: ClusterSettings,
+  sameAs: Pick<ClusterState, "sameAs">,
   signal: AbortSignal,
 ): Promise<void> {
-  deps.log.warn("cluster-replaced", { cluster });
+  deps.log.warn("cluster-replaced", { cluster, ...sameAs });
   await retire(deps, await deps.leases.byCluster(cluster), vaults, signal);
   await sendTokenSweep(deps.queue, cluster, deps.clock());
 }

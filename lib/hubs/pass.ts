@@ -18,6 +18,7 @@ import {
   type Identity,
   isToRead,
   type Listed,
+  type OwnServer,
   type SeenObject,
   takenIn,
   withoutRivals,
@@ -154,12 +155,14 @@ function holderIn({ clusters }: Fleet, hub: Hub): HolderOf {
   };
 }
 
-/** Names of fleet.yaml's own clusters by the uid of their API servers. */
-async function ownServers({ leases }: HubPassDeps, { clusters }: Fleet): Promise<ReadonlyMap<string, string>> {
+/** fleet.yaml's own clusters that answered, and who they said they are. */
+async function ownServers({ leases }: HubPassDeps, { clusters }: Fleet): Promise<readonly OwnServer[]> {
   const own = new Set(clusters.filter(({ connect }) => connect.hub === undefined).map(({ name }) => name));
-  if (own.size === 0) return new Map();
+  if (own.size === 0) return [];
   const rows = (await leases.clusters()).filter(({ name }) => own.has(name));
-  return new Map(rows.flatMap(({ name, state }) => (state.uid === undefined ? [] : [[state.uid, name]])));
+  return rows.flatMap(({ name, state: { uid, sameAs } }) =>
+    uid === undefined ? [] : [{ name, uid, ...(sameAs === undefined ? {} : { sameAs }) }],
+  );
 }
 
 async function save(

@@ -1,7 +1,7 @@
 import type { EpochMs } from "../clock.ts";
 import type { SyncError } from "../errors.ts";
 import type { RowError } from "../ports/rows.ts";
-import type { HubMember, HubState } from "../ports/store.ts";
+import type { ClusterState, HubMember, HubState } from "../ports/store.ts";
 
 /** Pure steps of a pass over a hub: what the hub says becomes its next state. */
 
@@ -153,11 +153,17 @@ export interface Identity {
   readonly inTable?: string | undefined;
 }
 
+/** What is stored of a cluster of fleet.yaml: who its API server is. */
+export interface OwnServer extends Pick<ClusterState, "sameAs"> {
+  readonly name: string;
+  readonly uid: string;
+}
+
 export interface Checked {
   /** By object: its API server's answer, or why it could not be asked. */
   readonly results: ReadonlyMap<string, Identity | SyncError>;
-  /** The API servers of fleet.yaml's own clusters: names by uid. */
-  readonly own: ReadonlyMap<string, string>;
+  /** fleet.yaml's own clusters that answered. */
+  readonly own: readonly OwnServer[];
   /** Clusters that a person accepts as others under their names. */
   readonly accepted: ReadonlySet<string>;
   readonly now: EpochMs;
@@ -169,7 +175,8 @@ export function checked(state: HubState, { results, own, accepted, now }: Checke
     const result = results.get(member.object);
     const next = result === undefined ? member : checkedMember(member, result, { accepted, now });
     const { double: _before, ...rest } = next;
-    const double = next.uid === undefined ? undefined : own.get(next.uid);
+    // A cluster of fleet.yaml that took over a member's uid may be an imitation: the member stays.
+    const double = own.find(({ uid, sameAs }) => uid === next.uid && sameAs !== next.name)?.name;
     return double === undefined ? rest : { ...rest, double };
   });
   return { ...state, members };

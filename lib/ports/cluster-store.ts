@@ -5,6 +5,8 @@ import type { RowError } from "./rows.ts";
 export interface ClusterState {
   /** uid of its kube-system namespace: another uid under the same name is another cluster (lease-table 18). */
   readonly uid?: string;
+  /** The cluster that had this uid before this one's uid changed to it: it may be an imitation or a copy of that one. */
+  readonly sameAs?: string;
   /** Per cursor name (a kind, or a kind and namespace). */
   readonly cursors: Readonly<Record<string, Cursor>>;
   /**

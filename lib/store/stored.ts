@@ -133,6 +133,7 @@ const clusterIn = reader({
   needs: { cursors: isShape, attempts: isCount },
   may: {
     uid: isText,
+    sameAs: isText,
     restores: isCount,
     filter: isText,
     error: isError,

@@ -90,19 +90,16 @@ describe("passes over a hub", () => {
     leases = simulatedSqliteStore(undefined);
   });
 
-  const pass = async (accepted: readonly string[] = []) => {
+  const pass = async (accepted: readonly string[] = [], inFile = fleet) => {
     world.now += 60_000;
-    const now = await known();
+    const now = await known(inFile);
     const { clusters, credentials, clock } = world;
     const resources = { get: async () => undefined };
     const deps = { clusters, credentials, resources, clock, leases, log: silent, forget: () => undefined };
     return hubPass(deps, { fleet: now, hub, accepted: new Set(accepted) }, new AbortController().signal);
   };
   /** The fleet as a process that has just started has it. */
-  const known = async () => {
-    const live = liveFleet(fleet, leases);
-    return live.take(fleet);
-  };
+  const known = async (inFile = fleet) => liveFleet(inFile, leases).take(inFile);
 
   it("take 1,000 clusters in, and read and write nothing when nothing changed", async () => {
     world.add(0, 1_000);
@@ -245,6 +242,28 @@ describe("passes over a hub", () => {
     await leases.removeCluster("c-0");
     await pass();
     assert.equal((await known()).clusters.find(({ name }) => name === "c-0")?.connect.hub?.object, "argocd/thief");
+  });
+
+  it("keep a cluster whose uid one of fleet.yaml takes over, and no other object that leads there", async () => {
+    const uid = "uid of https://c-0";
+    const own = { ...hub.defaults, name: "own", connect: { kubeconfig: { path: "own" } } };
+    const withOwn: Fleet = { ...fleet, clusters: [own] };
+    const ownIs = async (more: { readonly uid: string; readonly sameAs?: string }) => {
+      const row = await leases.claimCluster("own", { now: world.now, until: world.now + 1 });
+      assert.ok(row);
+      await leases.saveCluster(row, { cursors: {}, attempts: 0, ...more }, { dueAt: world.now });
+      await pass([], withOwn);
+      const { clusters, refused } = await known(withOwn);
+      return [clusters.map(({ name }) => name), refused.map(({ name, error }) => [name, error.code])];
+    };
+    world.add(0, 1);
+    assert.deepEqual(await ownIs({ uid: "its own" }), [["own", "c-0"], []]);
+    assert.deepEqual(await ownIs({ uid, sameAs: "c-0" }), [["own", "c-0"], []]);
+    world.objects.set("again", { resourceVersion: "1", server: "https://c-0" });
+    const refused = [["again", "CLUSTER_DUPLICATE"]];
+    assert.deepEqual(await ownIs({ uid, sameAs: "c-0" }), [["own", "c-0"], refused]);
+    world.objects.delete("c-0");
+    assert.deepEqual(await ownIs({ uid }), [["own"], refused]);
   });
 
   it("are one at a time", async () => {

@@ -30,7 +30,9 @@ async function scene(...clusters: readonly string[]) {
   for (const cluster of clusters) await leases.declare(aDeclared({ key: aKey("db", cluster) }), NOW);
   const world = { revision: "60", lists: 0 };
   const sweeps: string[] = [];
+  const replaced: unknown[] = [];
   const nothing = () => undefined;
+  const warn = (event: string, fields: object) => void (event === "cluster-replaced" && replaced.push(fields));
   const deps = {
     leases,
     clusters: {
@@ -42,7 +44,7 @@ async function scene(...clusters: readonly string[]) {
     queue: {
       send: async (messages: readonly { readonly cluster?: string }[]) => void sweeps.push(JSON.stringify(messages)),
     },
-    ...{ clock: () => NOW, random: () => 0.5, log: { info: nothing, warn: nothing } },
+    ...{ clock: () => NOW, random: () => 0.5, log: { info: nothing, warn } },
   } as unknown as DiscoveryDeps;
   const start = (
     state: Partial<ClusterState>,
@@ -71,7 +73,17 @@ async function scene(...clusters: readonly string[]) {
   /** The state that a pass over this cluster has left, a cursor included. */
   const left = async (): Promise<ClusterState> => ({ ...(await start({})), cursors: { Secret: CURSOR } });
   const rows = async (cluster: string) => (await leases.byCluster(cluster)).map(({ key }) => key);
-  return { world, deps, leases, sweeps, start, left, rows, [Symbol.asyncDispose]: () => leases[Symbol.asyncDispose]() };
+  return {
+    world,
+    deps,
+    leases,
+    sweeps,
+    replaced,
+    start,
+    left,
+    rows,
+    [Symbol.asyncDispose]: () => leases[Symbol.asyncDispose](),
+  };
 }
 
 /** Lets a run end, after which nothing is left to do for a row that has this. */
@@ -346,6 +358,35 @@ describe("a watch pass starts", () => {
     const anew = await one.start({ ...before, attempts: 1 }, { uid: "cluster-2" });
     assert.deepEqual([anew.uid, anew.cursors, anew.macKey, anew.restores], ["cluster-2", {}, undefined, undefined]);
     assert.deepEqual([await one.rows("east"), await one.rows("west")], [[], [aKey("db", "west")]]);
+  });
+});
+
+describe("a cluster that says that it is another one", () => {
+  const claimed = async (leases: SqliteStore, name: string, uid: string): Promise<void> => {
+    const row = (await leases.claimCluster(name, { now: NOW, until: NOW + 1 })) ?? assert.fail();
+    await leases.saveCluster(row, { cursors: {}, attempts: 0, uid }, { dueAt: NOW });
+  };
+
+  it("is known by that one's name when its uid changes, for as long as both have the uid", async () => {
+    await using one = await scene("east", "west");
+    await claimed(one.leases, "west", "cluster-2");
+    const before = await one.left();
+    const after = await one.start(before, { uid: "cluster-2" });
+    assert.deepEqual([after.uid, after.sameAs], ["cluster-2", "west"]);
+    assert.deepEqual(one.replaced, [{ cluster: "east", sameAs: "west" }]);
+    assert.equal((await one.start(after, { uid: "cluster-2" })).sameAs, "west");
+    await one.leases.removeCluster("west");
+    assert.equal("sameAs" in (await one.start(after, { uid: "cluster-2" })), false);
+  });
+
+  it("is not by its first answer: who wrote fleet.yaml decides", async () => {
+    await using one = await scene("east", "west");
+    await claimed(one.leases, "west", "cluster-1");
+    await claimed(one.leases, "east", "cluster-1");
+    const first = await one.start({});
+    assert.equal("sameAs" in first, false);
+    assert.equal("sameAs" in (await one.start(first)), false);
+    assert.equal("sameAs" in (await one.start(first, { uid: "cluster-2" })), false, "nobody else has that one");
   });
 });
 

@@ -106,7 +106,7 @@ describe("the check of an API server", () => {
       results: new Map(
         results.map(([object, result]) => [object, typeof result === "string" ? { uid: result } : result]),
       ),
-      own: new Map([["uid-own", "mine"]]),
+      own: [{ name: "mine", uid: "uid-own" }],
       accepted: new Set(accepted),
       now: NOW,
     }).members;
@@ -242,7 +242,7 @@ describe("fleet.yaml with its hubs", () => {
       const before = state([old, member("prod")]);
       const results = new Map([[old.object, { uid }]]);
       const accepted = new Set(["old"]);
-      const after = checked(before, { results, own: new Map(), accepted, now: NOW + 9 });
+      const after = checked(before, { results, own: [], accepted, now: NOW + 9 });
       const { clusters, refused } = composed(fleet, new Map([["h1", after]]));
       assert.deepEqual(
         clusters.map(({ name }) => name),
