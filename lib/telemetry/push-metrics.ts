@@ -3,6 +3,7 @@ import type { ErrorCode } from "../errors.ts";
 import { partsOf, type SyncKey } from "../keys.ts";
 import type { FinishedRun } from "../ports/telemetry.ts";
 import { pushingKind } from "../resource-kinds.ts";
+import { boundedLabels, type Labels, MAX_SERIES } from "../util/bounded-labels.ts";
 
 /**
  * The metrics of Vault Sync Operator, with its names, and with the cluster and the kind that its names lack. Paths of
@@ -17,10 +18,6 @@ export interface PushMetrics {
 const PREFIX = "vault_sync_operator_";
 const OF_KIND = ["cluster", "kind"];
 const OF_OBJECT = [...OF_KIND, "namespace", "resource"];
-
-/** Objects, Secrets and keys with series of their own, for each metric; all others share one. */
-const MAX_SERIES = 1_000;
-const OTHER = "other";
 
 /** The operator's words for failed writes. */
 const WRITE_ERRORS: Readonly<Partial<Record<ErrorCode, string>>> = {
@@ -91,22 +88,8 @@ function writeErrorOf(code: ErrorCode): string | undefined {
   return WRITE_ERRORS[code] ?? (code.startsWith("VAULT_") ? "unknown" : undefined);
 }
 
-type Labels = Readonly<Record<string, string>>;
-
 /** `free`: labels whose values people choose. */
 type Counted = (labels: Labels, free: Labels) => void;
-
-/** The labels as they are, or all of them `other` once there are too many. */
-function boundedLabels(): (labels: Labels) => Labels {
-  const known = new Set<string>();
-  return (labels) => {
-    const id = JSON.stringify(labels);
-    if (!known.has(id) && known.size >= MAX_SERIES)
-      return Object.fromEntries(Object.keys(labels).map((label) => [label, OTHER]));
-    known.add(id);
-    return labels;
-  };
-}
 
 function durations(registry: Registry): (of: Labels, object: Labels, seconds: number) => void {
   const histogram = new Histogram({

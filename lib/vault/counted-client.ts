@@ -1,5 +1,6 @@
 import { type Clock, SECOND_MS } from "../clock.ts";
 import type { Metrics } from "../ports/telemetry.ts";
+import { boundedLabels } from "../util/bounded-labels.ts";
 import type { VaultClient, VaultQuestion } from "./vault-client.ts";
 
 /** The operation under which VSO counts a request; VSO has no probes. */
@@ -14,11 +15,12 @@ function operationOf({ purpose, method, path }: VaultQuestion): string | undefin
 /** Counts and times each request to Vault by operation and VaultConnection. */
 export function countedClient(client: VaultClient, clock: Clock, metrics: Metrics | undefined): VaultClient {
   if (metrics === undefined) return client;
+  const bounded = boundedLabels();
   return {
     async ask(target, question, signal) {
       const operation = operationOf(question);
       if (operation === undefined) return client.ask(target, question, signal);
-      const labels = { operation, vault_connection: target.connection ?? "" };
+      const labels = { operation, ...bounded({ vault_connection: target.connection ?? "" }) };
       const askedAt = clock();
       let isFailed = true;
       try {
