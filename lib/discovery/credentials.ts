@@ -1,76 +1,82 @@
+import { fingerprint } from "../digest.ts";
 import { partsOf, type ReferenceKey } from "../keys.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import { pushingKind, SECRET } from "../resource-kinds.ts";
+import { credentialHandler, credentialsHandler } from "./credential-handlers.ts";
 import type { DiscoveryDeps } from "./deps.ts";
-import type { EventHandler } from "./event-handlers.ts";
-import { dropReference, nudgeDependents, takeReference } from "./references.ts";
 import type { RowBudget } from "./row-budget.ts";
 import type { WatchTarget } from "./watch-target.ts";
 
 /**
- * The Secrets of logins and CA bundles: a narrow metadata watch for each, because no other event tells that a
- * credential was created or replaced (lease-table 23). Finds them in the references of syncs.
+ * The maximum number of watched Secrets of a namespace: each has a connection and a cursor of its own, and whoever may
+ * write there chooses how many are named. With more names the namespace has one watch instead; docs/fleet.md repeats
+ * this number.
  */
-export async function credentialTargets(
+const MAX_NAMES = 20;
+
+/**
+ * The Secrets of logins and CA bundles: a narrow metadata watch for each, because no other event tells that a
+ * credential was created or replaced (lease-table 23). Finds them in the references of syncs. For one watch pass: call
+ * the result again for those that syncs name later.
+ */
+export function credentialTargets(
   deps: DiscoveryDeps,
   settings: ClusterSettings,
   budget: RowBudget,
-): Promise<readonly WatchTarget[]> {
-  if (settings.observe !== "watch" || !(await nameCredentials(deps, settings.name))) return [];
+): () => Promise<readonly WatchTarget[]> {
+  const context = { settings, budget };
+  // They only grow, because a watch lasts as long as the pass: otherwise ever new names would be ever more watches.
+  const named = new Map<string, Set<string>>();
+  const crowded = new Map<string, WatchTarget>();
+  const target = (name: string, place: Place, handler: WatchTarget["handler"]): WatchTarget => ({
+    ...{ isReference: false, name: `${SECRET.kind}:${name}`, kind: SECRET, handler },
+    options: { metadataOnly: true, ...place },
+  });
+  const one = (namespace: string, name: string): WatchTarget =>
+    target(`${namespace}/${name}`, { namespace, name }, credentialHandler(deps, context, { namespace, name }));
+  // Its cursor is of these names only: with others, all of them are listed.
+  const whole = (namespace: string, names: ReadonlySet<string>): WatchTarget =>
+    target(
+      `${namespace}:${fingerprint(...[...names].sort())}`,
+      { namespace },
+      credentialsHandler(deps, context, { namespace, names }),
+    );
+  return async () => {
+    for (const key of await namedBySyncs(deps, settings)) {
+      const { namespace, name } = partsOf(key);
+      named.set(namespace, (named.get(namespace) ?? new Set()).add(name));
+    }
+    return [...named].sort(byNamespace).flatMap(([namespace, names]) => {
+      if (names.size <= MAX_NAMES) return [...names].sort().map((name) => one(namespace, name));
+      const target = crowded.get(namespace) ?? whole(namespace, names);
+      crowded.set(namespace, target);
+      return [target];
+    });
+  };
+}
+
+interface Place {
+  readonly namespace: string;
+  readonly name?: string;
+}
+
+function byNamespace([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
+  return a < b ? -1 : 1;
+}
+
+async function namedBySyncs(deps: DiscoveryDeps, { name, observe }: ClusterSettings): Promise<Iterable<ReferenceKey>> {
+  if (observe !== "watch" || !(await nameCredentials(deps, name))) return [];
   const keys = new Set<ReferenceKey>();
-  for (const row of await deps.leases.byCluster(settings.name)) {
+  for (const row of await deps.leases.byCluster(name)) {
     // A push has a watch of its own for the Secrets that it takes from.
     if (pushingKind(partsOf(row.key).kind) !== undefined) continue;
     for (const ref of row.refs) if (partsOf(ref).kind === SECRET.kind) keys.add(ref);
   }
-  return [...keys].sort().map((key) => {
-    const { namespace, name } = partsOf(key);
-    return {
-      isReference: false,
-      name: `${SECRET.kind}:${namespace}/${name}`,
-      kind: SECRET,
-      options: { metadataOnly: true, namespace, name },
-      handler: credentialHandler(deps, { settings, budget }, { namespace, name }),
-    };
-  });
+  return keys;
 }
 
 /** Most clusters log in only by service accounts: their rows need no search. */
 async function nameCredentials(deps: DiscoveryDeps, cluster: string): Promise<boolean> {
   const references = await deps.leases.referencesOf(cluster);
   return references.some(({ spec }) => /"(?:secretRef|caCertSecretRef)":/.test(JSON.stringify(spec)));
-}
-
-function credentialHandler(
-  deps: DiscoveryDeps,
-  context: { readonly settings: ClusterSettings; readonly budget: RowBudget },
-  secret: { readonly namespace: string; readonly name: string },
-): EventHandler {
-  const { settings } = context;
-  const changed = async (key: ReferenceKey | undefined): Promise<void> => {
-    if (key) await nudgeDependents(deps, settings.name, [key]);
-  };
-  return {
-    list() {
-      let isThere = false;
-      return {
-        async page([found], signal) {
-          if (!found) return;
-          isThere = true;
-          await changed((await takeReference(deps, context, SECRET, found, signal)).changed);
-        },
-        async end() {
-          if (!isThere) await changed(await dropReference(deps, settings, SECRET, secret));
-          return undefined;
-        },
-      };
-    },
-    changed: async (object, signal) => changed((await takeReference(deps, context, SECRET, object, signal)).changed),
-    async deleted(object) {
-      await changed(await dropReference(deps, settings, SECRET, object));
-    },
-    async notServed() {
-      // Every cluster has Secrets.
-    },
-  };
 }

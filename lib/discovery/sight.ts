@@ -23,9 +23,7 @@ export interface Findings {
 /** Each kind has its own cursor; one that may not be read is reported and does not stop the others. */
 export function sightOf(before: ClusterState, findings: Findings, now: EpochMs): Sight {
   const { progressOf: targets, declared, budget, isOver } = findings;
-  const cursors: Record<string, Cursor> = {};
-  // While missing declarations await approval, each watch pass lists their kind again, until they are approved or back.
-  for (const [name, { cursor, awaitingApproval }] of targets) if (cursor && !awaitingApproval) cursors[name] = cursor;
+  const cursors = cursorsOf(findings);
   const progressOf = [...targets.values()];
   const errors = progressOf.map(({ error }) => error).filter((error) => error !== undefined);
   const outage = errors.find((error) => OUTAGE_CODES.has(error.code));
@@ -50,6 +48,25 @@ export function sightOf(before: ClusterState, findings: Findings, now: EpochMs):
       : {}),
   };
   return { state, error };
+}
+
+/**
+ * The maximum size of the cursors of credentials, in bytes of the cluster's row, which must fit into an item of 400 KB:
+ * whoever may write declarations chooses how many credentials there are. Those beyond it are listed with each watch
+ * pass.
+ */
+const CREDENTIALS_BYTES = 65_536;
+
+function cursorsOf({ progressOf, declared }: Findings): Record<string, Cursor> {
+  const cursors: Record<string, Cursor> = {};
+  let room = CREDENTIALS_BYTES;
+  for (const [name, { cursor, awaitingApproval }] of progressOf) {
+    // While missing declarations await approval, each watch pass lists their kind again, until they are approved or back.
+    if (!cursor || awaitingApproval) continue;
+    if (!declared.has(name)) room -= Buffer.byteLength(JSON.stringify([name, cursor]));
+    if (declared.has(name) || room >= 0) cursors[name] = cursor;
+  }
+  return cursors;
 }
 
 /** Its list was cut off. A watch that was cut off has a cursor. */

@@ -128,9 +128,10 @@ async function followUnread(shared: Shared, input: Omit<ListAndWatchInput, "seco
 /** Watches the credentials that syncs refer to, once these are known: other ones may be added at any time. */
 async function watchCredentials(shared: Shared, watch: (target: WatchTarget) => void): Promise<void> {
   const { deps, settings, input, options, inWindow, started, gate } = shared;
+  const credentials = credentialTargets(deps, settings, input.budget);
   await gate.allKnown;
   do {
-    const wanted = await credentialTargets(deps, settings, input.budget);
+    const wanted = await credentials();
     for (const target of wanted.filter(({ name }) => !started.has(name))) watch(target);
     if (options.seconds > 0) await options.sleep(CREDENTIALS_AGAIN_MS, inWindow);
   } while (options.seconds > 0 && !inWindow.aborted);

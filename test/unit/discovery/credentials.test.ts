@@ -31,21 +31,26 @@ async function aScene(
     ...{ log: { debug() {}, info() {}, warn() {}, error() {} }, metrics: { count: () => undefined } },
   } as unknown as DiscoveryDeps;
   await store.putReference(auth(spec));
-  for (const [key, names] of Object.entries(refs) as [SyncKey, readonly string[]][]) {
+  const refer = async (key: SyncKey, names: readonly string[], namespace?: string) => {
     await store.declare(aDeclared({ key }), now);
     const row = (await store.read([key], "strong")).get(key) ?? assert.fail();
     const { lease } = (await store.claim(row, { now, until: now + 1 })) ?? assert.fail();
-    const state = { ...row.state, refs: [...names.map((name) => secret(name)), aReference().key] };
+    const state = { ...row.state, refs: [...names.map((name) => secret(name, namespace)), aReference().key] };
     await store.settle(lease, { state, schedule: { kind: "parked" }, now });
-  }
-  now += 60_000;
-  const targets = await credentialTargets(deps, aCluster({ observe }), rowBudget(deps, "east", undefined));
+    now += 60_000;
+  };
+  for (const [key, names] of Object.entries(refs) as [SyncKey, readonly string[]][]) await refer(key, names);
+  const find = credentialTargets(deps, aCluster({ observe }), rowBudget(deps, "east", undefined));
+  const targets = await find();
   const keysSent = () =>
     sent.splice(0).flatMap((message): readonly string[] => (message.kind === "keys" ? message.keys : [message.kind]));
   const known = async () =>
     (await store.referencesOf("east")).map(({ key }) => key).filter((key) => key.includes("/Secret/"));
   return {
     store,
+    refer,
+    find,
+    findAnew: () => credentialTargets(deps, aCluster({ observe }), rowBudget(deps, "east", undefined))(),
     targets,
     keysSent,
     known,
@@ -109,5 +114,83 @@ describe("the Secrets of logins and of CAs", () => {
     await list();
     assert.deepEqual([one.keysSent()[0], await one.known()], ["token-sweep", []], "a list without it");
     assert.equal(await handler.notServed(), undefined);
+  });
+});
+
+const MANY = Array.from({ length: 21 }, (_, at) => `login-${at + 10}`);
+const ALL = { metadataOnly: true, namespace: "shop" };
+
+describe("the Secrets of logins in a namespace that names more than 20 of them", () => {
+  it("are followed by one watch of all its Secrets, and those of other namespaces one by one", async () => {
+    await using few = await aScene(undefined, { [aKey()]: MANY.slice(0, 20) });
+    assert.equal(few.targets.length, 20);
+    await using one = await aScene(undefined, { [aKey()]: MANY });
+    await one.refer(aKey("other"), ["token"], "other");
+    const [other, whole, ...more] = await one.findAnew();
+    assert.equal(other?.name, "Secret:other/token");
+    assert.deepEqual([whole?.options, whole?.isReference, more], [ALL, false, []]);
+  });
+
+  it("are never more than 20 watches and that one, also when ever other names are named in one pass", async () => {
+    await using one = await aScene(undefined, { [aKey()]: MANY.slice(0, 20) });
+    const watched = new Set(one.targets.map(({ name }) => name));
+    for (let round = 0; round < 3; round++) {
+      await one.refer(
+        aKey(),
+        MANY.slice(0, 20).map((name) => `${name}-${round}`),
+      );
+      for (const { name } of await one.find()) watched.add(name);
+    }
+    assert.equal(watched.size, 21);
+  });
+
+  it("are listed with the next pass when others are named, and otherwise go on from its cursor", async () => {
+    await using one = await aScene(undefined, { [aKey()]: MANY });
+    const [before, again] = [one.targets, await one.findAnew()];
+    assert.deepEqual([again[0]?.name, again.length], [before[0]?.name, 1]);
+    await one.refer(aKey("other"), ["one-more"]);
+    const after = await one.findAnew();
+    assert.deepEqual([after[0]?.options, after.length, after[0]?.name === before[0]?.name], [ALL, 1, false]);
+  });
+
+  it("wake what refers to them as each alone would, and other Secrets wake nothing and are not stored", async () => {
+    await using one = await aScene(undefined, { [aKey()]: MANY.slice(1), [aKey("other")]: MANY.slice(0, 1) });
+    const handler = one.handler ?? assert.fail();
+    const [name = "", next = ""] = MANY;
+    const list = async (...items: readonly string[]) => {
+      const listing = handler.list();
+      for (const item of items) await listing.page([aSeen({ name: item })], signal);
+      return listing.end(signal);
+    };
+    assert.equal(await list("someone-elses"), undefined);
+    assert.deepEqual([one.keysSent(), await one.known()], [[], []]);
+    await list("someone-elses", name);
+    assert.deepEqual([one.keysSent(), await one.known()], [["token-sweep", aKey("other")], [secret(name)]]);
+    await list(name);
+    await handler.changed(aSeen({ name: "someone-elses" }), signal);
+    await handler.deleted(aSeen({ name: "someone-elses" }));
+    assert.deepEqual([one.keysSent(), await one.known()], [[], [secret(name)]]);
+    await handler.changed(aSeen({ name: next }), signal);
+    assert.deepEqual(one.keysSent(), ["token-sweep", aKey()]);
+    await handler.deleted(aSeen({ name: next }));
+    assert.deepEqual([one.keysSent()[0], await one.known()], ["token-sweep", [secret(name)]]);
+    await list();
+    assert.deepEqual([one.keysSent()[0], await one.known()], ["token-sweep", []], "a list without it");
+    await one.refer(aKey("third"), ["late"]);
+    await one.find();
+    await handler.changed(aSeen({ name: "late" }), signal);
+    assert.deepEqual([one.keysSent(), await one.known()], [["token-sweep", aKey("third")], [secret("late")]]);
+  });
+
+  it("are not taken for missing when they are named during a list that has passed them", async () => {
+    await using one = await aScene(undefined, { [aKey()]: MANY });
+    const handler = one.handler ?? assert.fail();
+    const listing = handler.list();
+    await listing.page([aSeen({ name: "late" })], signal);
+    await one.refer(aKey("third"), ["late"]);
+    await one.find();
+    await handler.changed(aSeen({ name: "late" }), signal);
+    await listing.end(signal);
+    assert.deepEqual(await one.known(), [secret("late")]);
   });
 });

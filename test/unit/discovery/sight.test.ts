@@ -70,6 +70,17 @@ describe("what the watches of a cluster found", () => {
     );
   });
 
+  it("has the cursors of all kinds, and of no more credentials than the cluster's row has room for", () => {
+    const found = (count: number) =>
+      Object.fromEntries(Array.from({ length: count }, (_, at) => [`Secret:${"n".repeat(60)}/${at}`, { cursor }]));
+    const cursorsOf = (count: number) =>
+      sight({ ...found(count), a: { cursor } }, BEFORE, { declared: new Set(["a"]) }).state.cursors;
+    assert.equal(Object.keys(cursorsOf(400)).length, 401);
+    const many = cursorsOf(5_000);
+    assert.deepEqual(many.a, cursor);
+    assert.ok(JSON.stringify(many).length < 66_000, `${JSON.stringify(many).length} bytes`);
+  });
+
   it("is out of sight from the first time on when no kind can be read", () => {
     assert.equal(sight({ a: { error: denied } }).state.outOfSight, NOW);
     assert.equal(sight({ a: { error: denied } }, { ...BEFORE, outOfSight: 5 }).state.outOfSight, 5);

@@ -27,23 +27,14 @@ interface Given {
   readonly slowSeconds?: number;
   /** All kinds go on from a cursor, and the cluster has forgotten that of this one. */
   readonly expired?: string;
-  /** A sync logs in with a Secret. */
-  readonly credential?: boolean;
+  /** How many Secrets a sync logs in with. */
+  readonly credentials?: number;
   /** The process stops when this kind is watched. */
   readonly stop?: string;
 }
 
 /** Watches three kinds for a minute, or only lists them; watches end at once when `cut` names their kind. */
-async function scene({
-  lists = {},
-  seconds = 60,
-  cut,
-  slow,
-  slowSeconds = 1,
-  expired,
-  credential = false,
-  stop,
-}: Given) {
+async function scene({ lists = {}, seconds = 60, cut, slow, slowSeconds = 1, expired, credentials = 0, stop }: Given) {
   let now = START;
   const process = new AbortController();
   const done: string[] = [];
@@ -52,10 +43,12 @@ async function scene({
   const deps = {
     ...{ clock: () => now, log: QUIET, metrics: { count: () => undefined } },
     leases: {
-      referencesOf: async () => (credential ? [aReference({ spec: { appRole: { secretRef: "login" } } })] : []),
+      referencesOf: async () => (credentials > 0 ? [aReference({ spec: { appRole: { secretRef: "login" } } })] : []),
       references: async () => new Map(),
       removeReference: async () => false,
-      byCluster: async () => (credential ? [{ key: aKey(), refs: ["east/Secret/shop/login"] }] : []),
+      byCluster: async () => [
+        { key: aKey(), refs: Array.from({ length: credentials }, (_, at) => `east/Secret/shop/login${at || ""}`) },
+      ],
     },
     clusters: {
       async list(_cluster: string, { kind }: KindRef, _options: object, _page: unknown, signal: AbortSignal) {
@@ -181,9 +174,15 @@ describe("the kinds of a cluster", () => {
   });
 
   it("are listed without time, and the Secrets of logins after them", async () => {
-    const { done, progress } = await scene({ seconds: 0, credential: true, slow: "Secret" });
+    const { done, progress } = await scene({ seconds: 0, credentials: 1, slow: "Secret" });
     assert.equal(of(done, "list Secret").length, 1);
     assert.equal(progress["Secret:shop/login"]?.cursor?.resourceVersion, "7");
+  });
+
+  it("are watched beside one list and one watch of all Secrets of a namespace that logs in with very many", async () => {
+    const { done, progress } = await scene({ credentials: 1_300 });
+    assert.deepEqual([of(done, "list Secret").length, of(done, "watch Secret").length], [1, 1]);
+    assert.equal(Object.keys(progress).length, KINDS.length + 1);
   });
 
   it("are tried again each 5 s while they are not served or not readable, and watched for the rest of the time", async () => {
