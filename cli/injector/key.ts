@@ -1,12 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { readFile, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
-import { parseDocument } from "yaml";
 import { InputError } from "../../lib/errors.ts";
 import { parseFleet } from "../../lib/fleet/fleet.ts";
 import { readFleet } from "../../lib/fleet/read-fleet.ts";
 import { KEY_BYTES, keyHash, keyOf, MAX_KEYS } from "../../lib/injector-keys.ts";
 import { codeOf } from "../../lib/util/error-code.ts";
 import { print, say } from "../output.ts";
+import { withInjectorKey } from "./key-text.ts";
 import { clusterOf } from "./places.ts";
 
 export interface KeyFlags {
@@ -26,7 +26,7 @@ export async function keyCommand(name: string, flags: KeyFlags): Promise<number>
   const key = keyOf(randomBytes(KEY_BYTES));
   // The newest first; the one before stays valid until the registration has the new one.
   const keys = [keyHash(key), ...known];
-  if (flags.write) await writeKeys(flags.fleet, name, keys);
+  if (flags.write) await writeKey(flags.fleet, name, keyHash(key));
   else say(`Add the hash to ${flags.fleet}, below cluster ${name}:\n\ninjector:\n  keys: ${JSON.stringify(keys)}\n`);
   if (known.length > 0) {
     say(
@@ -38,14 +38,13 @@ export async function keyCommand(name: string, flags: KeyFlags): Promise<number>
   return 0;
 }
 
-/** Changes the keys of one cluster, and leaves all else in the file as it is, comments too. */
-async function writeKeys(path: string, name: string, keys: readonly string[]): Promise<void> {
-  const document = parseDocument(await readFile(path, "utf8"));
-  const clusters = (document.toJS() as { clusters: readonly { name: string }[] }).clusters;
-  const at = clusters.findIndex((cluster) => cluster.name === name);
-  document.setIn(["clusters", at, "injector", "keys"], document.createNode([...keys], { flow: false }));
-  const text = document.toString({ lineWidth: 0 });
-  parseFleet(text, path);
+/** Adds a key to one cluster, and leaves all else in the file as it is, comments too. */
+async function writeKey(path: string, name: string, hash: string): Promise<void> {
+  const text = withInjectorKey(await readFile(path, "utf8"), name, hash);
+  const served = text === undefined ? undefined : clusterOf(parseFleet(text, path), name, path).injector?.keys;
+  if (text === undefined || served?.[0] !== hash) {
+    throw new InputError(path, [`cluster ${name} or its injector is an alias: write it out, or leave out --write`]);
+  }
   await replaceFile(path, text);
   say(`${path}: cluster ${name} has the hash now`);
 }

@@ -1,5 +1,6 @@
 import { posix } from "node:path";
 import { z } from "zod";
+import { MINUTE_MS } from "../clock.ts";
 import { DURATION_HINT, DURATION_PATTERN, parseDuration } from "../duration.ts";
 import type { VaultEvents } from "../ports/vault-events.ts";
 import { type Complaint, valueAt } from "../util/complaints.ts";
@@ -117,9 +118,11 @@ export const events = z
     s3: s3.exactOptional(),
     post: post.exactOptional(),
     silentAfter: z
-      .string()
+      .string({ error: DURATION_HINT })
       .regex(DURATION_PATTERN, { message: DURATION_HINT, abort: true })
-      .refine((text) => (parseDuration(text) ?? 0) >= 60_000, { message: "must be at least 1m" })
+      .refine((text) => (parseDuration(text) ?? 0) >= MINUTE_MS, {
+        message: "must be at least 1m, and at most 292 years",
+      })
       .exactOptional()
       .describe("Look at all syncs of this Vault if no line came for so long. Not set: silence means nothing."),
   })

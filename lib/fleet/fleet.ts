@@ -1,4 +1,4 @@
-import { type Document, LineCounter, parseDocument } from "yaml";
+import { type Document, LineCounter, parseDocument, visit, type YAMLError } from "yaml";
 import type { z } from "zod";
 import { InputError } from "../errors.ts";
 import type { InjectorOverrides } from "../injector-settings.ts";
@@ -49,10 +49,34 @@ function read(text: string, lineCounter: LineCounter): Document.Parsed {
 
 /** YAML's errors, and its warnings (an unknown tag), which count as errors here. */
 function syntaxComplaints(document: Document, lines: LineCounter): readonly Placed[] {
-  return [...document.errors, ...document.warnings].map((problem) => ({
+  const found = [...document.errors, ...document.warnings].map((problem) => ({
     line: lines.linePos(problem.pos[0]).line,
-    text: problem.message.split("\n")[0] ?? "",
+    text: syntaxText(problem),
   }));
+  const tooDeep = found.find(({ text }) => text === TOO_DEEP);
+  // The library says it of each level again.
+  return tooDeep === undefined ? found : [tooDeep];
+}
+
+const TOO_DEEP = "is not valid YAML: it nests too deep";
+
+/** In words for who wrote the file: some of the library's are for who calls it. */
+function syntaxText({ code, message }: YAMLError): string {
+  if (code === "MULTIPLE_DOCS") return "must hold one document: leave out what follows after ---";
+  if (/call stack/.test(message)) return TOO_DEEP;
+  return message.split("\n")[0] ?? "";
+}
+
+function aliasComplaints(document: Document, lines: LineCounter): readonly Placed[] {
+  const found: Placed[] = [];
+  visit(document, {
+    Alias(_, alias) {
+      if (alias.resolve(document) !== undefined) return;
+      const line = lines.linePos(alias.range?.[0] ?? 0).line;
+      found.push({ line, text: `*${alias.source} has no anchor &${alias.source} before it` });
+    },
+  });
+  return found;
 }
 
 function items(value: unknown): readonly unknown[] {
@@ -77,7 +101,8 @@ function crossComplaints(input: unknown): readonly Complaint[] {
 function hubsComplaints(input: unknown, clusters: readonly unknown[]): readonly Complaint[] {
   const hubs = items(valueAt(input, ["hubs"]));
   const isMap = typeof input === "object" && input !== null && !Array.isArray(input);
-  if (isMap && clusters.length === 0 && hubs.length === 0) {
+  const isList = Array.isArray(valueAt(input, ["clusters"]) ?? []);
+  if (isMap && isList && clusters.length === 0 && hubs.length === 0) {
     return [{ path: ["clusters"], message: "must name at least one cluster, unless there are hubs" }];
   }
   return [
@@ -108,7 +133,7 @@ function parsed(text: string, fileName: string, lines: LineCounter): Document.Pa
   try {
     return read(text, lines);
   } catch {
-    return refuse(fileName, [{ line: 1, text: "is not valid YAML: it nests too deep" }]);
+    return refuse(fileName, [{ line: 1, text: TOO_DEEP }]);
   }
 }
 
@@ -138,7 +163,7 @@ function fleetOf(parsed: z.infer<typeof fleetSchema>): Fleet {
 export function parseFleet(text: string, fileName: string): Fleet {
   const lines = new LineCounter();
   const document = parsed(text, fileName, lines);
-  const syntax = syntaxComplaints(document, lines);
+  const syntax = [...syntaxComplaints(document, lines), ...aliasComplaints(document, lines)];
   if (syntax.length > 0) refuse(fileName, syntax);
   const input = inputOf(document, fileName);
   const result = fleetSchema.safeParse(input);

@@ -34,6 +34,7 @@ const MAX_LENGTH = 40;
 export function suggestion(path: readonly PropertyKey[]): string {
   const field = String(path.at(-1));
   const fields = fieldsAt(path.slice(0, -1));
+  if (field === "<<") return " (merge keys are not read: write its fields out)";
   if (field.length > MAX_LENGTH) return "";
   const near = nearest(field, fields, ({ length }) => Math.max(1, Math.floor(length / 3)));
   return near === undefined ? "" : ` (did you mean ${near}?)`;

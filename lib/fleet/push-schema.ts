@@ -15,7 +15,7 @@ const MAX_PATTERNS = 200;
 const SHORTEST_POLL_MS = 30 * SECOND_MS;
 
 const pollEvery = z
-  .string()
+  .string({ error: DURATION_HINT })
   .regex(DURATION_PATTERN, { message: DURATION_HINT, abort: true })
   .refine((text) => (parseDuration(text) ?? 0) >= SHORTEST_POLL_MS, { message: "must be at least 30s" })
   .default("5m")

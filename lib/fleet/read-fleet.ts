@@ -15,7 +15,8 @@ export interface FleetFile {
 export async function readFleet(path: string): Promise<FleetFile> {
   const text = await boundedFile(path).catch((error: NodeJS.ErrnoException) => {
     const why = error instanceof BodyTooLarge ? error.message : (error.code ?? error.name);
-    throw new InputError(path, [`can't be read (${why})`]);
+    const remedy = why === "ENOENT" ? ": keyferry init writes a first one, --fleet names another" : "";
+    throw new InputError(path, [`can't be read (${why})${remedy}`]);
   });
   return { fleet: parseFleet(text, path), folder: dirname(resolve(path)), text };
 }

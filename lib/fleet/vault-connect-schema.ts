@@ -63,7 +63,7 @@ export const vaultKubernetes = z
       .describe("CA certificates of the API server, as base64 of PEM."),
     serverName: z.string().min(1).exactOptional().describe("Name in the API server's certificate."),
     ttl: z
-      .string()
+      .string({ error: DURATION_HINT })
       .regex(DURATION_PATTERN, { message: DURATION_HINT, abort: true })
       .refine((text) => {
         const ms = parseDuration(text) ?? 0;

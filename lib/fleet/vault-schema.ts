@@ -18,7 +18,7 @@ const printable = z.string().regex(/^[\x21-\x7e]+$/, "must be printable ASCII wi
 
 function duration(preset: string, description: string) {
   return z
-    .string()
+    .string({ error: DURATION_HINT })
     .regex(DURATION_PATTERN, { message: DURATION_HINT, abort: true })
     .refine((text) => (parseDuration(text) ?? 0) > 0, { message: "must be longer than 0, and at most 292 years" })
     .default(preset)

@@ -47,6 +47,8 @@ function typeMessage(expected: string, found: unknown): string {
 function messageOf(issue: z.core.$ZodIssue, found: unknown): string {
   switch (issue.code) {
     case "invalid_type":
+      // The schema may have words of its own.
+      if (found !== undefined && !issue.message.startsWith("Invalid input")) return issue.message;
       return typeMessage(issue.expected, found);
     case "invalid_value":
       return found === undefined ? "required" : `must be one of ${issue.values.map(String).join(", ")}`;

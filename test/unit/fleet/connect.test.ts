@@ -53,7 +53,8 @@ describe("readFleet", () => {
   it("says which file can't be read", async () => {
     await assert.rejects(
       () => readFleet("/nowhere/fleet.yaml"),
-      (error) => error instanceof InputError && error.complaints[0] === "can't be read (ENOENT)",
+      (error) =>
+        error instanceof InputError && /^can't be read \(ENOENT\): keyferry init /.test(error.complaints[0] ?? ""),
     );
   });
 

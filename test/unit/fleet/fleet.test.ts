@@ -23,6 +23,30 @@ function ofCluster(...lines: readonly string[]): readonly string[] {
 }
 
 describe("parseFleet", () => {
+  it("says of an alias without an anchor, and of a merge key, what is wrong with it", () => {
+    assert.deepEqual(ofCluster("name: east", "connect: *nope"), ["fleet.yaml:5: *nope has no anchor &nope before it"]);
+    const [, merge] = ofCluster("name: east", "labels: &x {a: b}", "<<: *x");
+    assert.equal(
+      merge,
+      'fleet.yaml:6: clusters[0]["<<"]: unknown field (merge keys are not read: write its fields out)',
+    );
+  });
+
+  it("says one thing of clusters that are no list", () => {
+    assert.deepEqual(complaints(`${HEAD}clusters: foo\n`), ["fleet.yaml:3: clusters: must be a list"]);
+  });
+
+  it("says of a duration how it is written, and how long it may be", () => {
+    const vault = (more: string) =>
+      complaints(`${HEAD}clusters:\n${EAST}vaults:\n  - {name: a, addresses: ["https://a"], ${more}}\n`);
+    assert.deepEqual(vault("retention: 5"), [
+      'fleet.yaml:8: vaults[0].retention: must be a number and one of s, m, h, such as "30s" or "1.5h"',
+    ]);
+    assert.deepEqual(vault("events: {silentAfter: 99999999h, file: {path: ./audit.log}}"), [
+      "fleet.yaml:8: vaults[0].events.silentAfter: must be at least 1m, and at most 292 years",
+    ]);
+  });
+
   it("fills the defaults in", () => {
     assert.deepEqual(parseFleet(`${HEAD}clusters:\n${EAST}`, "fleet.yaml"), {
       vaults: [],
@@ -142,7 +166,12 @@ clusters:
     assert.match(complaints(`${HEAD}clusters: [`).join(), /^fleet\.yaml:3: /);
     assert.match(complaints(`${HEAD}kind: Fleet\n`).join(), /^fleet\.yaml:3: Map keys must be unique/);
     assert.match(complaints(`${HEAD}clusters: !x []`).join(), /^fleet\.yaml:3: Unresolved tag/);
-    assert.match(complaints(`${HEAD}---\n${HEAD}`).join(), /multiple documents/);
+    assert.deepEqual(complaints(`${HEAD}---\n${HEAD}`), [
+      "fleet.yaml:3: must hold one document: leave out what follows after ---",
+    ]);
+    assert.deepEqual(complaints(`${HEAD}clusters: ${"[".repeat(5_000)}`), [
+      "fleet.yaml:3: is not valid YAML: it nests too deep",
+    ]);
   });
 
   it("follows aliases, and refuses those that stand for too much", () => {

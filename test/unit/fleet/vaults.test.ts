@@ -120,7 +120,7 @@ clusters:
       "fleet.yaml:5: vaults[0].addresses[1]: must not have a query or a fragment",
       "fleet.yaml:6: vaults[0].caFle: unknown field (did you mean caFile?)",
       "fleet.yaml:7: vaults[0].namespace: must not have a segment that is . or ..",
-      "fleet.yaml:8: vaults[0].maxRequestDuration: must be a string",
+      'fleet.yaml:8: vaults[0].maxRequestDuration: must be a number and one of s, m, h, such as "30s" or "1.5h"',
       "fleet.yaml:9: vaults[0].retention: must be longer than 0, and at most 292 years",
       "fleet.yaml:11: vaults[0].identities[0].method: must be one of aws, jwt, kubernetes, appRole",
       "fleet.yaml:12: vaults[0].identities[1].headerValue: must be printable ASCII without spaces",
