@@ -1,3 +1,4 @@
+import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { SECOND_MS, systemClock } from "../lib/clock.ts";
 import { InputError } from "../lib/errors.ts";
@@ -54,6 +55,7 @@ export async function relayCommand(flags: RelayFlags): Promise<number> {
   log.info("relay-started", { to: url.origin, from: flags.follow ?? flags.listen ?? "" });
   try {
     if (flags.follow !== undefined) {
+      await folderOf(flags.dataDir);
       const positions = positionFile(join(flags.dataDir, "position.json"));
       const sink = sinkOf(inlet, "file", deps);
       await followFile(deps, { path: resolve(flags.follow), positions, sink }, stop);
@@ -131,6 +133,13 @@ async function keysIn(option: "--key-file" | "--bearer-file", path: string): Pro
   if (keys !== undefined) return keys;
   const what = option === "--key-file" ? "key" : "token";
   throw new InputError(option, [`${path} must hold a ${what} of at least 32 characters on each line`]);
+}
+
+/** For its position. Without it, a relay that starts again would not know what it has sent. */
+async function folderOf(path: string): Promise<void> {
+  await mkdir(path, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
+    throw new InputError("--data-dir", [`${path} can't be used as a folder (${codeOf(error) ?? "unknown"})`]);
+  });
 }
 
 async function fileText(option: string, path: string): Promise<string> {

@@ -65,6 +65,8 @@ async function argumentsOf(command: Command, words: readonly string[], names: Na
 }
 
 function fleetIn(words: readonly string[]): string | undefined {
-  const at = words.findLastIndex((word) => FLEET_OPTIONS.includes(word));
-  return at < 0 ? undefined : words[at + 1];
+  const at = words.findLastIndex((word) => FLEET_OPTIONS.includes(word.split("=", 1)[0] ?? ""));
+  const word = words[at];
+  if (word === undefined) return undefined;
+  return word.includes("=") ? word.slice(word.indexOf("=") + 1) : words[at + 1];
 }

@@ -21,6 +21,8 @@ export interface FollowOptions {
 
 /** The file is also looked at so often: not every file system reports changes. */
 const POLL_MS = SECOND_MS;
+/** After a rotation there may be no file for a moment. */
+const ABSENT_MS = 10 * SECOND_MS;
 /** A busy log changes with each line: lines of so long are taken together. */
 const GAP_MS = 20;
 const AGAIN_MS = 10 * SECOND_MS;
@@ -64,12 +66,14 @@ async function follow(deps: InletDeps, options: FollowOptions, stop: AbortSignal
   const progress = progressOf(deps, { path, positions, what: { vault: sink.vault, inlet: sink.way } });
   const run: Run = { deps, options, progress, before: new Set(), stop };
   let tail = await begin(run);
+  const absence = absenceOf(deps, options);
   deps.log.info("inlet-following", { vault: sink.vault, inlet: sink.way, path });
   try {
     while (!stop.aborted) {
       const next: Tail | undefined = tail === undefined ? await openNew(run) : await step(run, tail);
       const isOther = next !== tail;
       tail = next;
+      absence.note(tail === undefined);
       // Its position is stored with its first lines, which tell it from others.
       if (isOther) continue;
       await progress.save();
@@ -80,6 +84,22 @@ async function follow(deps: InletDeps, options: FollowOptions, stop: AbortSignal
     await progress.saveLast();
     await tail?.[Symbol.asyncDispose]();
   }
+}
+
+/** Tells once a minute of a file that is not there: its path may be wrong, or no device writes to it. */
+function absenceOf({ clock, log }: InletDeps, { path, sink }: FollowOptions): { note(isAbsent: boolean): void } {
+  let tellAt: EpochMs | undefined;
+  return {
+    note(isAbsent) {
+      if (!isAbsent) tellAt = undefined;
+      else if (tellAt === undefined) tellAt = clock() + ABSENT_MS;
+      else if (clock() >= tellAt) {
+        tellAt = clock() + LOGGED_EVERY_MS;
+        const remedy = "make sure that the path is right, and that Vault's audit device is enabled";
+        log.warn("inlet-file-missing", { vault: sink.vault, inlet: sink.way, path, remedy });
+      }
+    },
+  };
 }
 
 /** The file of the stored position; undefined while there is none. */

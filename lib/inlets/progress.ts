@@ -1,4 +1,4 @@
-import { type EpochMs, SECOND_MS } from "../clock.ts";
+import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { codeOf } from "../util/error-code.ts";
 import type { FilePosition, Positions } from "./position.ts";
 import type { InletDeps } from "./sink.ts";
@@ -20,6 +20,7 @@ export interface ProgressOptions {
   readonly what: Readonly<Record<string, string>>;
 }
 
+const LOGGED_EVERY_MS = MINUTE_MS;
 /** After a crash, the lines of so long come again, which is harmless. */
 const SAVE_MS = SECOND_MS;
 
@@ -27,16 +28,22 @@ export function progressOf({ clock, log }: InletDeps, { path, positions, what }:
   let known: { readonly file: FilePosition | undefined } | undefined;
   let stored: typeof known;
   let savedAt: EpochMs | undefined;
+  let loggedAt = Number.NEGATIVE_INFINITY;
   const store = async (): Promise<void> => {
     const now = known;
     if (now === undefined || now === stored) return;
-    savedAt = clock();
+    const at = clock();
+    savedAt = at;
     try {
       await positions.save(now.file === undefined ? { path } : { path, file: now.file });
       stored = now;
     } catch (error) {
       // Nothing is lost: more lines come again.
-      log.warn("inlet-position-not-stored", { ...what, why: codeOf(error) ?? "unknown", remedy: "free its disk" });
+      if (at - loggedAt < LOGGED_EVERY_MS) return;
+      loggedAt = at;
+      const why = codeOf(error) ?? "unknown";
+      const remedy = why === "ENOSPC" ? "free its disk" : "let keyferry write to its data directory";
+      log.warn("inlet-position-not-stored", { ...what, why, remedy });
     }
   };
   return {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, globSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, it } from "node:test";
 import { promisify } from "node:util";
@@ -147,10 +147,15 @@ describe("documentation", () => {
       (path) => readFileSync(join(ROOT, path), "utf8"),
     );
     const exposed = sources.flatMap((text) => [...text.matchAll(/"((?:keyferry|vault_sync_operator)_\w+)"/g)]);
+    const onAws = globSync(["lib/aws/*.ts", "functions/**/*.ts"], { cwd: ROOT }).flatMap((path) => [
+      ...readFileSync(join(ROOT, path), "utf8").matchAll(/(?:count|observe)\("(keyferry_\w+)"/g),
+    ]);
     const told = [
       ...page("docs/metrics.md").matchAll(/^\| `((?:keyferry|vso|controller|vault_agent|vault_sync_operator)_\w+)`/gm),
     ].map(([, name]) => name);
     assert.deepEqual(told.toSorted(), [...names, ...exposed.map(([, name]) => name)].toSorted());
+    const untold = onAws.map(([, name]) => name).filter((name) => !page("docs/metrics.md").includes(`\`${name}\``));
+    assert.deepEqual(untold, []);
   });
 
   it("names each state of keyferry status", () => {

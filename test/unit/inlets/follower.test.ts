@@ -67,6 +67,24 @@ describe("a followed audit file", () => {
     await rm(folder, { recursive: true });
   });
 
+  it("is told of once a minute while it is not there", async () => {
+    const told = (): readonly unknown[] =>
+      deps.events.filter(({ event }) => event === "inlet-file-missing").map(({ fields }) => fields.path);
+    start();
+    await isFollowing();
+    // Each look is seen by a clock that has moved on, whenever that look comes.
+    const toldTimes = (count: number) =>
+      until(`${count} lines in the log`, () => {
+        deps.now += 10_000;
+        return told().length >= count;
+      });
+    await toldTimes(1);
+    const first = deps.now;
+    await toldTimes(2);
+    assert.ok(deps.now - first >= 60_000);
+    assert.deepEqual(told(), [path, path]);
+  });
+
   it("is read from its end at first, and then as it grows", async () => {
     await append(numbered(0, 5));
     start();
