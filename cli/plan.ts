@@ -109,7 +109,7 @@ function readOnlyApis({ clients, leases, fleet, files, digestKey, installation }
     observe: (secret, how, signal) => apis.secrets.observe(secret, how === "get" ? "get" : "dry-run", signal),
   };
   const resources: ResourceApi = { get: apis.resources.get, ...NO_WRITES };
-  const templates = goTemplates();
+  const templates = goTemplates(clock);
   const anchors = trustAnchors(() => fleet.vaults, files);
   const ca = caCache({ credentials: apis.credentials, clock, anchors });
   const discovery = {

@@ -73,7 +73,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   const connect = { files, clock, aws: awsAccess(clock), vault: access.open, copies, mayExec: true };
   const { passes, clients, apis } = await startedFleet({ flags, file, fleet, connect, access, leases: store, log });
   const vault = vaultApi({ clock, credentials: apis.credentials, log, metrics, cache, ...bounds });
-  const templates = goTemplates();
+  const templates = goTemplates(clock);
   exposeAll(metrics, store, clients, fleet.current);
   const instant = runInstant({ engine: () => engine, source: vault.events, leases: store, clock, log, metrics });
   const engine = embeddedEngine({

@@ -23,7 +23,7 @@ import { tokenCacheOf } from "./wiring/token-cache.ts";
 const base = baseOf(process.env);
 const { config, sqs, clock, leases, events, queue, log, metrics } = base;
 const clusters = clustersOf(base);
-const templates = goTemplates();
+const templates = goTemplates(clock);
 const ssm = new SSMClient({ requestHandler: REQUESTS });
 const cache = tokenCacheOf(base);
 const { credentials, reachOf, budgetOf } = clusters;

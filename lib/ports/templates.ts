@@ -48,5 +48,6 @@ export interface Rendered {
  * Limited in time, memory and output. Throws TRANSFORM_FAILED, which names template and position, but never a value.
  */
 export interface TemplateEngine {
-  render(rendering: Rendering, signal: AbortSignal): Promise<Rendered>;
+  /** `place` is `<cluster>/<namespace>` of the declaration: clusters and namespaces take turns. */
+  render(rendering: Rendering, place: string, signal: AbortSignal): Promise<Rendered>;
 }

@@ -1,6 +1,6 @@
 import { type CheckedReference, checkReference } from "../declarations/check-reference.ts";
 import { SyncError } from "../errors.ts";
-import type { ReferenceKey, SyncKey } from "../keys.ts";
+import { clusterNamespaceOf, type ReferenceKey, type SyncKey } from "../keys.ts";
 import { announceReference, seenAfter } from "../origins/announce.ts";
 import { declaringResource } from "../origins/cluster.ts";
 import type { Verdict } from "../origins/reference-status.ts";
@@ -83,7 +83,7 @@ function referenceVault({ checked }: Known): Pick<RowState, "awaits" | "waitsFor
 async function verdictOf(deps: ReconcileDeps, { row, checked, merged, open }: Known, batch: Batch): Promise<Verdict> {
   const available = merged === undefined ? {} : { merged };
   if (checked instanceof SyncError) return { error: checked, ...available };
-  if (checked.rendering !== undefined) return rendered(deps, checked.rendering, batch);
+  if (checked.rendering !== undefined) return rendered(deps, row.key, checked.rendering, batch);
   if (checked.vault === undefined) return { ...available, warnings: checked.warnings ?? [] };
   // A sealed Vault answers, which suffices for a connection.
   if (open?.code === "VAULT_UNAVAILABLE") return { error: new SyncError(open.code, open.message), isAsked: true };
@@ -91,9 +91,9 @@ async function verdictOf(deps: ReconcileDeps, { row, checked, merged, open }: Kn
 }
 
 /** Whether templates and patterns can be parsed; they are not rendered. */
-async function rendered(deps: ReconcileDeps, rendering: Rendering, batch: Batch): Promise<Verdict> {
+async function rendered(deps: ReconcileDeps, key: SyncKey, rendering: Rendering, batch: Batch): Promise<Verdict> {
   try {
-    if (!isPlain(rendering)) await deps.templates.render(rendering, batch.signal);
+    if (!isPlain(rendering)) await deps.templates.render(rendering, clusterNamespaceOf(key), batch.signal);
     return {};
   } catch (error) {
     if (error instanceof SyncError) return { error };

@@ -1,5 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { SECOND_MS } from "../clock.ts";
+import { fairLine, turnIn } from "../util/fair-line.ts";
 
 /** The outcome of a request. */
 export type Outcome =
@@ -9,12 +10,25 @@ export type Outcome =
   /** The request ended the engine: out of memory, or too deep. */
   | { readonly kind: "ended" };
 
-/** An engine in its own thread, which processes one request at a time. */
+export interface LaneRequest {
+  readonly request: Uint8Array;
+  /** `<cluster>/<namespace>` */
+  readonly place: string;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * An engine in its own thread, which processes one request at a time: clusters alternate, and so do the namespaces of a
+ * cluster.
+ */
 export interface Lane {
-  /** Rejects with the signal's reason if the signal aborts first. */
-  run(request: Uint8Array, signal: AbortSignal): Promise<Outcome>;
-  /** Unanswered requests, the running one included. */
-  readonly pending: number;
+  /**
+   * Rejects with the signal's reason if the signal aborts first. `isInVain` is asked when the request's turn comes:
+   * true gives the turn to the next one.
+   */
+  run(asked: LaneRequest, isInVain?: () => boolean): Promise<Outcome | { readonly kind: "skipped" }>;
+  /** Requests of a place that wait for their answers, the running one included. */
+  pending(place: string): number;
   close(): Promise<void>;
 }
 
@@ -40,9 +54,10 @@ const START_MS = 30 * SECOND_MS;
 
 export function lane({ module, limitMs, idleMs }: LaneOptions): Lane {
   let thread: Promise<Worker> | undefined;
-  let last: Promise<unknown> = Promise.resolve();
   let idle: NodeJS.Timeout | undefined;
-  let pending = 0;
+  const line = fairLine<() => void>();
+  let isBusy = false;
+  const pending = new Map<string, number>();
 
   const end = async (): Promise<void> => {
     const ending = thread;
@@ -67,22 +82,36 @@ export function lane({ module, limitMs, idleMs }: LaneOptions): Lane {
       idle = setTimeout(() => void end(), idleMs).unref();
     }
   };
+  const inTurn: Lane["run"] = async ({ request, signal }, isInVain) => {
+    isBusy = true;
+    try {
+      signal.throwIfAborted();
+      return isInVain?.() ? { kind: "skipped" } : await ask(request);
+    } finally {
+      const next = line.next();
+      isBusy = next !== undefined;
+      next?.();
+    }
+  };
+  const count = (place: string, change: 1 | -1): void => {
+    const left = (pending.get(place) ?? 0) + change;
+    if (left === 0) pending.delete(place);
+    else pending.set(place, left);
+  };
   return {
-    async run(request, signal) {
-      const turn = last.then(() => {
-        signal.throwIfAborted();
-        return ask(request);
-      });
-      pending += 1;
-      last = turn.then(
-        () => void pending--,
-        () => void pending--,
-      );
-      return untilAborted(turn, signal);
+    async run(asked, isInVain) {
+      const { place, signal } = asked;
+      signal.throwIfAborted();
+      count(place, 1);
+      try {
+        if (isBusy) await turnIn(line, place, signal);
+        // The turn lasts until the engine is free, even if the caller gives up before.
+        return await untilAborted(inTurn(asked, isInVain), signal);
+      } finally {
+        count(place, -1);
+      }
     },
-    get pending() {
-      return pending;
-    },
+    pending: (place) => pending.get(place) ?? 0,
     async close() {
       clearTimeout(idle);
       await end();

@@ -1,14 +1,15 @@
 import { readFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { brotliDecompress } from "node:zlib";
-import { SECOND_MS } from "../clock.ts";
+import { type Clock, SECOND_MS } from "../clock.ts";
 import { fingerprint } from "../digest.ts";
 import { SyncError } from "../errors.ts";
 import type { Rendered, Rendering, TemplateEngine } from "../ports/templates.ts";
 import { SecretValue } from "../secret-value.ts";
 import { goJson, type LosslessValue } from "../util/lossless.ts";
 import { answerOf, placeText, problemMessage } from "./answer.ts";
-import { type Lane, lane, type Outcome } from "./lane.ts";
+import { type Lane, type LaneRequest, lane } from "./lane.ts";
+import { slowness } from "./slowness.ts";
 
 /**
  * Renders templates, includes and excludes by Go's own text/template, sprig and regexp, compiled to WebAssembly, in a
@@ -23,7 +24,7 @@ export interface TemplateLimits {
   readonly quickMs: number;
   /** A slower rendering fails. */
   readonly slowMs: number;
-  /** How many renderings may be in the slow lane: each one also occupies a place among the keys at work. */
+  /** How many renderings of a namespace may be in the slow lane: each one also occupies a place among the keys at work. */
   readonly slowAtOnce: number;
 }
 
@@ -31,15 +32,12 @@ const LIMITS: TemplateLimits = { quickMs: 300, slowMs: 2 * SECOND_MS, slowAtOnce
 
 const IDLE_MS = 60 * SECOND_MS;
 
-/** The maximum number of template sets remembered as slow. */
-const MAX_SLOW = 1_000;
-
 const decompress = promisify(brotliDecompress);
 
 /** Beside this file, or beside the bundle that contains it. */
 const ENGINE = new URL("./engine.wasm.br", import.meta.url);
 
-export function goTemplates(limits: TemplateLimits = LIMITS): GoTemplates {
+export function goTemplates(clock: Clock, limits: TemplateLimits = LIMITS): GoTemplates {
   let compiled: Promise<WebAssembly.Module> | undefined;
   const module = (): Promise<WebAssembly.Module> => {
     compiled ??= load();
@@ -52,29 +50,33 @@ export function goTemplates(limits: TemplateLimits = LIMITS): GoTemplates {
     quick: lane({ module, limitMs: limits.quickMs, idleMs: 10 * IDLE_MS }),
     slow: lane({ module, limitMs: limits.slowMs, idleMs: IDLE_MS }),
   };
-  const slow = new Set<string>();
-  const quickly = async (request: Uint8Array, name: string, signal: AbortSignal): Promise<Uint8Array | undefined> => {
-    if (slow.has(name)) return undefined;
-    const outcome = await within(lanes.quick, request, signal);
+  const slow = slowness(clock);
+  const quickly = async (asked: LaneRequest, name: string): Promise<Uint8Array | undefined> => {
+    const isSlow = (): boolean => slow.isExpected(name, asked.place);
+    if (isSlow()) return undefined;
+    // Those before it in the line may have been slow.
+    const outcome = await within(lanes.quick, asked, isSlow);
     if (outcome.kind === "answered") return outcome.answer;
-    remember(slow, name);
+    if (outcome.kind === "skipped") return undefined;
+    slow.add(name, asked.place);
     if (outcome.kind === "ended") throw timeIsOver();
     return undefined;
   };
-  const slowly = async (request: Uint8Array, name: string, signal: AbortSignal): Promise<Uint8Array> => {
-    if (lanes.slow.pending >= limits.slowAtOnce) throw givenUp("too many other slow ones are waiting");
-    const outcome = await within(lanes.slow, request, signal);
+  const slowly = async (asked: LaneRequest, name: string): Promise<Uint8Array> => {
+    if (lanes.slow.pending(asked.place) >= limits.slowAtOnce)
+      throw givenUp("too many slow ones of its namespace are waiting");
+    const outcome = await within(lanes.slow, asked);
     if (outcome.kind === "ended") throw timeIsOver();
-    if (outcome.kind === "overran") throw overran(limits.slowMs);
-    // Perhaps only the machine was slow: this set may use the quick lane again.
-    if (outcome.tookMs < limits.quickMs / 2) slow.delete(name);
+    if (outcome.kind !== "answered") throw overran(limits.slowMs);
+    if (outcome.tookMs < limits.quickMs / 2) slow.forget(name);
     return outcome.answer;
   };
   return {
-    async render(rendering, signal) {
+    async render(rendering, place, signal) {
       const request = new TextEncoder().encode(goJson(requestOf(rendering)));
       const name = nameOf(rendering);
-      return renderedOf((await quickly(request, name, signal)) ?? (await slowly(request, name, signal)));
+      const asked = { request, place, signal };
+      return renderedOf((await quickly(asked, name)) ?? (await slowly(asked, name)));
     },
     async close() {
       await Promise.all([lanes.quick.close(), lanes.slow.close()]);
@@ -86,11 +88,11 @@ async function load(): Promise<WebAssembly.Module> {
   return WebAssembly.compile(await decompress(await readFile(ENGINE)));
 }
 
-async function within(lane: Lane, request: Uint8Array, signal: AbortSignal): Promise<Outcome> {
+async function within(lane: Lane, asked: LaneRequest, isInVain?: () => boolean): ReturnType<Lane["run"]> {
   try {
-    return await lane.run(request, signal);
+    return await lane.run(asked, isInVain);
   } catch (error) {
-    if (!signal.aborted) throw error;
+    if (!asked.signal.aborted) throw error;
     throw givenUp("keyferry ran out of time");
   }
 }
@@ -118,12 +120,6 @@ export function requestOf({ templates, includes, excludes, input, missingKey }: 
 /** The same for renderings with the same texts, whatever their data and declaration. */
 function nameOf({ templates, includes, excludes }: Rendering): string {
   return fingerprint(...templates.map(({ text }) => text), ...includes, ...excludes);
-}
-
-function remember(slow: Set<string>, name: string): void {
-  const [oldest] = slow;
-  if (slow.size >= MAX_SLOW && oldest !== undefined) slow.delete(oldest);
-  slow.add(name);
 }
 
 function renderedOf(bytes: Uint8Array): Rendered {

@@ -10,6 +10,26 @@ export interface FairLine<T> {
   ahead(cluster: string, namespace: string): number;
 }
 
+/**
+ * Waits in the line until what `next` takes out of it is called. `place` is `<cluster>/<namespace>`. Leaves the
+ * line and throws the signal's reason when it aborts.
+ */
+export function turnIn(line: FairLine<() => void>, place: string, signal: AbortSignal): Promise<void> {
+  const [cluster = "", namespace = ""] = place.split("/");
+  return new Promise((resolve, reject) => {
+    const giveUp = (): void => {
+      line.leave(cluster, namespace, start);
+      reject(signal.reason);
+    };
+    const start = (): void => {
+      signal.removeEventListener("abort", giveUp);
+      resolve();
+    };
+    signal.addEventListener("abort", giveUp, { once: true });
+    line.add(cluster, namespace, start);
+  });
+}
+
 type Namespaces<T> = Map<string, Set<T>>;
 
 export function fairLine<T>(): FairLine<T> {

@@ -1,5 +1,5 @@
 import { type Clock, type EpochMs, SECOND_MS } from "../clock.ts";
-import { fairLine } from "../util/fair-line.ts";
+import { fairLine, turnIn } from "../util/fair-line.ts";
 import type { VaultBudget } from "../vault-budget.ts";
 
 /** A request that would wait longer is refused instead: its row waits, not a worker. */
@@ -43,20 +43,6 @@ export function requestBudget(clock: Clock): RequestBudget {
     timer = line.size > 0 ? setTimeout(pump, Math.max(1, openIn(now))) : undefined;
   };
 
-  const inLine = (cluster: string, namespace: string, signal: AbortSignal): Promise<void> =>
-    new Promise((resolve, reject) => {
-      const giveUp = (): void => {
-        line.leave(cluster, namespace, start);
-        reject(signal.reason);
-      };
-      const start = (): void => {
-        signal.removeEventListener("abort", giveUp);
-        resolve();
-      };
-      signal.addEventListener("abort", giveUp, { once: true });
-      line.add(cluster, namespace, start);
-    });
-
   return {
     async take(place, budget, refused, signal) {
       signal.throwIfAborted();
@@ -65,7 +51,7 @@ export function requestBudget(clock: Clock): RequestBudget {
       const [cluster = "", namespace = ""] = place.split("/");
       const afterMs = openIn(now) + line.ahead(cluster, namespace) * costMs;
       if (afterMs > PATIENCE_MS) throw refused(afterMs);
-      const turn = inLine(cluster, namespace, signal);
+      const turn = turnIn(line, place, signal);
       pump();
       await turn;
     },

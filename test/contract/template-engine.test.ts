@@ -18,6 +18,7 @@ import {
   sourceSha256,
 } from "../../infra/build-engine.ts";
 import { ALIKE, bundleTemplates } from "../../infra/bundle.ts";
+import { systemClock } from "../../lib/clock.ts";
 import { SyncError } from "../../lib/errors.ts";
 import type { Rendering } from "../../lib/ports/templates.ts";
 import { answerOf, placeText, problemMessage } from "../../lib/templates/answer.ts";
@@ -26,7 +27,7 @@ import { goJson, type LosslessObject, parseLossless } from "../../lib/util/lossl
 import { tempFolder } from "../harness/process/temp-folder.ts";
 import { aRendering, chanceOf } from "./templates/generate.ts";
 import { NOT_OFFERED, OFFERED } from "./templates/offered.ts";
-import { PATIENT, type Told, told } from "./templates/told.ts";
+import { PATIENT, PLACE, type Told, told } from "./templates/told.ts";
 
 const FOREVER = "{{ range until 100000 }}{{ range until 100000 }}{{ end }}{{ end }}";
 
@@ -37,8 +38,8 @@ function rendering(text: string, secrets = "{}", more: Partial<Rendering> = {}):
   return { templates: [{ name: "t", key: "k", text }], includes: [], excludes: [], input, ...more };
 }
 
-async function textOfKey(engine: GoTemplates, text: string, secrets?: string): Promise<string> {
-  const { outputs, message } = await told(engine, rendering(text, secrets));
+async function textOfKey(engine: GoTemplates, text: string, secrets?: string, place?: string): Promise<string> {
+  const { outputs, message } = await told(engine, rendering(text, secrets), place);
   return outputs === undefined ? `failed: ${message}` : Buffer.from(outputs.k ?? "", "base64").toString();
 }
 
@@ -65,7 +66,7 @@ describe("the committed template engine", () => {
 });
 
 describe("templates by Go's own engine", () => {
-  const engine = goTemplates(PATIENT);
+  const engine = goTemplates(systemClock, PATIENT);
   after(() => engine.close());
   const rendered = (text: string, secrets?: string) => textOfKey(engine, text, secrets);
 
@@ -149,7 +150,7 @@ describe("templates by Go's own engine", () => {
 });
 
 describe("what a template writes and is not there", () => {
-  const engine = goTemplates(PATIENT);
+  const engine = goTemplates(systemClock, PATIENT);
   after(() => engine.close());
   const DATA = '{"user":"u","none":null,"list":[{"x":1},{}],"deep":{}}';
   const of = async (text: string, more: Partial<Rendering> = {}) => {
@@ -226,7 +227,7 @@ describe("what a template writes and is not there", () => {
 
 describe("a template that never ends", () => {
   it("delays no other: they go on while it is given the time that it may have", async () => {
-    const engine = goTemplates({ quickMs: 3_000, slowMs: 600_000, slowAtOnce: 4 });
+    const engine = goTemplates(systemClock, { quickMs: 3_000, slowMs: 600_000, slowAtOnce: 4 });
     let ended = false;
     const endless = told(engine, rendering(FOREVER)).finally(() => {
       ended = true;
@@ -242,7 +243,7 @@ describe("a template that never ends", () => {
   });
 
   it("fails, and the thread that serves everyone is free meanwhile", async () => {
-    const engine = goTemplates({ quickMs: 300, slowMs: 2_000, slowAtOnce: 4 });
+    const engine = goTemplates(systemClock, { quickMs: 300, slowMs: 2_000, slowAtOnce: 4 });
     let turns = 0;
     const timer = setInterval(() => {
       turns += 1;
@@ -255,21 +256,21 @@ describe("a template that never ends", () => {
   });
 
   it("does not wait behind many others of its kind", async () => {
-    const engine = goTemplates({ quickMs: 2_000, slowMs: 600_000, slowAtOnce: 1 });
+    const engine = goTemplates(systemClock, { quickMs: 2_000, slowMs: 600_000, slowAtOnce: 1 });
     const first = told(engine, rendering(FOREVER));
     const late = { name: "SyncError", code: "DEADLINE_EXCEEDED" };
-    await assert.rejects(engine.render(rendering(`${FOREVER}2`), never), late);
-    await assert.rejects(engine.render(rendering(`${FOREVER}2`), never), late);
-    assert.equal(await textOfKey(engine, "others go on"), "others go on");
+    await assert.rejects(engine.render(rendering(`${FOREVER}2`), PLACE, never), late);
+    await assert.rejects(engine.render(rendering(`${FOREVER}2`), PLACE, never), late);
+    assert.equal(await textOfKey(engine, "others go on", "{}", "east/others"), "others go on");
     await engine.close();
     await first;
   });
 
   it("gives up at once when its signal does", async () => {
-    const engine = goTemplates(PATIENT);
+    const engine = goTemplates(systemClock, PATIENT);
     const endless = told(engine, rendering(FOREVER));
     const stop = new AbortController();
-    const waiting = engine.render(rendering("x"), stop.signal);
+    const waiting = engine.render(rendering("x"), PLACE, stop.signal);
     stop.abort();
     await assert.rejects(waiting, (error) => error instanceof SyncError && error.code === "DEADLINE_EXCEEDED");
     await engine.close();
@@ -284,8 +285,8 @@ describe("the bundles", () => {
     await build({ ...ALIKE, entryPoints: ["lib/templates/template-engine.ts"], outfile });
     await bundleTemplates(folder.path);
     const bundled = (await import(pathToFileURL(outfile).href)) as { goTemplates: typeof goTemplates };
-    const engine = bundled.goTemplates(PATIENT);
-    const { outputs } = await engine.render(rendering("{{ upper .Secrets.a }}", '{"a":"v"}'), never);
+    const engine = bundled.goTemplates(systemClock, PATIENT);
+    const { outputs } = await engine.render(rendering("{{ upper .Secrets.a }}", '{"a":"v"}'), PLACE, never);
     assert.equal(outputs.get("k")?.reveal().toString(), "V");
     await engine.close();
   });
@@ -307,7 +308,7 @@ describe("what Go makes of the same on this machine", () => {
     const [lines] = await Promise.all([textOf(native.stdout), once(native, "close")]);
     const answers = lines.trimEnd().split("\n");
     assert.equal(answers.length, asked.length);
-    const engine = goTemplates(PATIENT);
+    const engine = goTemplates(systemClock, PATIENT);
     let right = 0;
     for (const [at, one] of asked.entries()) {
       const answer = answerOf(Buffer.from(answers[at] ?? ""));

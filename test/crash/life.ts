@@ -125,7 +125,7 @@ async function wired(place: PointPlace, effect: Effect) {
   const reachOf = reachOfFleet(fleet.current);
   const vault = vaultApi({ clock, credentials: apis.credentials, log, cache, reachOf });
   parts.defer(() => vault.close());
-  const templates = goTemplates();
+  const templates = goTemplates(clock);
   parts.defer(() => templates.close());
   const waiting: WorkMessage[] = [];
   const queue: WorkQueue = { send: async (messages) => void waiting.push(...messages) };

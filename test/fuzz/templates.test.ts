@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { systemClock } from "../../lib/clock.ts";
 import type { Rendering } from "../../lib/ports/templates.ts";
 import { type GoTemplates, goTemplates } from "../../lib/templates/template-engine.ts";
 import { aRendering, CANARY, CANARY_NUMBER, chanceOf, holdsCanary } from "../contract/templates/generate.ts";
@@ -9,7 +10,7 @@ describe("fuzzing templates and patterns", () => {
   const INPUTS = Number(process.env.KEYFERRY_FUZZ_INPUTS ?? 100_000);
 
   it(`takes ${INPUTS} of them: no crash, no hang, and no value in an error`, async () => {
-    const engines = [goTemplates(PATIENT), goTemplates(PATIENT)];
+    const engines = [goTemplates(systemClock, PATIENT), goTemplates(systemClock, PATIENT)];
     const counts = { rendered: 0, failed: 0, contained: 0, incomplete: 0 };
     const mustShowNothing = (text: string, asked: Rendering): void => {
       const isWrong = holdsCanary(text) || text.length > 1_000 || /more than|keyferry/.test(text);

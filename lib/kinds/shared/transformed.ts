@@ -1,3 +1,4 @@
+import { clusterNamespaceOf } from "../../keys.ts";
 import type { SecretData } from "../../secret-value.ts";
 import { type Answer, secretData, templateInput } from "../../transform/secret-data.ts";
 import { isPlain, type Transformation } from "../../transform/transformation.ts";
@@ -20,6 +21,7 @@ export async function transformed(
   added?: SecretData,
 ): Promise<Transformed> {
   if (isPlain(transformation)) return { data: secretData(source, transformation, undefined, added), missing: [] };
-  const rendered = await templates.render({ ...transformation, input: templateInput(source, row.declared) }, signal);
+  const rendering = { ...transformation, input: templateInput(source, row.declared) };
+  const rendered = await templates.render(rendering, clusterNamespaceOf(row.key), signal);
   return { data: secretData(source, transformation, rendered, added), missing: rendered.missing };
 }

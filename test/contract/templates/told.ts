@@ -5,6 +5,9 @@ import type { GoTemplates } from "../../../lib/templates/template-engine.ts";
 /** Slow machines are slow: only what never ends is to reach these. */
 export const PATIENT = { quickMs: 30_000, slowMs: 60_000, slowAtOnce: 4 };
 
+/** Whose renderings they are when it does not matter. */
+export const PLACE = "east/shop";
+
 const never = new AbortController().signal;
 
 /** What a rendering came to, in a form that can be compared. */
@@ -15,9 +18,9 @@ export interface Told {
   readonly message?: string;
 }
 
-export async function told(engine: GoTemplates, asked: Rendering): Promise<Told> {
+export async function told(engine: GoTemplates, asked: Rendering, place = PLACE): Promise<Told> {
   try {
-    const { outputs, fields, missing } = await engine.render(asked, never);
+    const { outputs, fields, missing } = await engine.render(asked, place, never);
     const bytes = [...outputs].map(([key, value]) => [key, value.reveal().toString("base64")]);
     return { outputs: Object.fromEntries(bytes), fields: [...fields].sort(), missing };
   } catch (error) {

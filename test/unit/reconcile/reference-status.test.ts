@@ -151,7 +151,9 @@ describe("the status of a VaultConnection", () => {
 });
 
 describe("the status of a SecretTransformation", () => {
-  const rendering = (render: () => Promise<unknown>) => ({ deps: { templates: { render } } });
+  const rendering = (render: (...asked: readonly unknown[]) => Promise<unknown>) => ({
+    deps: { templates: { render } },
+  });
 
   it("is asked of the template engine when it has templates, and only then", async () => {
     for (const [spec, times] of [
@@ -159,14 +161,14 @@ describe("the status of a SecretTransformation", () => {
       [{ includes: ["^a"] }, 1],
       [{}, 0],
     ] as const) {
-      const rendered: number[] = [];
+      const rendered: unknown[] = [];
       await using one = await scene(
         "SecretTransformation",
         spec,
-        rendering(async () => rendered.push(1)),
+        rendering(async (_, place) => rendered.push(place)),
       );
       await one.run();
-      assert.equal(rendered.length, times, JSON.stringify(spec));
+      assert.deepEqual(rendered, Array(times).fill("east/shop"), JSON.stringify(spec));
       assert.ok(conditions(one.seen.statuses[0]).includes("Ready True"));
     }
   });
