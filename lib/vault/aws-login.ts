@@ -1,5 +1,3 @@
-import { Agent as HttpAgent } from "node:http";
-import { Agent as HttpsAgent } from "node:https";
 import { partition } from "@aws-sdk/core/client";
 import { defaultProvider } from "@aws-sdk/credential-provider-node";
 import { fromWebToken } from "@aws-sdk/credential-provider-web-identity";
@@ -11,8 +9,9 @@ import { SyncError } from "../errors.ts";
 import type { CredentialRef, CredentialSource } from "../ports/credentials.ts";
 import type { AwsMethod } from "../ports/vault.ts";
 import { type VaultReach, wayToSts } from "../vault-reach.ts";
-import { guardedLookup, isNotAllowed, mustBeUnicastHost, notAllowed } from "./address-guard.ts";
+import { isNotAllowed, mustBeUnicastHost, notAllowed } from "./address-guard.ts";
 import { awsFailure, cloudDeadline } from "./cloud-errors.ts";
+import { stsRequests } from "./sts-requests.ts";
 
 export interface AwsLoginDeps {
   readonly credentials: CredentialSource;
@@ -149,22 +148,13 @@ async function keysOfRole(
       roleArn,
       roleSessionName: sessionName ?? "keyferry",
       webIdentityToken: token.value.reveal().toString("utf8"),
-      clientConfig: { region, endpoint, maxAttempts: 2, requestHandler: requestsBy(way) },
+      clientConfig: { region, endpoint, maxAttempts: 2, requestHandler: stsRequests(way, signal) },
     })();
   } catch (error) {
     if (error instanceof SyncError) throw error;
     throw isNotAllowed(error) ? refused() : awsFailure(error, about);
   }
 }
-
-/** Agents of our own, so that we check each resolved address and no proxy of the environment is used. */
-function requestsBy(way: "named" | "checked") {
-  const options = way === "checked" ? { lookup: guardedLookup } : {};
-  return { ...REQUESTS, httpAgent: new HttpAgent(options), httpsAgent: new HttpsAgent(options) };
-}
-
-/** In ms: to open a connection, and for each request. */
-const REQUESTS = { connectionTimeout: 3_000, requestTimeout: 5_000, throwOnRequestTimeout: true } as const;
 
 /** Runs at each login: the SDK finds fresh keys. */
 async function keysOfProcess(subject: string): Promise<Keys> {

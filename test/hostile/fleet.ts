@@ -76,7 +76,7 @@ export async function hostileFleet({ seed, acts, judgesTimes = false }: FleetOpt
   const marker = `honest-${randomUUID()}`;
   const honest = world.clusters.map((cluster) => placeIn(cluster, HONEST));
   await declareHonest(world, honest, marker);
-  await writeFleet(world, { evil, throttling, gone });
+  await writeFleet(world, vault, { evil, throttling, gone });
   const startedAt = performance.now();
   const engine = started.use(await startEngine(world, { args: ["--log-level", "info"] }));
   const targets: Targets = {
@@ -145,8 +145,13 @@ async function declareHonest(world: World, honest: readonly Place[], marker: str
   }
 }
 
-async function writeFleet(world: World, bad: Readonly<Record<string, ScriptedCluster>>): Promise<void> {
-  await world.writeFleet();
+async function writeFleet(
+  world: World,
+  { address: stsEndpoint }: ScriptedVault,
+  bad: Readonly<Record<string, ScriptedCluster>>,
+): Promise<void> {
+  // A tenant's own would lie on loopback, where it is not asked.
+  await world.writeFleet(() => ({ vault: { stsEndpoint } }));
   const fleet = JSON.parse(await readFile(world.fleetPath, "utf8")) as { clusters: object[] };
   for (const [name, { url }] of Object.entries(bad)) {
     const tokenFile = join(world.folder, `${name}.token`);

@@ -83,10 +83,29 @@ const ACTS: Readonly<Record<string, Act>> = {
       kubernetes: { role: dice.pick(["app", "not yet initialized", "Vault is sealed"]), serviceAccount: "app" },
       jwt: { role: "app", serviceAccount: "app" },
       appRole: { roleId: "r", secretRef: dice.pick(NAMES) },
-      aws: { role: "r", region: "eu-west-1", headerValue: "victim.example", stsEndpoint: at.ownVault },
+      aws: {
+        role: "r",
+        region: "eu-west-1",
+        headerValue: "victim.example",
+        stsEndpoint: at.ownVault,
+        irsaServiceAccount: "app",
+      },
       gcp: { role: "r", workloadIdentityServiceAccount: "app" },
     });
   },
+  "an IAM role of its service account": (dice, at) => ({
+    method: "PATCH",
+    path: `/api/v1/namespaces/${at.namespace}/serviceaccounts/app`,
+    body: {
+      metadata: {
+        annotations: {
+          "eks.amazonaws.com/role-arn": mostly(dice, "arn:aws:iam::123456789012:role/app", ["no role"]),
+          "eks.amazonaws.com/audience": mostly(dice, "sts.amazonaws.com", ["", "https://kubernetes.default.svc"]),
+        },
+      },
+    },
+    type: MERGE,
+  }),
   "a sync": (dice, at) =>
     object("VaultStaticSecret", "vaultstaticsecrets", dice.pick(NAMES), at, {
       vaultAuthRef: mostly(dice, dice.pick(NAMES), [`${at.victim.namespace}/default`, `${at.victim.namespace}/own`]),

@@ -1,4 +1,4 @@
-import type { CredentialSource } from "../../lib/ports/credentials.ts";
+import type { CredentialRef, CredentialSource } from "../../lib/ports/credentials.ts";
 import type { VaultIdentity, VaultRead } from "../../lib/ports/vault.ts";
 import { SecretValue } from "../../lib/secret-value.ts";
 import { vaultApi } from "../../lib/vault/vault-api.ts";
@@ -14,10 +14,13 @@ const WITHIN_MS = 400;
 const CREDENTIALS: CredentialSource = {
   credential: async () => ({ value: SecretValue.of(JWT) }),
   secret: async () => new Map(),
-  annotations: async () => ({}),
+  annotations: async () => ({ "eks.amazonaws.com/role-arn": "arn:aws:iam::123456789012:role/app" }),
 };
 
-/** Asks a Vault that answers at random, `count` times: each question ends, by an answer or by a coded error. */
+/**
+ * Asks a Vault, and a token service of AWS, that answer at random, `count` times: each question ends, by an answer or by
+ * a coded error.
+ */
 export async function vaultAnswers(seed: number, count: number): Promise<Report> {
   using stray = strayRejections();
   await using server = await scriptedVault(seed);
@@ -26,7 +29,7 @@ export async function vaultAnswers(seed: number, count: number): Promise<Report>
     clock: Date.now,
     credentials: CREDENTIALS,
     log: quiet,
-    reachOf: () => ({ named: [address], onlyNamed: false }),
+    reachOf: () => ({ named: [address], onlyNamed: false, stsEndpoint: address }),
   });
   const outcomes = tally();
   const broke: string[] = [];
@@ -50,23 +53,17 @@ export async function vaultAnswers(seed: number, count: number): Promise<Report>
 }
 
 function aRead(address: string, who: number): VaultRead {
+  const place = { cluster: "c", namespace: "n", name: "s" };
+  const account: CredentialRef = { kind: "serviceAccount", ...place, audiences: [], expirationSeconds: 600 };
   const identity: VaultIdentity = {
     id: `identity-${who}`,
     target: { address, headers: {}, skipTlsVerify: false, timeoutMs: 200 },
     mount: "kubernetes",
     headers: {},
-    method: {
-      kind: "kubernetes",
-      role: "r",
-      credential: {
-        kind: "serviceAccount",
-        cluster: "c",
-        namespace: "n",
-        name: "s",
-        audiences: [],
-        expirationSeconds: 600,
-      },
-    },
+    method:
+      who % 4 === 0
+        ? { kind: "aws", role: "r", credential: account, stsEndpoint: address }
+        : { kind: "kubernetes", role: "r", credential: account },
   };
   return { identity, mount: "kv", path: "p", engine: "kv-v2", version: 0 };
 }

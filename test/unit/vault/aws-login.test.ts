@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import type { ServerResponse } from "node:http";
 import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { CredentialSource } from "../../../lib/ports/credentials.ts";
 import type { AwsMethod, VaultIdentity } from "../../../lib/ports/vault.ts";
 import { SecretValue } from "../../../lib/secret-value.ts";
@@ -20,10 +22,11 @@ interface Given {
   readonly data?: Readonly<Record<string, string>>;
   readonly annotations?: Readonly<Record<string, string>>;
   readonly reachOf?: ReachOf;
+  readonly signal?: AbortSignal;
 }
 
 /** What is sent to Vault by a login with an AWS identity, and for which credentials a cluster was asked. */
-async function logsIn({ method = {}, data = {}, annotations = {}, reachOf }: Given) {
+async function logsIn({ method = {}, data = {}, annotations = {}, reachOf, signal = forever }: Given) {
   const bodies: Record<string, string>[] = [];
   const client = {
     ask: async (_target: unknown, { body }: VaultQuestion) => {
@@ -45,7 +48,7 @@ async function logsIn({ method = {}, data = {}, annotations = {}, reachOf }: Giv
     method: { kind: "aws", role: "app", credential: SECRET, ...method },
   };
   const deps = { client, credentials, clock: () => NOW, ...(reachOf ? { reachOf } : {}) };
-  const failure = await login(deps, identity, forever).then(
+  const failure = await login(deps, identity, signal).then(
     () => undefined,
     (error: unknown) => Object(error),
   );
@@ -131,5 +134,64 @@ describe("a login with the IAM role of a service account", () => {
       [{ ...ACCOUNT, audiences: ["other"], expirationSeconds: 3_600 }],
     );
     assert.deepEqual(await asks({ "eks.amazonaws.com/token-expiration": "-1" }), [ACCOUNT]);
+  });
+});
+
+describe("a token service of AWS that means no good", () => {
+  /** Logs in with a role's keys, and tells how many bytes the service sent, and how many of its answers are still open. */
+  async function asks(answer: (response: ServerResponse) => void, signal?: AbortSignal) {
+    const answers: ServerResponse[] = [];
+    await using peer = await httpPeer((request, response) => {
+      request.resume();
+      answers.push(response.writeHead(200, { "content-type": "text/xml" }));
+      answer(response);
+    });
+    const stsEndpoint = peer.target.address;
+    const { code } = await logsIn({
+      method: { credential: ACCOUNT, stsEndpoint },
+      annotations: { "eks.amazonaws.com/role-arn": ROLE },
+      reachOf: () => ({ named: [], onlyNamed: false, stsEndpoint }),
+      ...(signal && { signal }),
+    });
+    const open = () => answers.filter(({ closed }) => !closed).length;
+    for (let turn = 0; turn < 100 && open() > 0; turn++) await sleep(20);
+    return { code, open: open(), asked: answers.length };
+  }
+
+  it("is read no further than an answer may be long", { timeout: 20_000 }, async () => {
+    const part = Buffer.alloc(64 * 1_024, " ");
+    const flood = (response: ServerResponse): void => {
+      while (!response.destroyed && response.write(part)) {}
+      response.once("drain", () => flood(response));
+    };
+    assert.deepEqual(await asks(flood), { code: "CLOUD_UNAVAILABLE", open: 0, asked: 1 });
+  });
+
+  const drip = (response: ServerResponse): void => {
+    const timer = setInterval(() => response.write(" "), 5);
+    response.on("close", () => clearInterval(timer));
+  };
+
+  it("is left in the middle of an answer when the login ends", { timeout: 20_000 }, async () => {
+    const end = new AbortController();
+    const reply = (response: ServerResponse) => {
+      drip(response);
+      setTimeout(() => end.abort(), 50);
+    };
+    assert.deepEqual(await asks(reply, end.signal), { code: "DEADLINE_EXCEEDED", open: 0, asked: 1 });
+  });
+
+  it("is left after 12 s, even if the login may go on", { timeout: 20_000 }, async (t) => {
+    const time = new AbortController();
+    const limit = t.mock.method(AbortSignal, "timeout", () => time.signal).mock;
+    const reply = (response: ServerResponse) => {
+      drip(response);
+      setTimeout(() => time.abort(), 50);
+    };
+    assert.deepEqual(await asks(reply), { code: "CLOUD_UNAVAILABLE", open: 0, asked: 1 });
+    assert.deepEqual(
+      limit.calls.map(({ arguments: [ms] }) => ms),
+      [12_000],
+    );
   });
 });
