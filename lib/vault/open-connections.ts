@@ -16,6 +16,9 @@ const MAX_UNANSWERED = 16;
 /** The maximum number of connections in memory: each VaultConnection may have its own settings. */
 const MAX_KEPT = 1_000;
 
+/** Of all their keys in memory: each has the CA bundle of its settings, which a tenant may have written. */
+const MAX_KEY_CHARS = 32 * 1_024 * 1_024;
+
 export interface OpenConnection extends Connection {
   usedAt: EpochMs;
   hasAnswered?: boolean;
@@ -67,9 +70,11 @@ export function openConnections(options: ConnectionOptions & { readonly clock: C
 
 function closeIdle(connections: Map<string, OpenConnection>, now: EpochMs): void {
   let tooMany = connections.size - MAX_KEPT + 1;
+  let tooLong = [...connections.keys()].reduce((sum, { length }) => sum + length, 0) - MAX_KEY_CHARS;
   for (const [key, { agents, usedAt }] of connections) {
-    if (tooMany <= 0 && now - usedAt < IDLE_MS) continue;
+    if (tooMany <= 0 && tooLong <= 0 && now - usedAt < IDLE_MS) continue;
     tooMany -= 1;
+    tooLong -= key.length;
     connections.delete(key);
     // Running requests end first.
     agents.close().catch(() => {});

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { MINUTE_MS } from "../../../lib/clock.ts";
 import { SyncError } from "../../../lib/errors.ts";
 import type { CredentialRef } from "../../../lib/ports/credentials.ts";
@@ -14,6 +16,15 @@ const ref = (change: Partial<CredentialRef> = {}) =>
   ({ kind: "secret", cluster: "east", namespace: "shop", name: "ca", key: "ca.crt", ...change }) as NonNullable<
     VaultTarget["caRef"]
   >;
+
+setFlagsFromString("--expose-gc");
+const collectGarbage = runInNewContext("gc") as () => void;
+
+/** What is in use. */
+function heapBytes(): number {
+  collectGarbage();
+  return process.memoryUsage().heapUsed;
+}
 
 /** Secrets and files that hold bundles, and what was read of them. */
 function bundles() {
@@ -106,6 +117,45 @@ describe("the CA bundle of a Vault", () => {
     world.pem = "hello";
     const resolved = caCache(world.deps).resolve({ ...TARGET, caRef: ref() }, signal);
     await assert.rejects(resolved, { code: "REFERENCE_INVALID", message: /Secret shop\/ca .*ca\.crt/ });
+  });
+
+  it("of a Secret may have 256 KiB", async () => {
+    const world = bundles();
+    const cache = caCache(world.deps);
+    world.pem = PEM.padEnd(256 * 1_024);
+    assert.equal((await cache.resolve({ ...TARGET, caRef: ref() }, signal)).caPem, world.pem);
+    world.pem += "\n";
+    await assert.rejects(cache.resolve({ ...TARGET, caRef: ref({ version: "2" }) }, signal), {
+      code: "REFERENCE_INVALID",
+      message:
+        "Secret shop/ca has more than 256 KiB under ca.crt: leave only the CA certificates of the VaultConnection's Vault there",
+    });
+  });
+
+  it("is kept with others up to 32 MiB: beyond that the oldest ones are read again", async () => {
+    const world = bundles();
+    const cache = caCache(world.deps);
+    const resolve = (version: number) => cache.resolve({ ...TARGET, caRef: ref({ version: `${version}` }) }, signal);
+    world.pem = PEM.padEnd(256 * 1_024);
+    for (let version = 0; version < 128; version++) await resolve(version);
+    for (const version of [0, 127]) await resolve(version);
+    assert.equal(world.read.length, 128);
+    for (const version of [128, 127, 1, 0, 127, 128]) await resolve(version);
+    assert.equal(world.read.length, 130);
+  });
+
+  it("is forgotten when its time is over and another one is read", async () => {
+    const world = bundles();
+    const cache = caCache(world.deps);
+    const resolve = (name: string) => cache.resolve({ ...TARGET, caRef: ref({ name }) }, signal);
+    world.pem = PEM.padEnd(100 * 1_024);
+    await resolve("one");
+    const before = heapBytes();
+    for (let at = 0; at < 300; at++) {
+      world.now += 5 * MINUTE_MS;
+      await resolve(`other-${at}`);
+    }
+    assert.ok(heapBytes() - before < 8 * 1_024 * 1_024, `${heapBytes() - before} bytes`);
   });
 
   it("of a file is refused where files can't be read", async () => {
