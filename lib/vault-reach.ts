@@ -10,6 +10,8 @@ export interface VaultReach {
   readonly proxies?: ReadonlyMap<string, string>;
   /** AWS's token service in fleet.yaml: allowed anywhere. */
   readonly stsEndpoint?: string;
+  /** Whether a service account's token must have an audience of the service that it is sent to. */
+  readonly requiresAudiences?: boolean;
 }
 
 /** The default, also for a cluster that left the fleet. */

@@ -10,12 +10,13 @@ import type { Fleet, FleetCluster } from "./fleet.ts";
 type NamedReach = Pick<VaultReach, "named" | "proxies">;
 
 function reachOfCluster({ vault, vaultAddresses }: FleetCluster, all: NamedReach): VaultReach {
-  const { address, stsEndpoint } = vault ?? {};
+  const { address, stsEndpoint, requireAudiences } = vault ?? {};
   return {
     ...all,
     named: address === undefined ? all.named : [...all.named, normalAddress(address)],
     onlyNamed: vaultAddresses === "named",
     ...(stsEndpoint === undefined ? {} : { stsEndpoint: normalAddress(stsEndpoint) }),
+    ...(requireAudiences && { requiresAudiences: true }),
   };
 }
 

@@ -114,11 +114,24 @@ async function keysInSecret(
   throw new SyncError("REFERENCE_MISSING", message);
 }
 
+type Account = CredentialRef & { readonly kind: "serviceAccount" };
+
+/** The token that the account's annotations ask for. */
+function asAnnotated(account: Account, annotations: Readonly<Record<string, string>>): Account {
+  const audience = annotations[AUDIENCE_ANNOTATION];
+  const seconds = Number(annotations[EXPIRATION_ANNOTATION]);
+  return {
+    ...account,
+    ...(audience && { audiences: [audience] }),
+    ...(Number.isSafeInteger(seconds) && seconds > 0 && { expirationSeconds: seconds }),
+  };
+}
+
 /** Keys of the IAM role of a service account in the cluster, obtained with a token of that account. */
 async function keysOfRole(
   { credentials, reach }: AwsLoginDeps,
   { region = DEFAULT_REGION, stsEndpoint, sessionName }: AwsMethod,
-  account: CredentialRef & { kind: "serviceAccount" },
+  account: Account,
   subject: string,
   signal: AbortSignal,
 ): Promise<Keys> {
@@ -128,19 +141,15 @@ async function keysOfRole(
     const message = `ServiceAccount ${account.namespace}/${account.name} in cluster ${account.cluster} has no IAM role: annotate it with ${ROLE_ANNOTATION}`;
     throw new SyncError("REFERENCE_INVALID", message);
   }
-  const audience = annotations[AUDIENCE_ANNOTATION];
-  const seconds = Number(annotations[EXPIRATION_ANNOTATION]);
-  const ref = {
-    ...account,
-    ...(audience && { audiences: [audience] }),
-    ...(Number.isSafeInteger(seconds) && seconds > 0 && { expirationSeconds: seconds }),
-  };
+  const ref = asAnnotated(account, annotations);
   const ownHost = regionalHost(region);
   const endpoint = stsEndpoint ?? `https://${ownHost}`;
   const about = `${subject}: the request to AWS for IAM role ${roleArn}`;
   const refused = () => notAllowed(`${about} was not sent to ${endpoint}`, reach, "as the cluster's vault.stsEndpoint");
   const way = wayToSts(reach, endpoint, ownHost);
   if (way === undefined) throw refused();
+  const isTrusted = way === "named" || endpoint === `https://${ownHost}`;
+  if (reach.requiresAudiences && !isTrusted) mustBeForAws(ref, region);
   try {
     if (way === "checked") mustBeUnicastHost(new URL(endpoint).hostname);
     const token = await credentials.credential(ref, signal);
@@ -154,6 +163,14 @@ async function keysOfRole(
     if (error instanceof SyncError) throw error;
     throw isNotAllowed(error) ? refused() : awsFailure(error, about);
   }
+}
+
+/** Where a tenant chose the token service: its server could use any other token there, such as at the API server. */
+function mustBeForAws({ audiences, ...account }: Account, region: string): void {
+  const own = [GLOBAL_HOST, `sts.${partition(region).dnsSuffix}`];
+  if (audiences.every((audience) => own.includes(audience))) return;
+  const message = `ServiceAccount ${account.namespace}/${account.name} in cluster ${account.cluster} asks for a token with another audience than ${GLOBAL_HOST} for the stsEndpoint of a VaultAuth, and fleet.yaml sets vault.requireAudiences: remove ${AUDIENCE_ANNOTATION}, or name the token service in fleet.yaml, as the cluster's vault.stsEndpoint`;
+  throw new SyncError("REFERENCE_INVALID", message);
 }
 
 /** Runs at each login: the SDK finds fresh keys. */

@@ -74,6 +74,7 @@ describe("the Vaults of a fleet", () => {
       named: [...all, "http://127.0.0.1:8300"],
       onlyNamed: true,
       stsEndpoint: "http://[::1]:1",
+      requiresAudiences: true,
     });
     assert.deepEqual(reachOf("west"), { named: all, onlyNamed: false });
     const everywhere = { named: [...all, "http://127.0.0.1:8300"], onlyNamed: false };

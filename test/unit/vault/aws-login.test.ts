@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { ServerResponse } from "node:http";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { SyncError } from "../../../lib/errors.ts";
 import type { CredentialSource } from "../../../lib/ports/credentials.ts";
 import type { AwsMethod, VaultIdentity } from "../../../lib/ports/vault.ts";
 import { SecretValue } from "../../../lib/secret-value.ts";
@@ -23,10 +24,12 @@ interface Given {
   readonly annotations?: Readonly<Record<string, string>>;
   readonly reachOf?: ReachOf;
   readonly signal?: AbortSignal;
+  /** The cluster gives no token, so that nothing is sent anywhere. */
+  readonly withoutToken?: boolean;
 }
 
 /** What is sent to Vault by a login with an AWS identity, and for which credentials a cluster was asked. */
-async function logsIn({ method = {}, data = {}, annotations = {}, reachOf, signal = forever }: Given) {
+async function logsIn({ method = {}, data = {}, annotations = {}, reachOf, signal = forever, withoutToken }: Given) {
   const bodies: Record<string, string>[] = [];
   const client = {
     ask: async (_target: unknown, { body }: VaultQuestion) => {
@@ -38,6 +41,7 @@ async function logsIn({ method = {}, data = {}, annotations = {}, reachOf, signa
   const credentials: CredentialSource = {
     credential: async (ref) => {
       asked.push(ref);
+      if (withoutToken) throw new SyncError("REFERENCE_MISSING", "no token");
       return { value: SecretValue.of("jwt"), expiresAt: Number.POSITIVE_INFINITY };
     },
     secret: async () => new Map(Object.entries(data).map(([key, text]) => [key, SecretValue.of(text)])),
@@ -134,6 +138,39 @@ describe("a login with the IAM role of a service account", () => {
       [{ ...ACCOUNT, audiences: ["other"], expirationSeconds: 3_600 }],
     );
     assert.deepEqual(await asks({ "eks.amazonaws.com/token-expiration": "-1" }), [ACCOUNT]);
+  });
+
+  describe("where fleet.yaml requires audiences", () => {
+    /** The audiences of the tokens that were asked for, and how the login ended. */
+    const fetched = async (audience: string, stsEndpoint: string, more: Partial<Given> = {}) => {
+      const annotations = { "eks.amazonaws.com/role-arn": ROLE, "eks.amazonaws.com/audience": audience };
+      const reachOf: ReachOf = () => ({ named: [], onlyNamed: false, requiresAudiences: true });
+      const login = await logsIn({
+        ...{ annotations, reachOf, withoutToken: true, ...more },
+        method: { ...method, region: "cn-north-1", stsEndpoint },
+      });
+      const audiences = login.asked.map((ref) => Object(ref).audiences.join());
+      return { audiences, code: login.code, message: login.message };
+    };
+
+    it("sends a token with another audience than AWS's to AWS itself and fleet.yaml's token service alone", async () => {
+      const { audiences, code, message } = await fetched("https://kubernetes.default.svc", "https://sts.invalid");
+      assert.deepEqual([audiences, code], [[], "REFERENCE_INVALID"]);
+      assert.match(
+        message,
+        /^ServiceAccount shop\/app in cluster east asks for a token .*remove eks\.amazonaws\.com\/audience, or name/,
+      );
+      const reachOf: ReachOf = () => ({ ...named("east"), requiresAudiences: true });
+      assert.deepEqual((await fetched("own", NOBODY, { reachOf })).audiences, ["own"]);
+      assert.deepEqual((await fetched("own", "https://sts.cn-north-1.amazonaws.com.cn")).audiences, ["own"]);
+    });
+
+    it("sends one with AWS's audience anywhere", async () => {
+      for (const audience of ["sts.amazonaws.com", "sts.amazonaws.com.cn", ""]) {
+        const { audiences } = await fetched(audience, "https://sts.invalid");
+        assert.deepEqual(audiences, [audience || "sts.amazonaws.com"]);
+      }
+    });
   });
 });
 
