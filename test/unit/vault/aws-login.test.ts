@@ -140,6 +140,22 @@ describe("a login with the IAM role of a service account", () => {
     assert.deepEqual(await asks({ "eks.amazonaws.com/token-expiration": "-1" }), [ACCOUNT]);
   });
 
+  it("signs with the role's keys", async () => {
+    const keys = "<AccessKeyId>ASIA</AccessKeyId><SecretAccessKey>k</SecretAccessKey><SessionToken>s</SessionToken>";
+    const result = `<Credentials>${keys}<Expiration>2030-01-01T01:00:00Z</Expiration></Credentials>`;
+    const tag = "AssumeRoleWithWebIdentity";
+    const answer = `<${tag}Response><${tag}Result>${result}</${tag}Result></${tag}Response>`;
+    await using peer = await httpPeer((_, response) => response.setHeader("content-type", "text/xml").end(answer));
+    const stsEndpoint = peer.target.address;
+    const { headers, message } = await logsIn({
+      method: { ...method, stsEndpoint },
+      annotations: { "eks.amazonaws.com/role-arn": ROLE },
+      reachOf: () => ({ named: [], onlyNamed: false, stsEndpoint }),
+    });
+    assert.match(headers?.authorization ?? message, /Credential=ASIA\//);
+    assert.equal(headers?.["x-amz-security-token"], "s");
+  });
+
   describe("where fleet.yaml requires audiences", () => {
     /** The audiences of the tokens that were asked for, and how the login ended. */
     const fetched = async (audience: string, stsEndpoint: string, more: Partial<Given> = {}) => {
