@@ -16,6 +16,7 @@ export const WARNING_TYPES = [
   "RevokeReplaced",
   "ReconcileInterval",
   "RotationCheck",
+  "SecretsMembers",
 ] as const;
 
 /** Warnings that a status does not have yet. */

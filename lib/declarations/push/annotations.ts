@@ -62,7 +62,7 @@ export interface PushDeclaration {
 }
 
 export interface PushWarning {
-  readonly field: "reconcile" | "rotation-check";
+  readonly field: "reconcile" | "rotation-check" | "secrets";
   readonly message: string;
 }
 
@@ -96,7 +96,8 @@ export function parsePush(
   const { annotations } = annotated;
   const { [PUSH_PATH]: path = "", [PUSH_RECONCILE]: reconcile = "" } = annotations;
   const complaints: Complaint[] = pushPathProblems(path).map((message) => ({ path: [PUSH_PATH], message }));
-  const objects = objectsOf(annotated, complaints);
+  const warnings: PushWarning[] = [];
+  const objects = objectsOf(annotated, complaints, warnings);
   if (mountedOnly) complaints.push(...unmounted(annotated, objects));
   const interval = intervalOf(reconcile);
   if (interval === undefined) {
@@ -114,20 +115,16 @@ export function parsePush(
     preserve: annotations[PUSH_PRESERVE] === "true",
     ...(ms === undefined ? {} : { reconcileMs: ms }),
     synced: annotations[PUSH_SYNCED] === "true",
-    warnings: [...(warning === undefined ? [] : [warning]), ...rotationWarning(annotations)],
+    warnings: [...warnings, ...(warning === undefined ? [] : [warning]), ...rotationWarning(annotations)],
   };
 }
 
 function objectsOf(
   { kind, name, annotations: { [PUSH_SECRETS]: text = "" }, mounted }: Annotated,
   complaints: Complaint[],
+  warnings: PushWarning[],
 ): readonly PushObject[] {
-  if (text !== "") {
-    const told = parseEntries(text);
-    if ("entries" in told) return told.entries.some(({ keys = [] }) => keys.length > 0) ? [told] : [];
-    complaints.push(...told.complaints.map((one) => ({ ...one, path: [PUSH_SECRETS, ...one.path] })));
-    return [];
-  }
+  if (text !== "") return namedObjects(text, complaints, warnings);
   if (kind === "Secret") return [{ entries: [{ secret: name, prefix: "", optional: false }] }];
   if (mounted.length > MAX_SOURCES) {
     const message = `the pod template refers to ${mounted.length} Secrets, but at most ${MAX_SOURCES} are pushed: name them`;
@@ -138,6 +135,30 @@ function objectsOf(
     below: secret,
     entries: [{ secret, prefix: "", optional }],
   }));
+}
+
+/**
+ * The one object of entries. Without any key they are refused, because it's a mistake that would empty the path: a
+ * misspelt member, or a list that a template left empty.
+ */
+function namedObjects(text: string, complaints: Complaint[], warnings: PushWarning[]): readonly PushObject[] {
+  const told = parseEntries(text);
+  if ("complaints" in told) {
+    complaints.push(...told.complaints.map((one) => ({ ...one, path: [PUSH_SECRETS, ...one.path] })));
+    return [];
+  }
+  const { entries, misread } = told;
+  if (entries.every(({ keys = [] }) => keys.length === 0)) {
+    const message = `names no key, and what was pushed before stays as it is: name keys, such as [{"name":"db","keys":["user"]}], or remove ${PUSH_PATH} to push nothing`;
+    complaints.push({ path: [PUSH_SECRETS], message });
+    return [];
+  }
+  if (misread.length > 0) {
+    const places = misread.map((at) => `[${at}]`).join(", ");
+    const message = `${PUSH_SECRETS} has members without effect at ${places}: only name, keys and prefix count`;
+    warnings.push({ field: "secrets", message });
+  }
+  return [{ entries }];
 }
 
 /** Secrets that are named, but neither mounted nor the annotated object itself. */

@@ -26,11 +26,17 @@ export const MAX_KEYS = 1_000;
 export const SECRET_KEY = /^[-._a-zA-Z0-9]+$/;
 const MAX_FIELD = 253;
 
-type Told = { readonly entries: readonly PushEntry[] } | { readonly complaints: readonly Complaint[] };
+/** `misread`: where entries have unknown members. */
+type Told =
+  | { readonly entries: readonly PushEntry[]; readonly misread: readonly number[] }
+  | { readonly complaints: readonly Complaint[] };
+
+/** The members of an entry. */
+const MEMBERS = ["name", "keys", "prefix"];
 
 /**
  * The entries of the annotation `vault-sync.io/secrets`, or everything that is wrong with them. As in Go, unknown
- * members are ignored, names of members are compared without case, and null is an empty list.
+ * members are no error, names of members are compared without case, and null is an empty list.
  */
 export function parseEntries(text: string): Told {
   const parsed = jsonOf(text);
@@ -44,7 +50,8 @@ export function parseEntries(text: string): Told {
   const count = entries.reduce((sum, { keys = [] }) => sum + keys.length, 0);
   if (count > MAX_KEYS) return told([], `must name at most ${MAX_KEYS} keys`);
   const all = [...complaints, ...(complaints.length === 0 ? collisions(entries) : [])];
-  return all.length > 0 ? { complaints: all } : { entries };
+  if (all.length > 0) return { complaints: all };
+  return { entries, misread: list.flatMap((item, at) => (isMisread(Object(item)) ? [at] : [])) };
 }
 
 function told(path: readonly PropertyKey[], message: string): Told {
@@ -89,6 +96,10 @@ function entryOf(item: unknown, at: number): Read {
   if (complaints.length > 0) return { complaints };
   const wanted = [...new Set(keys as readonly string[])];
   return { entry: { secret: String(name), keys: wanted, prefix: String(prefix), optional: false }, complaints };
+}
+
+function isMisread(item: object): boolean {
+  return Object.keys(item).some((name) => !MEMBERS.includes(name.toLowerCase()));
 }
 
 function keyProblem(key: unknown): string | undefined {

@@ -85,7 +85,11 @@ function nextOf({ row, resolved, clock }: ForeseeInput<ResolvedPush>): Wake {
   return isApplied(row) ? "event" : { at: clock() + AGAIN_MS };
 }
 
-const TYPES = { reconcile: "ReconcileInterval", "rotation-check": "RotationCheck" } as const;
+const TYPES = {
+  reconcile: "ReconcileInterval",
+  "rotation-check": "RotationCheck",
+  secrets: "SecretsMembers",
+} as const;
 
 function warningsOf({ declaration }: ResolvedPush): readonly Warning[] {
   return declaration.warnings.map(({ field, message }) => ({

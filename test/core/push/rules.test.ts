@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { aDynamicSecret, aStaticSecret } from "../world/builders.ts";
-import { annotations, aPushed, aPushingWorld, aSecret, held, writes } from "../world/pushing.ts";
+import { annotations, aPushed, aPushingWorld, aSecret, held, versions, writes } from "../world/pushing.ts";
 import { base64 } from "../world/views.ts";
 import type { World } from "../world/world.ts";
 
@@ -80,6 +80,27 @@ describe("complaints", () => {
     }
   });
 
+  it("an annotation that names no key is one, so that what was pushed stays until it is corrected", async () => {
+    const named = (entries: unknown) => ({ annotations: annotations({ secrets: JSON.stringify(entries) }) });
+    for (const wrong of [[{ name: "db", key: ["user", "password"] }], [{ name: "db", keys: null }], [], null]) {
+      await using world = await aPushingWorld({ deletion: "metadata" });
+      await world.given(aSecret(), aPushed({ path: `kv/${PATH}`, secrets: '[{"name":"db","keys":["user"]}]' }));
+      await world.advance("1m");
+      await world.edit("Deployment", "app", { metadata: named(wrong) });
+      await world.advance("2m");
+      assert.match(
+        await failureOf(world),
+        /SPEC_INVALID: .*vault-sync\.io\/secrets.* names no key/,
+        JSON.stringify(wrong),
+      );
+      assert.match(told(world), /names no key/);
+      assert.deepEqual([await held(world, PATH), versions(world, PATH)], [{ user: "app" }, 1]);
+      await world.edit("Deployment", "app", { metadata: named([{ name: "db", keys: ["user", "password"] }]) });
+      await world.advance("2m");
+      assert.deepEqual([await held(world, PATH), versions(world, PATH)], [{ user: "app", password: "one" }, 2]);
+    }
+  });
+
   it("missing Secrets and keys are named together, with the keys that there are, and a new Secret ends it", async () => {
     await using world = await aPushingWorld();
     const secrets = '[{"name":"db","keys":["user","pass"]},{"name":"api","keys":["token"]}]';
@@ -105,6 +126,15 @@ describe("complaints", () => {
     const costs = await world.counting(() => world.advance("5m"));
     assert.ok(costs.reads <= 13, `${costs.reads} reads`);
     assert.equal(writes(world), before);
+  });
+
+  it("a member of an entry that means nothing is a warning, and the others count", async () => {
+    await using world = await aPushingWorld();
+    const secrets = '[{"name":"db","keys":["user"]},{"name":"db","key":["password"]}]';
+    await world.given(aSecret(), aPushed({ path: `kv/${PATH}`, secrets }));
+    await world.advance("1m");
+    assert.match(told(world), /vault-sync\.io\/secrets has members without effect at \[1\]/);
+    assert.deepEqual(await held(world, PATH), { user: "app" });
   });
 
   it("1 MiB is too large, and Vault is not asked to write it", async () => {

@@ -53,7 +53,7 @@ describe("status", () => {
   it("drops every warning that is over, and nothing of others", () => {
     const warnings = [
       ...["TemplatesComplete", "InstantUpdates", "CredentialRevocable", "CredentialRenewed"],
-      ...["RevokeReplaced", "ReconcileInterval", "RotationCheck"],
+      ...["RevokeReplaced", "ReconcileInterval", "RotationCheck", "SecretsMembers"],
     ];
     const before = ["Foreign", ...warnings].map((type) => ({ type, status: "False", reason: "x", message: "" }));
     const left = conditions(status({ conditions: before }, SYNCED)).map(({ type }) => type);

@@ -88,10 +88,10 @@ describe("annotations", () => {
 });
 
 describe("the list of Secrets", () => {
-  it("is read as Go reads it: unknown members are ignored, names are compared without case", () => {
+  it("is read as Go reads it: unknown members do no harm, names are compared without case", () => {
     const told = parseEntries('[{"Name":"db","KEYS":["a","a"],"prefix":"p_","more":1}]');
-    assert.deepEqual(told, { entries: [{ secret: "db", keys: ["a"], prefix: "p_", optional: false }] });
-    for (const text of ["null", "[]"]) assert.deepEqual(parseEntries(text), { entries: [] });
+    assert.deepEqual(told, { entries: [{ secret: "db", keys: ["a"], prefix: "p_", optional: false }], misread: [0] });
+    for (const text of ["null", "[]"]) assert.deepEqual(parseEntries(text), { entries: [], misread: [] });
   });
 
   it("is refused when two entries have one field, and for anything else that is wrong", () => {
@@ -107,6 +107,34 @@ describe("the list of Secrets", () => {
     ]) {
       assert.ok("complaints" in parseEntries(text), text);
     }
+  });
+});
+
+describe("named Secrets", () => {
+  it("are complained about when no key of them is named", () => {
+    for (const secrets of ["[]", "null", '[{"name":"a"}]', '[{"name":"a","keys":[]},{"name":"b","key":["c"]}]']) {
+      const push = parsed({ path: "kv/a", secrets });
+      assert.ok("complaints" in push, secrets);
+      assert.deepEqual(push.complaints, [
+        {
+          path: ["vault-sync.io/secrets"],
+          message:
+            'names no key, and what was pushed before stays as it is: name keys, such as [{"name":"db","keys":["user"]}], or remove vault-sync.io/path to push nothing',
+        },
+      ]);
+    }
+    assert.ok("objects" in parsed({ path: "kv/a", secrets: '[{"name":"a"},{"name":"b","keys":["c"]}]' }));
+  });
+
+  it("have one warning for all entries with a member that means nothing", () => {
+    const warnings = (secrets: string) => {
+      const push = parsed({ path: "kv/a", secrets });
+      return "warnings" in push ? push.warnings : assert.fail();
+    };
+    assert.deepEqual(warnings('[{"NAME":"a","Keys":["a"],"prefix":"p"}]'), []);
+    const misread = '[{"name":"a","key":["a"]},{"name":"b","keys":["a"]},{"name":"c","data":{}}]';
+    const message = "vault-sync.io/secrets has members without effect at [0], [2]: only name, keys and prefix count";
+    assert.deepEqual(warnings(misread), [{ field: "secrets", message }]);
   });
 });
 

@@ -135,10 +135,12 @@ describe("a push", () => {
     const warnings = [
       { field: "reconcile", message: "too short" },
       { field: "rotation-check", message: "of no effect" },
+      { field: "secrets", message: "has more" },
     ];
     assert.deepEqual(((await obtained({ warnings })) as Data).warnings, [
       { type: "ReconcileInterval", status: "False", reason: "TooShort", message: "too short" },
       { type: "RotationCheck", status: "False", reason: "NoEffect", message: "of no effect" },
+      { type: "SecretsMembers", status: "False", reason: "NoEffect", message: "has more" },
     ]);
   });
 });
