@@ -1,7 +1,7 @@
 import type { EpochMs } from "../clock.ts";
 import { isPushed } from "../declarations/push/annotations.ts";
 import { operatorIn, writtenVersions } from "../declarations/push/operator.ts";
-import { mountedSecrets } from "../declarations/push/sources.ts";
+import { type MountedSecret, mountedSecrets, storedSecrets } from "../declarations/push/sources.ts";
 import { type SyncKey, syncKey } from "../keys.ts";
 import { PUSH_FINALIZER } from "../origins/annotated.ts";
 import type { PushSettings } from "../ports/fleet-push.ts";
@@ -58,7 +58,7 @@ function takerOf(deps: DiscoveryDeps, kind: KindRef, context: PushContext): Take
     const glance = glanceOf(object);
     if (glances.get(object.uid) === glance) return undefined;
     if (before !== undefined && isInStep(before, settings, kind, object, context.restores)) return undefined;
-    const declared = await wholly(deps, kind, context, object, signal);
+    const declared = await wholly(deps, kind, context, { object, before }, signal);
     if (declared === undefined) return undefined;
     const due = await store(deps, context, declared);
     // Not before it is stored: after a failure the object is looked at again.
@@ -139,19 +139,25 @@ async function lookAgain(deps: DiscoveryDeps, row: Row | undefined, object: Seen
   return deps.leases.nudge(row.key, { now: deps.clock(), verify: true });
 }
 
-/** With the Secrets that its pod template refers to; undefined: it is gone, or not annotated any more. */
+/**
+ * With the Secrets that its pod template refers to. Once it is gone, a clean-up goes by what was seen of it last, so that
+ * this counts with the Secrets of `before`. Undefined: nothing is known of it, or it is not annotated any more.
+ */
 async function wholly(
   deps: DiscoveryDeps,
   kind: KindRef,
   { settings, push, restores }: PushContext,
-  object: SeenResource,
+  { object, before }: { readonly object: SeenResource; readonly before: Declared | undefined },
   signal: AbortSignal,
 ): Promise<Declared | undefined> {
-  if (kind.kind === "Secret") return declaredPush(settings, kind, object, [], restores);
-  const { namespace, name } = object;
+  const declared = (seen: SeenResource, mounted: readonly MountedSecret[]) =>
+    declaredPush(settings, kind, seen, mounted, restores);
+  if (kind.kind === "Secret") return declared(object, []);
+  const { namespace, name, uid } = object;
   const whole = await deps.resources.get({ cluster: settings.name, namespace, name, kind }, signal);
-  if (whole === undefined || whole.uid !== object.uid || !isPushed(whole.annotations)) return undefined;
-  return declaredPush(settings, kind, whole, mountedSecrets(kind.kind as AnnotatedKind, whole.spec, push), restores);
+  if (whole?.uid !== uid) return before?.uid === uid ? declared(object, storedSecrets(before.spec)) : undefined;
+  if (!isPushed(whole.annotations)) return undefined;
+  return declared(whole, mountedSecrets(kind.kind as AnnotatedKind, whole.spec, push));
 }
 
 async function store(deps: DiscoveryDeps, { budget }: PushContext, declared: Declared): Promise<Due | undefined> {

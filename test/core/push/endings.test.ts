@@ -81,6 +81,23 @@ describe("when a declaration goes", () => {
     }
   });
 
+  it("preserve-on-delete keeps it, also if the workload is gone before keyferry reads it whole", async () => {
+    for (const isDown of [false, true]) {
+      await using world = await aPushingWorld({ deletion: "metadata" });
+      await world.given(aSecret(), aPushed({ path: `kv/${PATH}` }));
+      await world.advance("1m");
+      if (isDown) world.crash();
+      await world.edit("Deployment", "app", {
+        metadata: { annotations: annotations({ "preserve-on-delete": "true" }) },
+      });
+      await world.remove("Deployment", "app");
+      if (isDown) world.start();
+      await world.advance("10m");
+      assert.deepEqual(await held(world, `${PATH}/db`), { user: "app", password: "one" });
+      assert.equal(await world.row("app", "Deployment"), undefined);
+    }
+  });
+
   it("preserve-on-delete of another object of its name keeps nothing", async () => {
     await using world = await aPushingWorld();
     await world.given(aSecret("db", { a: "1" }, { annotations: annotations({ path: "kv/apps/shop/db" }) }));

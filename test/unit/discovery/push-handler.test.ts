@@ -173,7 +173,7 @@ describe("an annotated object", () => {
     }
   });
 
-  it("is not taken when the whole object is gone, another one, or not annotated any more", async () => {
+  it("is not taken anew when the whole object is gone, another one, or not annotated any more", async () => {
     for (const whole of [
       undefined,
       aSeen({ name: "app", uid: "other", annotations: PUSHED }),
@@ -184,6 +184,25 @@ describe("an annotated object", () => {
       await one.handler().changed(one.app(), signal);
       assert.deepEqual([await one.keys(), one.sent], [[], []]);
     }
+  });
+
+  it("is taken as it was last seen when the whole object is gone, or another one", async () => {
+    const kept = { ...PUSHED, "vault-sync.io/preserve-on-delete": "true" };
+    const db = { spec: { containers: [{ envFrom: [{ secretRef: { name: "db" } }] }] } };
+    const takenBy = async (whole: SeenResource | undefined, uid = "uid-of-app") => {
+      await using one = aScene();
+      await one.declared(one.app({ spec: { template: db } }));
+      if (whole) one.objects.set("app", whole);
+      else one.objects.delete("app");
+      await one.handler().changed(one.app({ uid, annotations: kept }), signal);
+      const { annotations, spec } = (await one.row())?.declared ?? assert.fail();
+      assert.deepEqual(spec, { mounted: [{ name: "db", optional: false }] });
+      return annotations;
+    };
+    assert.deepEqual(await takenBy(undefined), kept);
+    assert.deepEqual(await takenBy(aSeen({ name: "app", uid: "other", annotations: PUSHED })), kept);
+    assert.deepEqual(await takenBy(aSeen({ name: "app" })), PUSHED, "it is there, and not annotated");
+    assert.deepEqual(await takenBy(undefined, "other"), PUSHED, "the row is of another object");
   });
 
   it("that is a Secret is what was seen of it", async () => {
