@@ -3,7 +3,7 @@ import type { Resolution, ResolveInput } from "../declarations/resolution.ts";
 import type { DestinationFactory } from "../destinations/destination.ts";
 import type { Holding } from "../destinations/holding.ts";
 import type { DigestKey } from "../digest.ts";
-import type { SyncError } from "../errors.ts";
+import { SyncError } from "../errors.ts";
 import type { AskedOf } from "../failures/causes.ts";
 import type { IssueDeps } from "../issues/deps.ts";
 import type { Warning } from "../origins/warnings.ts";
@@ -115,6 +115,16 @@ export interface LocateInput<R extends Resolved = Resolved> {
 export interface Located<R extends Resolved = Resolved> {
   readonly resolved: R;
   readonly paths: readonly Pushed[];
+}
+
+/** fleet.yaml does not allow a path of the declaration. The row keeps only what it wrote, and where it still may. */
+export class PathsNotAllowed extends SyncError {
+  readonly mayKeep: (path: Pushed) => boolean;
+
+  constructor(message: string, mayKeep: PathsNotAllowed["mayKeep"]) {
+    super("PUSH_NOT_ALLOWED", message);
+    this.mayKeep = mayKeep;
+  }
 }
 
 export interface ObtainInput<R extends Resolved = Resolved> extends ForeseeInput<R> {

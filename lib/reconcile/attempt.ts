@@ -2,7 +2,8 @@ import type { Learned } from "../destinations/destination.ts";
 import { type Digest, digestOf, secretMac } from "../digest.ts";
 import { SyncError } from "../errors.ts";
 import type { KnownFailure } from "../failures/shared-failures.ts";
-import type { ForeseeInput, Obtained, Resolved } from "../kinds/kind.ts";
+import { type ForeseeInput, type Obtained, PathsNotAllowed, type Resolved } from "../kinds/kind.ts";
+import { tellLeft } from "../origins/pushed-left.ts";
 import { isToldIn } from "../origins/status.ts";
 import type { Warning } from "../origins/warnings.ts";
 import type { Claim } from "../ports/claim.ts";
@@ -44,6 +45,7 @@ export interface InStep {
 export async function attempt(deps: ReconcileDeps, run: Run, batch: Batch): Promise<Attempt> {
   try {
     if (run.resolved instanceof SyncError) throw run.resolved;
+    if (run.unlocated instanceof PathsNotAllowed) await letGo(deps, run, run.unlocated, batch.signal);
     if (run.unlocated !== undefined) throw run.unlocated;
     if (run.paths !== undefined && run.claim.isTaken) dropUnused(run.claim, run.paths);
     return await obtainAndWrite(deps, run, run.resolved, batch);
@@ -111,6 +113,26 @@ function dropUnused(claim: Claim, wanted: readonly Pushed[]): void {
     path.writing !== undefined ||
     wanted.some((one) => sameJson({ ...pushPlace(one) }, { ...pushPlace(path) }));
   if (!pushed.every(isUsed)) claim.note({ pushed: pushed.filter(isUsed) });
+}
+
+/** Others may have the paths that a refused declaration may not keep. What it wrote there stays, and is told. */
+async function letGo(
+  { log }: ReconcileDeps,
+  { claim, origin }: Run,
+  { mayKeep }: PathsNotAllowed,
+  signal: AbortSignal,
+): Promise<void> {
+  if (!(await claim.take())) return;
+  const { key, state } = claim.row;
+  const { pushed = [] } = state;
+  const left = pushed.filter((path) => !mayKeep(path));
+  if (left.length === 0) return;
+  claim.note({ pushed: pushed.filter(mayKeep) });
+  const because = "push.paths of fleet.yaml does not allow it any more";
+  for (const { mount, path, digest, writing } of left) {
+    const mayStand = digest !== undefined || writing !== undefined;
+    if (mayStand) await tellLeft({ log, origin }, key, { path: `${mount}/${path}`, because }, signal);
+  }
 }
 
 /** For domain events. */

@@ -1,4 +1,5 @@
 import { SyncError } from "../../errors.ts";
+import type { Left } from "../../origins/pushed-left.ts";
 import type { PushSettings } from "../../ports/fleet-push.ts";
 import type { Pushed } from "../../ports/rows.ts";
 import type { VaultIdentity } from "../../ports/vault.ts";
@@ -7,9 +8,6 @@ import { type Acting, isSamePath, readOrDenied, settled, withoutPath, withPath }
 import { awaiting, type Newest } from "./late-writes.ts";
 import { type OwnWrite, standingFields, standingWrite } from "./ours.ts";
 import { pathText } from "./state.ts";
-
-/** Why data stays where it was pushed. */
-export type Left = { readonly path: string; readonly because: string };
 
 export interface Removing extends Acting {
   readonly vault: string;

@@ -8,6 +8,7 @@ import {
 import { vaultName } from "../../declarations/source.ts";
 import { type Digest, digestOf, isOfKey } from "../../digest.ts";
 import { partsOf } from "../../keys.ts";
+import { tellLeft } from "../../origins/pushed-left.ts";
 import type { Claim } from "../../ports/claim.ts";
 import type { ClusterSettings } from "../../ports/fleet.ts";
 import type { PushSettings } from "../../ports/fleet-push.ts";
@@ -22,7 +23,7 @@ import { type Acting, act, isSamePath, withoutPath } from "./act.ts";
 import { contentOf, splitBodies, storedFields } from "./bodies.ts";
 import { decide } from "./decide.ts";
 import { isAwaiting } from "./late-writes.ts";
-import { type Left, type Removing, removePushed } from "./remove.ts";
+import { type Removing, removePushed } from "./remove.ts";
 import { isOurs, type ObjectDecision, type ObjectWork, type PushRules, pathText, type WantsPaths } from "./state.ts";
 
 /** All paths of one declaration during a run. */
@@ -236,7 +237,7 @@ async function leaveAll(
   for (const path of paths) {
     claim.note({ pushed: withoutPath(claim.row.state.pushed, path) });
     const mayStand = path.digest !== undefined || path.writing !== undefined;
-    if (mayStand) await tellLeft(apis, claim, { path: `${path.mount}/${path.path}`, because }, signal);
+    if (mayStand) await tellLeft(apis, claim.row.key, { path: `${path.mount}/${path.path}`, because }, signal);
   }
   return [];
 }
@@ -279,20 +280,11 @@ async function removeAll(
 ): Promise<void> {
   const { claim, signal } = removing;
   for (const path of paths) {
-    if (preserve) claim.note({ pushed: withoutPath(claim.row.state.pushed, path) });
-    else await tellLeft(apis, claim, await removePushed(removing, path), signal);
+    if (preserve) {
+      claim.note({ pushed: withoutPath(claim.row.state.pushed, path) });
+      continue;
+    }
+    const left = await removePushed(removing, path);
+    if (left !== undefined) await tellLeft(apis, claim.row.key, left, signal);
   }
-}
-
-async function tellLeft(
-  apis: DestinationApis,
-  claim: Claim,
-  left: Left | undefined,
-  signal: AbortSignal,
-): Promise<void> {
-  if (left === undefined) return;
-  const { key } = claim.row;
-  apis.log.warn("pushed-data-left", { key, path: left.path, because: left.because });
-  const message = `${left.path} stays in Vault: ${left.because}`;
-  await apis.origin.emit({ type: "Warning", reason: "PushedDataLeft", message }, signal);
 }

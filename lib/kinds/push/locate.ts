@@ -1,14 +1,14 @@
-import { pushedAt } from "../../destinations/vault/remove.ts";
-import type { LocatedObject } from "../../destinations/vault/state.ts";
+import { kvPathOf, pushedAt } from "../../destinations/vault/remove.ts";
+import { type LocatedObject, pathText } from "../../destinations/vault/state.ts";
 import { fingerprint } from "../../digest.ts";
 import { SyncError } from "../../errors.ts";
 import { partsOf } from "../../keys.ts";
-import { type Place, pushPlace, type Row } from "../../ports/rows.ts";
+import { type Place, type Pushed, pushPlace, type Row } from "../../ports/rows.ts";
 import type { KvMount, KvPath } from "../../ports/vault-writes.ts";
 import { allowsPath } from "../../push-paths.ts";
 import { asObject } from "../../util/canonical.ts";
 import type { Json } from "../../util/json.ts";
-import type { Located, LocateInput } from "../kind.ts";
+import { type Located, type LocateInput, PathsNotAllowed } from "../kind.ts";
 import { notAllowed, type ResolvedPush } from "./resolve.ts";
 
 /** The push's part of a row's state (`RowState.own`): the mount of the declared path, asked for once. */
@@ -59,14 +59,12 @@ async function mountOf({ row, resolved, writes, reached, signal }: LocateInput<R
 }
 
 /** No pattern of another mount allows it: Vault need not be asked. */
-function mustBePossible(row: Row, { declaration, push }: ResolvedPush): void {
+function mustBePossible(row: Row, resolved: ResolvedPush): void {
+  const { declaration, push } = resolved;
   const [first = ""] = declaration.path.split("/");
   const values = partsOf(row.key);
   if (push.paths.some((pattern) => allowsPath(pattern.split("/")[0] ?? "", values, first))) return;
-  throw notAllowed(
-    row.key,
-    `push.paths of cluster ${partsOf(row.key).cluster} in fleet.yaml has no path in that mount`,
-  );
+  throw refused(row, resolved, "has no path in that mount");
 }
 
 /** The mount that a VaultPushSecret names is one, and of the version that it names. */
@@ -95,13 +93,27 @@ function placeOf(row: Row, resolved: ResolvedPush, mount: KvMount): Place {
   return pushPlace(pushedAt(pathOf(row, resolved, mount, ""), identity, place.vault));
 }
 
-function mustBeAllowed(row: Row, { push, declaration }: ResolvedPush, located: readonly LocatedObject[]): void {
-  const values = partsOf(row.key);
+function mustBeAllowed(row: Row, resolved: ResolvedPush, located: readonly LocatedObject[]): void {
   for (const { at } of located) {
-    const path = `${at.mount}/${at.path}`;
     if (at.path === "")
-      throw new SyncError("SPEC_INVALID", `${declaration.field} must name a path below mount ${at.mount}`);
-    if (push.paths.some((pattern) => allowsPath(pattern, values, path))) continue;
-    throw notAllowed(row.key, `push.paths of cluster ${values.cluster} in fleet.yaml does not allow ${path}`);
+      throw new SyncError("SPEC_INVALID", `${resolved.declaration.field} must name a path below mount ${at.mount}`);
+    if (!isAllowed(row, resolved, at)) throw refused(row, resolved, `does not allow ${pathText(at)}`);
   }
+}
+
+function isAllowed({ key }: Row, { push }: ResolvedPush, at: KvPath): boolean {
+  const values = partsOf(key);
+  return push.paths.some((pattern) => allowsPath(pattern, values, pathText(at)));
+}
+
+/** A path that was only claimed, or that fleet.yaml may give to others now, must not be kept from them meanwhile. */
+function refused(row: Row, resolved: ResolvedPush, why: string): PathsNotAllowed {
+  const { identity, place } = resolved.asks;
+  const mayKeep = (path: Pushed): boolean => {
+    if (path.digest === undefined && path.writing === undefined) return false;
+    const at = kvPathOf(path, identity, place.vault);
+    return at === undefined || isAllowed(row, resolved, at);
+  };
+  const { message } = notAllowed(row.key, `push.paths of cluster ${partsOf(row.key).cluster} in fleet.yaml ${why}`);
+  return new PathsNotAllowed(message, mayKeep);
 }

@@ -67,6 +67,53 @@ describe("a path that another object pushes to", () => {
     assert.deepEqual(await held(world, "apps/shop/one"), { from: "second" });
   });
 
+  it("goes to the one that waits when fleet.yaml allows it to that object no more, and an event says that it stays", async () => {
+    for (const paths of [["kv/east/**"], ["old/apps/**"]]) {
+      await using world = await aPushingWorld({ conflict: "adopt" }, { clusters: [{}, { name: "west" }] });
+      await world.given(aPushedSecret("first"));
+      await world.advance("1m");
+      await world.cluster("west").apply(aPushedSecret("second"));
+      await world.advance("10m");
+      assert.deepEqual(await held(world, "apps/shop/one"), { from: "first" });
+      world.fleet((all) =>
+        all.map((one) => (one.name === "east" && one.push ? { ...one, push: { ...one.push, paths } } : one)),
+      );
+      world.crash();
+      world.start();
+      await world.advance("2m");
+      assert.equal((await world.row("first", "Secret"))?.state.error?.code, "PUSH_NOT_ALLOWED");
+      assert.deepEqual(await held(world, "apps/shop/one"), { from: "second" });
+      const messages = world.events("first").map(({ message }) => message);
+      assert.ok(messages.includes(`${PATH} stays in Vault: push.paths of fleet.yaml does not allow it any more`));
+    }
+  });
+
+  it("goes to the one that waits when that object never wrote it, and names one that is not allowed", async () => {
+    await using world = await aPushingWorld();
+    await world.given({ vault: "apps/shop/one", data: { theirs: "1" } }, aPushedSecret("first"));
+    await world.advance("1m");
+    assert.equal((await world.row("first", "Secret"))?.state.error?.code, "PUSH_CONFLICT");
+    await world.given(aPushedSecret("second"));
+    await world.advance("10m");
+    assert.equal((await world.row("second", "Secret"))?.state.error?.code, "PATH_TAKEN");
+    await world.vault.putKv("kv", "apps/shop/one", { from: "second" });
+    await world.edit("Secret", "first", { metadata: { annotations: annotations({ path: "kv/elsewhere/x" }) } });
+    await world.advance("1m");
+    const { error, pushed } = (await world.row("first", "Secret"))?.state ?? {};
+    assert.deepEqual([error?.code, pushed ?? []], ["PUSH_NOT_ALLOWED", []]);
+    assert.equal((await world.row("second", "Secret"))?.state.error, undefined);
+    assert.doesNotMatch(JSON.stringify(world.events("first")), /stays in Vault/);
+  });
+
+  it("stays with an object that wrote it, and names one now that is not allowed", async () => {
+    await using world = await aTakenPath();
+    await world.edit("Secret", "first", { metadata: { annotations: annotations({ path: "kv/elsewhere/x" }) } });
+    await world.advance("15m");
+    assert.equal((await world.row("first", "Secret"))?.state.error?.code, "PUSH_NOT_ALLOWED");
+    assert.equal((await world.row("second", "Secret"))?.state.error?.code, "PATH_TAKEN");
+    assert.deepEqual(await held(world, "apps/shop/one"), { from: "first" });
+  });
+
   it("is looked at again shortly after the refusal, and then only slowly", async () => {
     await using world = await aTakenPath();
     const costs = await world.counting(() => world.advance("4m"));

@@ -1,14 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { pushIdentity } from "../../../../lib/declarations/push/identity.ts";
+import type { Digest } from "../../../../lib/digest.ts";
 import { type ErrorCode, SyncError } from "../../../../lib/errors.ts";
 import { syncKey } from "../../../../lib/keys.ts";
-import type { LocateInput } from "../../../../lib/kinds/kind.ts";
+import { type LocateInput, PathsNotAllowed } from "../../../../lib/kinds/kind.ts";
 import { locate, mountId, pushState } from "../../../../lib/kinds/push/locate.ts";
 import { type ResolvedPush, resolvePush } from "../../../../lib/kinds/push/resolve.ts";
 import type { ClusterSettings } from "../../../../lib/ports/fleet.ts";
 import type { PushIdentity, PushSettings } from "../../../../lib/ports/fleet-push.ts";
-import type { RowError } from "../../../../lib/ports/rows.ts";
+import type { Pushed, RowError } from "../../../../lib/ports/rows.ts";
 import type { KvMount, Pusher } from "../../../../lib/ports/vault-writes.ts";
 import type { Json, JsonObject } from "../../../../lib/util/json.ts";
 import { aCluster, aDeclared, aRow } from "../../../builders.ts";
@@ -296,6 +297,29 @@ describe("the paths of a push", () => {
       await refused(path("kv/data", paths("kv/**"))),
       /^SPEC_INVALID: vault-sync\.io\/path must name a path below mount kv/,
     );
+  });
+
+  it("are kept while others are refused, if they were written, and are allowed or out of reach", async () => {
+    const keptBy = async (patterns: readonly string[], more: Partial<Pushed>, identity = LOGIN) => {
+      const given = { push: { paths: patterns, identity } };
+      const error = await located(given).catch((thrown: unknown) => thrown);
+      assert.ok(error instanceof PathsNotAllowed);
+      return error.mayKeep({ vault: "main", mount: "kv", path: "was", engine: "kv-v2", ...more });
+    };
+    const written = { digest: "d" as Digest };
+    for (const [patterns, isAllowed] of [
+      [["kv/was"], true],
+      [["kv/other"], false],
+      [["other/**"], false],
+    ] as const) {
+      assert.equal(await keptBy(patterns, written), isAllowed, patterns.join());
+      assert.equal(await keptBy(patterns, { writing: "d" as Digest }), isAllowed, patterns.join());
+      assert.equal(await keptBy(patterns, {}), false, "it was only claimed");
+    }
+    assert.equal(await keptBy(["other/**"], { ...written, vault: "former" }), true);
+    const team = { ...LOGIN, namespace: "team" };
+    assert.equal(await keptBy(["other/**"], { ...written, mount: "crew/kv" }, team), true);
+    assert.equal(await keptBy(["other/**"], { ...written, mount: "team/kv" }, team), false);
   });
 
   it("are not asked for where no pattern is of their mount", async () => {
