@@ -1,8 +1,10 @@
 import { SyncError } from "../errors.ts";
 import { partsOf } from "../keys.ts";
+import { namedNamespaces } from "../namespaces.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import { SECRET } from "../resource-kinds.ts";
 import { kubernetesRights, type KubernetesRight as TableRight } from "../rights/kubernetes.ts";
+import { waysToFollow } from "../rights/kubernetes-table.ts";
 import type { DeclaredNeeds } from "../rights/needs.ts";
 import type { DeclaredSync, DeclaredWork } from "./declared-work.ts";
 
@@ -50,7 +52,7 @@ export function declaredRights(settings: ClusterSettings, { syncs }: DeclaredWor
   return unique([
     ...own,
     ...beside.flatMap((namespace) => rightsIn(settings, namespace, {}, (use) => OF_REFERENCES.has(use))),
-    ...syncs.flatMap(loginSecrets),
+    ...syncs.flatMap((sync) => loginSecrets(settings, sync)),
     ...pushLogin(settings),
   ]);
 }
@@ -96,15 +98,21 @@ function needsOf(syncs: readonly DeclaredSync[]): DeclaredNeeds {
   };
 }
 
-/** Each Secret by its name, in its own namespace. */
-function loginSecrets({ outcome }: DeclaredSync): readonly KubernetesRight[] {
+/**
+ * Each Secret by its name, in its own namespace. In served namespaces all Secrets are followed: `readingRights` has these
+ * permissions.
+ */
+function loginSecrets(settings: ClusterSettings, { outcome }: DeclaredSync): readonly KubernetesRight[] {
   if (outcome instanceof SyncError || outcome.asks === undefined) return [];
   const { method, target } = outcome.asks.identity;
-  return [target.caRef, method.credential].flatMap((ref) =>
-    ref?.kind === "secret"
-      ? [{ verb: "get", group: "", resource: SECRET.resource, namespace: ref.namespace, name: ref.name }]
-      : [],
-  );
+  const named = namedNamespaces(settings.namespaces);
+  return [target.caRef, method.credential].flatMap((ref) => {
+    if (ref?.kind !== "secret") return [];
+    const { namespace, name } = ref;
+    const isAllFollowed = named === undefined || named.includes(namespace);
+    const verbs = isAllFollowed ? ["get"] : waysToFollow(settings.observe);
+    return verbs.map((verb) => ({ verb, group: "", resource: SECRET.resource, namespace, name }));
+  });
 }
 
 /** One for each verb, resource, name and namespace. */

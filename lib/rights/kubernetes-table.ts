@@ -71,8 +71,9 @@ export const KUBERNETES_TABLE: readonly Entry[] = [
   {
     use: "login-secrets",
     where: "references",
-    reason: "The Secrets that VaultAuths (secretRef) and VaultConnections (caCertSecretRef) name.",
-    rules: (_settings, { secrets = [] }) => (secrets.length === 0 ? [] : [core("secrets", ["get"], secrets)]),
+    reason:
+      "The Secrets that VaultAuths (secretRef) and VaultConnections (caCertSecretRef) name. list, watch: keyferry follows the metadata of each one by its name.",
+    rules: ({ observe }, { secrets = [] }) => some(secrets, (names) => core("secrets", waysToFollow(observe), names)),
   },
   {
     use: "operator-tokens",
@@ -265,6 +266,11 @@ export const KUBERNETES_TABLE: readonly Entry[] = [
         : [],
   },
 ];
+
+/** The verbs for a Secret that holds a credential or a CA bundle. */
+export function waysToFollow(observe: RightsSettings["observe"]): readonly string[] {
+  return observe === "watch" ? ["get", "list", "watch"] : ["get"];
+}
 
 function vso(kinds: readonly KindRef[], verbs: readonly string[], subresource = ""): Rule {
   return { apiGroups: [VSO_GROUP], resources: kinds.map(({ resource }) => `${resource}${subresource}`), verbs };

@@ -2,17 +2,20 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { parse } from "yaml";
 import { MINUTE_MS, systemClock } from "../../lib/clock.ts";
 import { customResourceDefinitions } from "../../lib/declarations/crd.ts";
 import type { DiscoveryDeps } from "../../lib/discovery/deps.ts";
 import type { WatchPassOptions } from "../../lib/discovery/pass.ts";
 import { runWatchPass } from "../../lib/discovery/watch-pass.ts";
-import { type SyncKey, syncKey } from "../../lib/keys.ts";
+import { partsOf, type ReferenceKey, referenceKey, type SyncKey, syncKey } from "../../lib/keys.ts";
 import type { ClusterSettings } from "../../lib/ports/fleet.ts";
 import type { ClusterState } from "../../lib/ports/store.ts";
+import { kubernetesRights } from "../../lib/rights/kubernetes.ts";
+import { roleYaml } from "../../lib/rights/rbac.ts";
 import { openSqliteStore, type SqliteStore } from "../../lib/store/sqlite/sqlite-store.ts";
 import { type Cluster, inForce, type Rule, startCluster, type TempFolder, tempFolder } from "../harness/index.ts";
-import { aNamespace, endsOf, patient, type TestApis } from "./kubernetes-fixtures.ts";
+import { aNamespace, base64, endsOf, patient, type TestApis } from "./kubernetes-fixtures.ts";
 
 const CLUSTER = "east";
 const OPERATOR = "operator";
@@ -89,6 +92,13 @@ describe("discovery on a real cluster: one watch pass after the other", () => {
         }),
       state: async () => (await store.cluster(CLUSTER))?.state as ClusterState,
       row: async (name: string) => (await store.read([keyOf(name)], "strong")).get(keyOf(name)),
+      /** As a run of the sync leaves it, which found this reference. */
+      async refersTo(name: string, ref: ReferenceKey) {
+        const row = (await store.read([keyOf(name)], "strong")).get(keyOf(name)) ?? assert.fail();
+        const now = clock();
+        const { lease } = (await store.claim(row, { now, until: now + 1 })) ?? assert.fail();
+        await store.settle(lease, { state: { ...row.state, refs: [ref] }, schedule: { kind: "parked" }, now });
+      },
       keys: async () => (await store.byCluster(CLUSTER)).map(({ key }) => key),
       listed: () => apis.clients.requests.count("list", "vaultstaticsecrets"),
       async setCursors(cursors: ClusterState["cursors"]) {
@@ -231,6 +241,40 @@ describe("discovery on a real cluster: one watch pass after the other", () => {
       "the probe for a restore suffices with it",
     );
     await scene.passUntil("b", async () => (await scene.row("b")) !== undefined);
+  });
+
+  it("lease-table 23: with namespaces by name, the printed roles suffice to follow a CA bundle of the operator namespace", async () => {
+    const namespaces = { include: [ns], exclude: [] };
+    const operatorNamespace = await aNamespace(cluster, `${ns}-operator`);
+    const ca = { apiVersion: "v1", kind: "Secret", metadata: { namespace: operatorNamespace, name: "vault-ca" } };
+    const settings = { observe: "watch", namespaces, operatorNamespace } as const;
+    const rights = kubernetesRights(settings, { secrets: [ca.metadata.name] });
+    const rulesIn = (namespace: string) => {
+      const granted = rights.filter((right) => right.namespaces?.includes(namespace));
+      return parse(roleYaml({ name: "keyferry", namespace }, granted)).rules as readonly Rule[];
+    };
+    const places = [ns, operatorNamespace, "kube-system"];
+    const kubeconfig = await kubeconfigWith(Object.fromEntries(places.map((place) => [place, rulesIn(place)])));
+    const scene = aScene({ namespaces, operatorNamespace }, kubeconfig);
+    const spec = { address: "https://vault.example.com", caCertSecretRef: ca.metadata.name };
+    const connection = { apiVersion: "secrets.hashicorp.com/v1beta1", kind: "VaultConnection", metadata: ca.metadata };
+    await cluster.apply([
+      { ...connection, spec },
+      { ...ca, data: {} },
+    ]);
+    await declare("a");
+    await scene.watchPass();
+    await scene.refersTo("a", referenceKey({ cluster: CLUSTER, kind: "Secret", ...ca.metadata }));
+    const stored = async () =>
+      (await scene.store.referencesOf(CLUSTER)).find(({ key }) => partsOf(key).kind === "Secret")?.hash;
+
+    const outcome = await scene.watchPass();
+    assert.equal("error" in outcome ? outcome.error?.message : undefined, undefined);
+    const first = await stored();
+    assert.ok(first !== undefined, "it is listed");
+    await cluster.apply({ ...ca, data: { "ca.crt": base64("another") } });
+    await scene.passUntil("the change", async () => (await stored()) !== first);
+    assert.equal((await scene.state()).error, undefined);
   });
 
   it("lease-table 18: a list that is refused is not missing; others go on, and the cluster says what is missing", async () => {

@@ -199,6 +199,14 @@ describe("kubernetes-rules 9: each permission that bootstrap prints", { concurre
         for await (const _ of clusters.watch("rbac", kind, options, since, signal));
       });
       found.push(...(await Promise.all(pages.map(outcome))));
+      if (settings.observe === "watch") {
+        const options = { metadataOnly: true, namespace: operator, name: "login" };
+        await did(async () => {
+          const page = await clusters.list("rbac", SECRET, options, undefined, signal);
+          const since = { resourceVersion: page?.resourceVersion ?? "", seconds: 1 };
+          for await (const _ of clusters.watch("rbac", SECRET, options, since, signal));
+        });
+      }
       for (const kind of DECLARED) await told(resources, refOf(kind), did);
       const [made] = await cluster.apply({
         apiVersion: "v1",

@@ -127,6 +127,27 @@ describe("rights in a cluster", () => {
   });
 });
 
+describe("rights to follow a CA bundle", () => {
+  const caRef = { kind: "secret", cluster: "one", namespace: "vso", name: "ca", key: "ca.crt" } as const;
+  const asks = { identity: identity({ target: { ...identity().target, caRef } }) };
+  const outcome = resolved({ asks: asks as unknown as NonNullable<Resolved["asks"]> });
+  const rightsFor = (include: readonly string[], observe: "watch" | "apply" = "watch") => {
+    const settings = { ...SETTINGS, observe, namespaces: { include, exclude: [] } };
+    const all = names(settings, { key: key("shop"), spec: {}, outcome, refs: [] });
+    return all.filter((name) => name.includes("secrets ca "));
+  };
+
+  it("are by its name where keyferry serves no declarations", () => {
+    const expected = ["get", "list", "watch"].map((verb) => `${verb} secrets ca in namespace vso`);
+    assert.deepEqual(rightsFor(["shop"]), expected);
+  });
+
+  it("are none beside get where all Secrets are followed, and with observe: apply", () => {
+    for (const found of [rightsFor(["*"]), rightsFor(["shop", "vso"]), rightsFor(["shop"], "apply")])
+      assert.deepEqual(found, ["get secrets ca in namespace vso"]);
+  });
+});
+
 describe("rights in Vault", () => {
   const destination = { name: "db", create: true };
   const paths = (kind: string, spec: Parameters<typeof neededOf>[0]["spec"], over: Partial<VaultIdentity> = {}) =>

@@ -147,6 +147,12 @@ describe("the permissions of a cluster", () => {
     }
   });
 
+  it("are to follow the Secrets of logins by their names, and only to get them with observe: apply", () => {
+    const verbs = (observe: "watch" | "apply") =>
+      one(kubernetesRights({ ...NAMED, observe }, { secrets: ["ca"] }), "login-secrets").verbs;
+    assert.deepEqual([verbs("watch"), verbs("apply")], [["get", "list", "watch"], ["get"]]);
+  });
+
   it("have a reason each", () => {
     for (const { reason } of kubernetesRights(NAMED)) assert.match(reason, /^[A-Zk].*\.$/);
   });
