@@ -1,5 +1,5 @@
 import type { Effect } from "./effect.ts";
-import { afterLeaseId, afterLeasePrefix } from "./leases.ts";
+import { afterLeaseId, afterLeasePrefix, afterTokens } from "./leases.ts";
 import type { AuditLine, Change } from "./line.ts";
 import { isBelow, joined } from "./paths.ts";
 
@@ -108,6 +108,7 @@ const engineGone = ({ mount, rest }: Changed): readonly Effect[] => [
 const loginAt = ({ mount, rest }: Changed): readonly Effect[] => [
   { kind: "tokens", mount: joined(mount, "auth", rest) },
 ];
+const loginGone = ({ mount, rest }: Changed): readonly Effect[] => afterTokens(joined(mount, "auth", rest));
 
 /** The first rule of an area whose path and operation match. */
 const TABLE: readonly Rule[] = [
@@ -129,6 +130,7 @@ const TABLE: readonly Rule[] = [
   { area: "pki", path: /^root(?:\/replace|\/(?:generate|rotate)\/[^/]+)?$/, means: wholeMount },
   { area: "pki", path: /^intermediate\/./s, means: wholeMount },
 
+  { area: "sys", path: /^(?:mounts\/)?auth\/(?<P>.+?)(?:\/tune)?$/s, by: ["delete"], means: loginGone },
   { area: "sys", path: /^(?:mounts\/)?auth\/(?<P>.+?)(?:\/tune)?$/s, means: loginAt },
   { area: "sys", path: /^mounts\/(?<P>.+?)\/tune$/s, means: engineAt },
   { area: "sys", path: /^mounts\/(?<P>.+)$/s, by: ["delete"], means: engineGone },
@@ -146,7 +148,7 @@ const TABLE: readonly Rule[] = [
 
   { area: "auth", path: /^(?:login(?:\/.*)?|oidc\/(?:auth_url|callback|poll))$/s, means: nothing },
   { area: "auth", path: /^/, means: itsTokens },
-  { area: "token", path: /^revoke(?:-accessor|-orphan)?$/, means: allTokens },
+  { area: "token", path: /^revoke(?:-accessor|-orphan)?$/, means: () => afterTokens() },
 
   { area: "identity", path: /^(?:lookup|oidc)\//, means: nothing },
   { area: "identity", path: /^/, means: allTokens },

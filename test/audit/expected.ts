@@ -6,6 +6,8 @@ const tokens = (mount?: string): Effect => ({ kind: "tokens", ...(mount !== unde
 const SWEEP: Effect = { kind: "sweep" };
 const LEASES: Effect = { kind: "sweep", lease: true };
 const LEASE = { lease: true };
+/** Tokens that ended took their leases with them. */
+const ENDED = [tokens(), LEASES];
 
 /** What each recorded kind of operation means; the version of an engine is told by nothing but a version. */
 export const EXPECTED: Readonly<Record<string, readonly Effect[]>> = {
@@ -83,14 +85,14 @@ export const EXPECTED: Readonly<Record<string, readonly Effect[]>> = {
   ],
   "leases: revoke below a prefix": [prefix("database/creds", LEASE)],
   "leases: forget below a prefix": [prefix("database/creds/app", LEASE)],
-  "leases: revoke all of a login": [tokens()],
+  "leases: revoke all of a login": ENDED,
 
   "sys: enable a login": [tokens("auth/people")],
   "sys: tune a login": [tokens("auth/people")],
   "sys: tune a login by its mount": [tokens("auth/people")],
   "userpass: write a user": [tokens("auth/people")],
   "userpass: login": [],
-  "sys: disable a login": [tokens("auth/people")],
+  "sys: disable a login": [tokens("auth/people"), LEASES],
   "approle: write a role": [tokens("auth/logins/app")],
   "approle: make a secret id": [tokens("auth/logins/app")],
   "approle: login": [],
@@ -100,8 +102,8 @@ export const EXPECTED: Readonly<Record<string, readonly Effect[]>> = {
   "token: renew itself": [],
   "token: revoke itself": [],
   "token: renew another": [],
-  "token: revoke another": [tokens()],
-  "token: revoke by its accessor": [tokens()],
+  "token: revoke another": ENDED,
+  "token: revoke by its accessor": ENDED,
   "policies: write": [tokens()],
   "policies: delete": [tokens()],
   "policies: write by the old path": [tokens()],

@@ -112,9 +112,10 @@ function isLeaseOf({ path, namespace, namespaceId }: Facts, place: string): bool
   return verbs.some((verb) => [`sys/leases/${verb}/${asked}/${id}`, `sys/${verb}/${asked}/${id}`].includes(path));
 }
 
-/** Whether every row of the Vault may be meant. */
+/** Whether every row of the Vault, or every one with leases, may be meant. */
 export function isSweep(facts: Facts): boolean {
   if (!isChange(facts)) return false;
+  if (endsTokens(facts)) return true;
   const { path, operation, namespaceId } = facts;
   if (["sys/leases/revoke", "sys/revoke", "sys/remount"].includes(path)) return true;
   if (path.startsWith("sys/namespaces/")) return operation === "delete";
@@ -125,6 +126,17 @@ export function isSweep(facts: Facts): boolean {
   const [, suffix = namespaceId] = id.split(".");
   if (rest.length < 2 || rest[0] === "auth" || !path.startsWith("sys/") || suffix === namespaceId) return false;
   return verb === "revoke" || ((verb === "revoke-prefix" || verb === "revoke-force") && RANDOM_PART.test(id));
+}
+
+/** Tokens end, and all leases that were asked for with them. */
+function endsTokens({ path, mount, operation }: Facts): boolean {
+  if (mount === "auth/token") return ["revoke", "revoke-accessor", "revoke-orphan"].includes(path.split("/")[2] ?? "");
+  const parts = path.split("/").filter((part, at) => !(at === 1 && part === "leases"));
+  if (parts[0] !== "sys") return false;
+  const [, verb = "", area, ...below] = parts;
+  if (["revoke", "revoke-prefix", "revoke-force"].includes(verb)) return area === "auth";
+  const isOfLogin = verb === "auth" || (verb === "mounts" && area === "auth" && below.length > 0);
+  return isOfLogin && operation === "delete";
 }
 
 /** Whether tokens of a login mount, absolute, are in doubt. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { effectsOf } from "../../lib/audit/effects.ts";
 import { aLine } from "./world/audit.ts";
 import { aDynamicSecret, aStaticSecret, aVaultSecret, VAULT } from "./world/builders.ts";
 import { aQuietWorld, forever, password, SLOW } from "./world/quiet.ts";
@@ -36,6 +37,23 @@ describe("a sweep", () => {
     assert.notEqual(world.secret("role")?.data.username, before);
     await world.tells({ kind: "sweep", lease: true }, { kind: "sweep" });
     assert.equal((await world.counting(() => world.advance("70s"))).reads, 1);
+  });
+
+  it("finds the credentials that ended with their tokens, which somebody revoked", async () => {
+    await using world = await aWorld();
+    await world.vault.putDatabaseRole("role", { defaultTtl: "24h" });
+    await world.given(aDynamicSecret("role", { path: "creds/role" }));
+    await world.advance("10s");
+    const before = world.secret("role")?.data.username;
+    const [lease] = world.vault.liveLeases("database/creds/role");
+    await world.vault.write("auth/token/revoke-accessor", { accessor: lease?.token?.accessor });
+    const path = "auth/token/revoke-accessor";
+    const mount = { path: "auth/token", type: "token", below: "revoke-accessor" };
+    const line = { id: "r-1", time: "", change: "update", namespace: "", namespaceId: "root", path, mount } as const;
+    await world.tells(...effectsOf(line));
+    await world.advance("90s");
+    assert.notEqual(world.secret("role")?.data.username, before);
+    assert.equal(world.vault.liveLeases("database/creds/role").length, 1);
   });
 
   it("is done at most once a minute, by however many processes it is asked for", async () => {

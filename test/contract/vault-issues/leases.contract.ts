@@ -46,6 +46,37 @@ export function leasesContract(flavor: "openbao" | "vault", servers: () => Issue
       assert.deepEqual(await vault.leases(path), [kept.leaseId]);
     });
 
+    it("end with tokens that somebody else revokes, by whatever request names them", async () => {
+      const { vault } = world;
+      for (const [method, at, body] of [
+        ["POST", "auth/token/revoke", ({ token }) => ({ token })],
+        ["POST", "auth/token/revoke-accessor", ({ accessor }) => ({ accessor })],
+        ["POST", "auth/token/revoke-orphan", ({ token }) => ({ token })],
+        ["POST", "sys/leases/revoke-prefix/auth/MOUNT", () => ({})],
+        ["POST", "sys/leases/revoke-force/auth/MOUNT", () => ({})],
+        ["DELETE", "sys/auth/MOUNT", () => undefined],
+      ] as readonly (readonly [string, string, (of: Login) => unknown])[]) {
+        const { credential, mount, ...login } = await atOwnLogin(world);
+        const { status, text } = await vault.request(method, at.replace("MOUNT", mount), body(login));
+        assert.ok(status < 300, `${at}: ${status} ${text}`);
+        await untilGone(world, credential);
+      }
+    });
+
+    it("stay when only the role or the entity of their token is deleted", async () => {
+      const { vault, postgres } = world;
+      const [kept, ended] = [await atOwnLogin(world), await atOwnLogin(world)];
+      const { data } = await vault.write("auth/token/lookup", { token: kept.token });
+      for (const at of [`auth/${kept.mount}/role/app`, `identity/entity/id/${data.entity_id}`]) {
+        assert.equal((await vault.request("DELETE", at)).status, 204, at);
+      }
+      await revokeSelf(vault, ended.token);
+      await untilGone(world, ended.credential);
+      assert.equal(await postgres.login(kept.credential.user, kept.credential.password), true);
+      assert.notEqual(await vault.lease(kept.credential.leaseId), undefined);
+      await vault.revokeLease(kept.credential.leaseId);
+    });
+
     it("a token that is revoked while its request is worked on leaves a live lease behind", async () => {
       const { vault, postgres } = world;
       const { path, login } = await databaseRole(world, SLOW);
@@ -171,4 +202,21 @@ export function leasesContract(flavor: "openbao" | "vault", servers: () => Issue
       return (await world.postgres.roles()).filter((user) => user.includes(`-${role}-`));
     }
   });
+}
+
+interface Login {
+  readonly token: string;
+  readonly accessor: string;
+}
+
+/** A login method with one role, and a credential of the database that its token asked for. */
+async function atOwnLogin(world: IssueServers) {
+  const { vault } = world;
+  const { name, path } = await databaseRole(world);
+  const mount = `own-${name}`;
+  const { roleId, secretId } = await vault.enableAppRole({ mount, role: "app", policies: [name] });
+  const body = { role_id: roleId, secret_id: secretId };
+  const { auth } = await vault.write(`auth/${mount}/login`, body, { token: null });
+  const { client_token: token = "", accessor = "" } = auth ?? {};
+  return { mount, token, accessor, credential: await ask(vault, path, token) };
 }

@@ -32,6 +32,7 @@ const prefix = (text: string, more: object = {}): Effect => ({ kind: "prefix", p
 const [SWEEP, ALL_TOKENS]: readonly [Effect, Effect] = [{ kind: "sweep" }, { kind: "tokens" }];
 const LEASES: Effect = { kind: "sweep", lease: true };
 const LEASE = { lease: true };
+const ENDED = [ALL_TOKENS, LEASES];
 const NS: Made = { namespace: "ns1", namespaceId: "nsid" };
 
 const CASES: readonly (readonly [string, Made, readonly Effect[]])[] = [
@@ -62,7 +63,7 @@ const CASES: readonly (readonly [string, Made, readonly Effect[]])[] = [
   [`sys/leases/revoke/pki/issue/web/${ID}.other`, NS, [LEASES]],
   [`sys/leases/revoke/pki/issue/web/${ID}.nsid`, {}, [LEASES]],
   [`sys/leases/revoke/pki/issue/web/${ID}`, NS, [path("pki/issue/web", LEASE)]],
-  [`sys/leases/revoke/auth/kubernetes/login/${ID}`, {}, [ALL_TOKENS]],
+  [`sys/leases/revoke/auth/kubernetes/login/${ID}`, {}, ENDED],
   ["sys/leases/revoke/app", {}, []],
   ["sys/leases/revoke-prefix/database", NS, [prefix("ns1/database", LEASE)]],
   ["sys/revoke-force/database/creds", {}, [prefix("database/creds", LEASE)]],
@@ -71,7 +72,9 @@ const CASES: readonly (readonly [string, Made, readonly Effect[]])[] = [
     NS,
     [prefix(`ns1/database/creds/app/${ID}.nsid`, LEASE), path("ns1/database/creds/app", LEASE)],
   ],
-  ["sys/leases/revoke-prefix/auth", {}, [ALL_TOKENS]],
+  ["sys/leases/revoke-prefix/auth", {}, ENDED],
+  ["sys/leases/revoke-force/auth/kubernetes", {}, ENDED],
+  [`sys/leases/revoke-prefix/auth/kubernetes/login/${ID}`, {}, ENDED],
   ["sys/leases/revoke-prefix/authors", {}, [prefix("authors", LEASE)]],
   ["sys/revoke", {}, [LEASES]],
   ["sys/renew", {}, []],
@@ -81,6 +84,7 @@ const CASES: readonly (readonly [string, Made, readonly Effect[]])[] = [
   ["sys/namespaces/team", { change: "patch" }, []],
   ["sys/namespaces/team/inner", { change: "delete" }, [SWEEP]],
   ["sys/auth/team/app", NS, [{ kind: "tokens", mount: "ns1/auth/team/app" }]],
+  ["sys/auth/team/app", { change: "delete", ...NS }, [{ kind: "tokens", mount: "ns1/auth/team/app" }, LEASES]],
   ["sys/policies/detailed/acl/app", {}, [ALL_TOKENS]],
   ["sys/policies/rgp/app", {}, [ALL_TOKENS]],
   ["sys/policies/egp/app", {}, [ALL_TOKENS]],
@@ -90,9 +94,12 @@ const CASES: readonly (readonly [string, Made, readonly Effect[]])[] = [
   ["auth/oidc/oidc/auth_url", { at: "auth/oidc", type: "jwt" }, []],
   ["auth/oidc/oidc/poll", { at: "auth/oidc", type: "jwt" }, []],
   ["auth/jwt/login-x", { at: "auth/jwt", type: "jwt" }, [{ kind: "tokens", mount: "auth/jwt" }]],
-  ["auth/token/revoke-orphan", { at: "auth/token", type: "token" }, [ALL_TOKENS]],
-  ["auth/token/revoke-orphan", { at: "auth/token", type: "ns_token", ...NS }, [ALL_TOKENS]],
+  ["auth/token/revoke", { at: "auth/token", type: "token" }, ENDED],
+  ["auth/token/revoke-accessor", { at: "auth/token", type: "token" }, ENDED],
+  ["auth/token/revoke-orphan", { at: "auth/token", type: "token" }, ENDED],
+  ["auth/token/revoke-orphan", { at: "auth/token", type: "ns_token", ...NS }, ENDED],
   ["auth/token/tidy", { at: "auth/token", type: "token" }, []],
+  ["auth/jwt/role/app", { at: "auth/jwt", change: "delete" }, [{ kind: "tokens", mount: "auth/jwt" }]],
   ["auth/jwt/role/app", {}, []],
   ["identity/oidc/key/app", { at: "identity", type: "identity" }, []],
   ["identity/mfa/method/totp", { at: "identity", type: "identity" }, [ALL_TOKENS]],
