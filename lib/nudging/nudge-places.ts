@@ -74,9 +74,12 @@ export function hashOf(key: SyncKey): string {
 async function nudge(deps: NudgingDeps, keys: readonly SyncKey[], place: ChangedPlace): Promise<number> {
   if (keys.length === 0) return 0;
   const options: NudgeOptions = { now: deps.clock(), verify: place.lease ?? false };
-  // Two steps where versions begin anew and the first of them is known.
-  if (place.forget && place.version !== undefined) await deps.leases.nudgeAll(keys, { ...options, expect: "forget" });
-  const dues = await deps.leases.nudgeAll(keys, { ...options, ...expectOf(place) });
+  // Two steps where versions begin anew and the first of them is known. What the first one made due, the second one
+  // takes for sent.
+  const isAnew = place.forget && place.version !== undefined;
+  const first = isAnew ? await deps.leases.nudgeAll(keys, { ...options, expect: "forget" }) : [];
+  const then = await deps.leases.nudgeAll(keys, { ...options, ...expectOf(place) });
+  const dues = [...new Map([...first, ...then].map((due) => [due.key, due])).values()];
   await sendDue(deps.queue, dues, deps.clock());
   return dues.length;
 }

@@ -138,6 +138,18 @@ describe("a place that changed", () => {
     assert.deepEqual(await of({ forget: true, version: 1 }), [["forget", expect(1)], expect(1)]);
     assert.deepEqual(await of({ forget: true }), [["forget"], undefined]);
   });
+
+  it("sends who reads where versions began anew once, and does not leave it to a tick", async () => {
+    await using table = await aTable();
+    await table.settled("one", "kv/db");
+    // Then the row waits, as under a circuit, so that both steps would send it.
+    for (const waitsMs of [0, 60_000]) {
+      table.scene.now += waitsMs;
+      const { nudged } = await nudgePlace(table.deps, "main", changed("kv/db", { forget: true, version: 1 }));
+      const keys = table.sent().flatMap((message) => (message.kind === "keys" ? message.keys : []));
+      assert.deepEqual([nudged, keys], [1, [aKey("one")]]);
+    }
+  });
 });
 
 describe("the second look-up of a place", () => {
