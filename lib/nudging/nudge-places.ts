@@ -89,15 +89,15 @@ function expectOf({ version, forget, at }: ChangedPlace): Pick<NudgeOptions, "ex
   return { expect: forget && version === undefined ? "forget" : { version: version ?? 0, at } };
 }
 
-/** What a row pushed itself, by its recorded version, is no news to it. */
+/** What a row pushed itself, by its recorded version, is no news to it; but not where versions have begun anew. */
 async function withoutOwnPushes(
   { leases }: NudgingDeps,
   vault: string,
-  { path, version, changedAfter }: ChangedPlace,
+  { path, version, changedAfter, forget }: ChangedPlace,
   entries: readonly PlaceEntry[],
 ): Promise<readonly PlaceEntry[]> {
   const pushes = entries.filter(({ role }) => role === "push");
-  if (version === undefined || changedAfter || pushes.length === 0) return entries;
+  if (version === undefined || changedAfter || forget || pushes.length === 0) return entries;
   const rows = await leases.read(
     pushes.map(({ key }) => key),
     "strong",

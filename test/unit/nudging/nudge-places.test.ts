@@ -73,6 +73,15 @@ describe("a row that pushes to a place", () => {
     assert.equal(await pusher.nudged(taken()), 0, "its own write was the last change");
   });
 
+  it("hears of another's write that made the path anew and has the number of its own version", async () => {
+    await using pusher = await aPusher();
+    const together = changes();
+    const add = (more: object) => together.add({ kind: "path", path: pusher.at, ...more }, START);
+    add({ forget: true });
+    for (const version of [1, 2, 3]) add({ version });
+    assert.equal(await pusher.nudged(together.take().places[0] ?? assert.fail()), 1);
+  });
+
   it("hears of a change whose version is not told", async () => {
     await using pusher = await aPusher();
     assert.equal(await pusher.nudged({}), 1);
