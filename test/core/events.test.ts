@@ -224,6 +224,29 @@ describe("a node of Vault that lags", () => {
     assert.equal((await world.counting(() => world.advance("10m"))).reads, 0);
   });
 
+  it("is believed after half a minute, however often lines name a version that it never has", async () => {
+    for (const [more, everyS] of [
+      [{}, 1],
+      [{ forget: true }, 1],
+      [{}, 7],
+      [{}, 20],
+      [{}, 29],
+    ] as const) {
+      await using world = await aQuietWorld();
+      await world.given(aStaticSecret("none", { path: "none", ...SLOW }));
+      await world.vault.putKv("kv", "db", { password: "two" });
+      for (let at = 0; at < 90; at++) {
+        const forged = (path: string) => ({ kind: "path", path, version: 999_999, ...more }) as const;
+        if (at % everyS === 0) await world.tells(forged("kv/db"), forged("kv/none"));
+        if (at === 30) await world.vault.putKv("kv", "none", { password: "first" });
+        await world.advance("1s");
+      }
+      assert.deepEqual([password(world), password(world, "none")], ["two", "first"]);
+      await world.advance("2m");
+      assert.match(world.condition("db"), /^True/);
+    }
+  });
+
   it("has its version forgotten when the path begins anew", async () => {
     await using world = await aQuietWorld();
     for (const value of ["two", "three"]) await world.vault.putKv("kv", "db", { password: value });

@@ -1,7 +1,7 @@
 import { type EpochMs, SECOND_MS } from "../../clock.ts";
 import { type Digest, digestOf, sameDigest } from "../../digest.ts";
 import { SyncError } from "../../errors.ts";
-import type { Expected } from "../../ports/rows.ts";
+import type { Expected, Row } from "../../ports/rows.ts";
 import { EXPECTED_MS } from "../../ports/store.ts";
 import type { SourceData, VaultRead } from "../../ports/vault.ts";
 import type { SecretData } from "../../secret-value.ts";
@@ -12,18 +12,35 @@ import type { ResolvedStaticSecret } from "./resolve.ts";
 const PAUSES_FOR_VERSION = [0.2 * SECOND_MS, SECOND_MS, 5 * SECOND_MS];
 const PAUSES_WITHOUT_VERSION = [SECOND_MS];
 /** Then a lagging node has had its time. */
-const BEHIND_AGAIN_MS = 30 * SECOND_MS;
+export const BEHIND_AGAIN_MS = 30 * SECOND_MS;
+
+/** The parts of a row that say what an event told of, and how long a read has waited for it. */
+type Expecting = Pick<Row, "expect"> & { readonly state: Pick<Row["state"], "error"> };
 
 /** What an event lets a read expect; undefined when it expects nothing, or waited for long enough. */
 export function expectationOf(
-  expect: Expected | undefined,
+  row: Expecting,
   { engine, version }: VaultRead,
   now: EpochMs,
 ): { readonly version: number | undefined } | undefined {
-  if (expect === undefined || now - expect.at >= EXPECTED_MS) return undefined;
+  const { expect } = row;
+  if (expect === undefined || isOver(expect, now) || isBelievedEarly(row, now)) return undefined;
   if (engine === "kv-v1" || expect.version === 0) return { version: undefined };
   // A declared version never changes, whatever was written since.
   return version > 0 ? undefined : { version: expect.version };
+}
+
+/**
+ * Whether a node is believed though an event is younger than 30 s, because it has been behind for as long. Anyone who
+ * can send lines may go on to name versions that do not exist: these delay a change, and hold none back.
+ */
+export function isBelievedEarly({ expect, state: { error } }: Expecting, now: EpochMs): boolean {
+  if (expect === undefined || isOver(expect, now)) return false;
+  return error?.code === "REPLICA_BEHIND" && now - error.since >= EXPECTED_MS;
+}
+
+function isOver({ at }: Expected, now: EpochMs): boolean {
+  return now - at >= EXPECTED_MS;
 }
 
 /** Whether an answer is from before the event, and when to ask again. */

@@ -6,10 +6,10 @@ import type { InstantState } from "../../ports/instant-updates.ts";
 import { isApplied } from "../../ports/rows.ts";
 import type { SourceData } from "../../ports/vault.ts";
 import { VAULT_STATIC_SECRET } from "../../resource-kinds.ts";
-import type { ForeseeInput, Obtained, SyncKind } from "../kind.ts";
+import type { ForeseeInput, Obtained, SyncKind, Wake } from "../kind.ts";
 import { transformed } from "../shared/transformed.ts";
 import { decodedIf } from "./decoded.ts";
-import { expectationOf, mustHaveReached, readAgain } from "./expected.ts";
+import { BEHIND_AGAIN_MS, expectationOf, isBelievedEarly, mustHaveReached, readAgain } from "./expected.ts";
 import { instantState } from "./instant.ts";
 import { type ResolvedStaticSecret, resolveStaticSecret } from "./resolve.ts";
 import { type OlderAnswers, ownStatic, staticState, type WrittenVersion } from "./static-state.ts";
@@ -22,7 +22,7 @@ export const staticSecret: SyncKind<ResolvedStaticSecret> = {
   resolve: resolveStaticSecret,
   foresee: (run) => readAndTransform(run, undefined),
   obtain: (run) =>
-    readAndTransform(run, expectationOf(run.row.expect, run.resolved.read, run.clock()), () => instantState(run)),
+    readAndTransform(run, expectationOf(run.row, run.resolved.read, run.clock()), () => instantState(run)),
 };
 
 /** An older kv-v2 answer is read again after 5 s, and accepted once it came for 30 s (lease-table 9). */
@@ -50,11 +50,17 @@ async function readAndTransform(
   return {
     kind: "data",
     data,
-    next: resolved.refreshAfterMs === undefined ? "event" : { everyMs: resolved.refreshAfterMs },
+    next: nextOf(run, now),
     ...ownStatic(read === undefined ? {} : { version: read }),
     warnings: warningsOf(resolved, missing, await instant()),
     ...(expected?.version !== undefined && source.version && { reached: source.version.number }),
   };
+}
+
+/** What was believed early may be from before the last event: it is read once more when that one is old enough. */
+function nextOf({ row, resolved: { refreshAfterMs } }: ForeseeInput<ResolvedStaticSecret>, now: EpochMs): Wake {
+  if (isBelievedEarly(row, now)) return { at: now + BEHIND_AGAIN_MS };
+  return refreshAfterMs === undefined ? "event" : { everyMs: refreshAfterMs };
 }
 
 /** An answer from before an event is read again; after a while, that a node lags is told. */

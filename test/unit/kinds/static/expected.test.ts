@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { digestKey, digestOf } from "../../../../lib/digest.ts";
 import { type ErrorCode, SyncError } from "../../../../lib/errors.ts";
 import type { ForeseeInput } from "../../../../lib/kinds/kind.ts";
-import { expectationOf, mustHaveReached, readAgain } from "../../../../lib/kinds/static/expected.ts";
+import { expectationOf, isBelievedEarly, mustHaveReached, readAgain } from "../../../../lib/kinds/static/expected.ts";
 import type { ResolvedStaticSecret } from "../../../../lib/kinds/static/resolve.ts";
 import { EMPTY_STATE } from "../../../../lib/ports/rows.ts";
 import type { SourceData, VaultRead } from "../../../../lib/ports/vault.ts";
@@ -23,7 +23,7 @@ const missing = (deletedVersion?: number, code: ErrorCode = "VAULT_PATH_MISSING"
 describe("lease-table 30: what an event lets a read expect", () => {
   it("is its version, or only another answer than before, for 30 s", () => {
     const of = (expect: { version: number; at: number } | undefined, read: object = {}) =>
-      expectationOf(expect, { ...READ, ...read }, NOW);
+      expectationOf({ ...aRow(), ...(expect && { expect }) }, { ...READ, ...read }, NOW);
     assert.equal(of(undefined), undefined);
     assert.deepEqual(of({ version: 7, at: NOW }), { version: 7 });
     assert.deepEqual(of({ version: 7, at: NOW - 29_999 }), { version: 7 });
@@ -32,6 +32,18 @@ describe("lease-table 30: what an event lets a read expect", () => {
     assert.deepEqual(of({ version: 7, at: NOW }, { engine: "kv-v1" }), { version: undefined });
     assert.equal(of({ version: 7, at: NOW }, { version: 3 }), undefined, "a declared version never changes");
     assert.deepEqual(of({ version: 0, at: NOW }, { version: 3 }), { version: undefined });
+  });
+
+  it("is nothing any more once a node was behind for 30 s, whatever lines went on to name", () => {
+    const of = (code: ErrorCode, since: number, at = NOW) => {
+      const state = { ...EMPTY_STATE, error: { code, message: "", since } };
+      const row = { ...aRow({ state }), expect: { version: 7, at } };
+      return [expectationOf(row, READ, NOW), isBelievedEarly(row, NOW)];
+    };
+    assert.deepEqual(of("REPLICA_BEHIND", NOW - 29_999), [{ version: 7 }, false]);
+    assert.deepEqual(of("REPLICA_BEHIND", NOW - 30_000), [undefined, true]);
+    assert.deepEqual(of("VAULT_DENIED", NOW - 30_000), [{ version: 7 }, false]);
+    assert.deepEqual(of("REPLICA_BEHIND", NOW - 30_000, NOW - 30_000), [undefined, false]);
   });
 
   it("is read again when the answer has an older version, three times", async () => {

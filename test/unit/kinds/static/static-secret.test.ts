@@ -62,13 +62,17 @@ async function answered(given: {
   readonly pinned?: number;
   readonly refreshAfterMs?: number;
   readonly expect?: { readonly version: number; readonly at: number };
+  /** Since when the node was behind. */
+  readonly behindSince?: number;
   readonly fails?: SyncError;
   readonly instant?: InstantState | undefined;
   readonly instantUpdates?: boolean;
 }) {
   const declared = aDeclared({});
   const { own = { version: VERSION }, isApplied = true } = given;
-  const state = { ...EMPTY_STATE, own, ...(isApplied ? { appliedHash: declared.hash } : {}) };
+  const since = given.behindSince;
+  const error = since === undefined ? {} : { error: { code: "REPLICA_BEHIND", message: "", since } as const };
+  const state = { ...EMPTY_STATE, own, ...(isApplied ? { appliedHash: declared.hash } : {}), ...error };
   const row = aRow({ declared, state, ...(given.expect && { expect: given.expect }) });
   const source: SourceData = {
     ...{ response: {}, fields: new Map([["x", "1"]]) },
@@ -179,6 +183,13 @@ describe("a read of a static secret", () => {
     for (const given of [{}, { expect: { version: 0, at: NOW } }, { expect: { version: 2, at: NOW - 30_000 } }])
       assert.equal("reached" in (await dataOf(given)), false, JSON.stringify(given));
     await assert.rejects(answered({ expect: { version: 4, at: NOW } }), { code: "REPLICA_BEHIND" });
+  });
+
+  it("lease-table 30: is believed on a node that was behind for 30 s, and read again when the event is as old", async () => {
+    const given = { refreshAfterMs: 60_000, expect: { version: 4, at: NOW }, behindSince: NOW - 30_000 };
+    assert.deepEqual((await dataOf(given)).next, { at: NOW + 30_000 });
+    assert.equal("reached" in (await dataOf(given)), false);
+    await assert.rejects(answered({ ...given, behindSince: NOW - 29_000 }), { code: "REPLICA_BEHIND" });
   });
 
   it("that fails on a node that lags is told as such", async () => {
