@@ -21,7 +21,11 @@ const PAGES = 5;
 /** Rows that are read at once. */
 const BATCH = 100;
 
-/** Asks for sweeps of one Vault's rows, at most one a minute by all processes together. */
+/**
+ * Asks for sweeps of one Vault's rows: all processes together plan one a minute at most. Each that sees an event before
+ * the planned one starts sends a message for its time, since that of another may have been lost with it, and each
+ * message is carried out, since a repeated one may be of a process that died. Several at once nudge the same rows.
+ */
 export interface Sweeps {
   request(reason: SweepReason): Promise<void>;
 }
