@@ -1,4 +1,5 @@
 import type { ClusterSurvey, SyncSurvey } from "../lib/vso/handover/hand-over.ts";
+import { gapLines, type HubGaps, hasGaps } from "./hub-gaps.ts";
 import { table, textLines } from "./table.ts";
 
 /** The state of one declaration, for people and scripts. */
@@ -52,11 +53,17 @@ export function complained({ complaints, syncs }: ClusterReport): boolean {
   return complaints.length > 0 || syncs.some((sync) => sync.complaints.length > 0);
 }
 
-export function people(clusters: readonly ClusterReport[]): string {
+export function people(clusters: readonly ClusterReport[], hubs: HubGaps): string {
   const rows = clusters.flatMap(({ syncs }) =>
     syncs.map(({ key, state, complaints, notes }) => [key, state, [...complaints, ...notes].join("; ")]),
   );
-  const list = rows.length > 0 ? table(["SYNC", "STATE", "NOTE"], rows) : "There is nothing to hand over.\n";
+  const none = hasGaps(hubs) ? "" : "There is nothing to hand over.\n";
+  const list = rows.length > 0 ? table(["SYNC", "STATE", "NOTE"], rows) : none;
   const troubles = clusters.flatMap(({ name, complaints }) => complaints.map((text) => `cluster ${name}: ${text}`));
-  return `${list}${textLines(troubles)}`;
+  return `${list}${textLines([...ofHubs(hubs), ...troubles])}`;
+}
+
+function ofHubs(hubs: HubGaps): readonly string[] {
+  if (!hasGaps(hubs)) return [];
+  return [...gapLines(hubs), "So nothing was changed. --cluster names the clusters for which this does not matter."];
 }

@@ -3,8 +3,9 @@ import { destination } from "pino";
 import { systemClock } from "../lib/clock.ts";
 import { InputError, SyncError } from "../lib/errors.ts";
 import { folderFiles } from "../lib/fleet/files.ts";
-import type { Fleet, FleetCluster } from "../lib/fleet/fleet.ts";
+import type { FleetCluster } from "../lib/fleet/fleet.ts";
 import { readFleet } from "../lib/fleet/read-fleet.ts";
+import type { ComposedFleet } from "../lib/hubs/compose.ts";
 import { simulatedSqliteStore } from "../lib/store/sqlite/sqlite-store.ts";
 import { jsonLog } from "../lib/telemetry/log.ts";
 import { parallel } from "../lib/util/parallel.ts";
@@ -18,8 +19,9 @@ import {
 } from "../lib/vso/handover/hand-over.ts";
 import { type HandOverProgress, handToKeyferry, handToVso } from "../lib/vso/handover/hand-over-act.ts";
 import { type ClusterReport, complained, lacks, leftOf, people, reportOf } from "./handover-report.ts";
+import { type HubGaps, hasGaps, hubGaps, NO_GAPS } from "./hub-gaps.ts";
 import { print, printJson, say } from "./output.ts";
-import { reachedFleet, sayOfHubs } from "./reached-fleet.ts";
+import { reachedFleet } from "./reached-fleet.ts";
 
 /** The length of VSO's key. */
 const KEY_BYTES = 16;
@@ -49,33 +51,43 @@ export async function handoverCommand(flags: HandoverFlags): Promise<number> {
     { own, files: folderFiles(folder), leases, log, mayExec: true },
     new AbortController().signal,
   );
-  sayOfHubs(fleet);
   const deps = { ...apis, clock: systemClock };
   try {
-    const clusters = chosen(fleet, flags.cluster);
-    const reports = await handOver(deps, clusters, flags);
-    if (flags.output === "json") printJson(answer(flags, reports));
-    else print(people(reports));
-    return reports.some(complained) ? 1 : 0;
+    const within = chosen(fleet, flags.cluster);
+    const reports = await handOver(deps, within, flags);
+    if (flags.output === "json") printJson(answer(flags, within, reports));
+    else print(people(reports, within.hubs));
+    return reports.some(complained) || hasGaps(within.hubs) ? 1 : 0;
   } finally {
     await close();
   }
 }
 
-function answer({ to, dryRun }: HandoverFlags, clusters: readonly ClusterReport[]): object {
-  return { to, dryRun, clusters };
+function answer({ to, dryRun }: HandoverFlags, { hubs }: Chosen, clusters: readonly ClusterReport[]): object {
+  return { to, dryRun, hubs, clusters };
 }
 
-function chosen({ clusters }: Fleet, names: readonly string[]): readonly FleetCluster[] {
+/** The clusters to hand over, and where others may be missing. */
+interface Chosen {
+  readonly clusters: readonly FleetCluster[];
+  readonly hubs: HubGaps;
+}
+
+function chosen(fleet: ComposedFleet, names: readonly string[]): Chosen {
+  const { clusters } = fleet;
   const unknown = names.filter((name) => !clusters.some((cluster) => cluster.name === name));
   if (unknown.length > 0) throw new InputError("--cluster", [`no such cluster in the fleet: ${unknown.join(", ")}`]);
-  return names.length === 0 ? clusters : clusters.filter(({ name }) => names.includes(name));
+  if (names.length === 0) return { clusters, hubs: hubGaps(fleet) };
+  return { clusters: clusters.filter(({ name }) => names.includes(name)), hubs: NO_GAPS };
 }
 
-/** Checks everything before any change: a single complaint prevents all changes. */
+/**
+ * Checks everything before any change: a single complaint prevents all changes, and so does a hub that may have clusters
+ * which are missing here: a person would start VSO in them, though nothing was handed over there.
+ */
 async function handOver(
   deps: HandOverDeps,
-  clusters: readonly FleetCluster[],
+  { clusters, hubs }: Chosen,
   flags: HandoverFlags,
 ): Promise<readonly ClusterReport[]> {
   const signal = new AbortController().signal;
@@ -84,7 +96,7 @@ async function handOver(
   const seen = await parallel(scopes, (scope) => orComplaint(scope, survey));
   const looked = seen.map((one) => reportOf(one, "looked"));
   for (const { name, syncs } of looked) say(`${name}: ${syncs.length} declarations checked`);
-  if (flags.dryRun || looked.some(complained)) return looked;
+  if (flags.dryRun || hasGaps(hubs) || looked.some(complained)) return looked;
   const reports: ClusterReport[] = [];
   for (const before of seen) {
     await applyDecision(deps, before, flags, signal);

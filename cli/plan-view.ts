@@ -1,6 +1,7 @@
 import type { NameChanges, SecretChanges } from "../lib/destinations/destination.ts";
 import type { SyncError } from "../lib/errors.ts";
 import type { Planned, PlannedAction } from "../lib/plan/plan.ts";
+import { gapLines, type HubGaps, hasGaps, NO_GAPS } from "./hub-gaps.ts";
 import { remedyOf } from "./remedies.ts";
 import { textLines } from "./table.ts";
 
@@ -26,13 +27,15 @@ export interface PlanView {
   }[];
   /** Known clusters that left fleet.yaml. */
   readonly departed: readonly string[];
+  /** Empty if the plan is only for keys that name their clusters. */
+  readonly hubs: HubGaps;
   readonly syncs: readonly (Omit<Planned, "error" | "changes"> & {
     readonly error?: ErrorView;
     readonly changes?: Omit<SecretChanges, "any">;
   })[];
   /** The number of syncs of each action, without zeros. */
   readonly summary: Readonly<Partial<Record<PlannedAction, number>>>;
-  /** 1: a sync or a cluster would fail, whatever else changes. 3: there are changes. 0: nothing to do. */
+  /** 1: a sync or a cluster would fail, or a hub may have clusters that are not planned, whatever else changes. 3: there are changes. 0: nothing to do. */
   readonly exitCode: 0 | 1 | 3;
 }
 
@@ -42,10 +45,10 @@ const QUIET: ReadonlySet<PlannedAction> = new Set<PlannedAction>(["none", "adopt
 export function planView(
   clusters: readonly ClusterPlan[],
   planned: readonly Planned[],
-  departed: readonly string[] = [],
+  { departed = [], hubs = NO_GAPS }: Partial<Pick<PlanView, "departed" | "hubs">> = {},
 ): PlanView {
   const counts = [...Map.groupBy(planned, ({ action }) => action)].map(([action, { length }]) => [action, length]);
-  const isFailed = planned.some(({ action }) => action === "fail") || clusters.some((one) => isTroubled(one));
+  const isFailed = planned.some(({ action }) => action === "fail") || clusters.some(isTroubled) || hasGaps(hubs);
   const isChanged = departed.length > 0 || planned.some(({ action }) => !QUIET.has(action));
   return {
     clusters: clusters.map(({ name, errors, awaitingApproval }) => ({
@@ -54,6 +57,7 @@ export function planView(
       ...(awaitingApproval === undefined ? {} : { awaitingApproval }),
     })),
     departed,
+    hubs,
     syncs: planned.map(({ error, changes, ...rest }) => ({
       ...rest,
       ...(changes === undefined ? {} : { changes: shown(changes) }),
@@ -89,7 +93,7 @@ const OUT_OF_REACH: ReadonlySet<string> = new Set(["KUBE_UNREACHABLE", "VAULT_UN
  * A plan in the style of a diff: a sign and a sync, and below it the names of what differs. The plan of a stack says
  * that it was made from outside, if something can't be reached.
  */
-export function planText({ clusters, departed, syncs, summary }: PlanView, stack?: string): string {
+export function planText({ clusters, departed, hubs, syncs, summary }: PlanView, stack?: string): string {
   const width = Math.max(0, ...syncs.map(({ key }) => key.length));
   const lines = syncs.flatMap((sync) => [
     `${SIGNS[sync.action]} ${sync.key.padEnd(width)}  ${sync.action}: ${sync.because}`,
@@ -104,7 +108,8 @@ export function planText({ clusters, departed, syncs, summary }: PlanView, stack
   const codes = [...clusters.flatMap(({ errors }) => errors), ...syncs.flatMap(({ error }) => error ?? [])];
   const isFar = stack !== undefined && codes.some(({ code }) => OUT_OF_REACH.has(code));
   const note = `! this machine does not reach everything; the functions of ${stack} may: compare keyferry status --stack ${stack}`;
-  const notes = [...clusters.flatMap(troubles), ...(isFar ? [note] : [])];
+  const ofHubs = gapLines(hubs).map((line) => `! ${line}`);
+  const notes = [...ofHubs, ...clusters.flatMap(troubles), ...(isFar ? [note] : [])];
   return textLines([...lines, ...left, ...notes, ...(lines.length > 0 ? [""] : []), end]);
 }
 

@@ -23,10 +23,11 @@ import { prometheusMetrics } from "../lib/telemetry/metrics.ts";
 import { goTemplates } from "../lib/templates/template-engine.ts";
 import { type OpenVaultApi, vaultApi } from "../lib/vault/vault-api.ts";
 import { chosenKeys, knownKeys } from "./chosen-keys.ts";
+import { type HubGaps, hubGaps, NO_GAPS } from "./hub-gaps.ts";
 import { print, printJson, say } from "./output.ts";
 import { type PlanInputs, type PlanSource, planInputs } from "./plan-inputs.ts";
 import { type ClusterPlan, planText, planView } from "./plan-view.ts";
-import { reachedFleet, sayOfHubs } from "./reached-fleet.ts";
+import { reachedFleet } from "./reached-fleet.ts";
 import { stopSignal, WITH_HANG_UP } from "./stop-signal.ts";
 
 export interface PlanFlags extends PlanSource {
@@ -55,19 +56,19 @@ export async function planCommand(texts: readonly string[], flags: PlanFlags): P
     mayExec: flags.stack === undefined,
   };
   const { clients, fleet, close } = await reachedFleet(from, stop);
-  sayOfHubs(fleet);
   const byName = new Map(fleet.clusters.map((cluster) => [cluster.name, cluster]));
   const noted = notingReleases(store, fleet.clusters);
   const apis = readOnlyApis({ ...inputs, fleet, clients, leases: noted.leases });
   try {
     const departed = await releasedClusters(noted.leases, fleet);
-    const clusters = await surveyed(apis, named(texts, fleet.clusters), stop);
+    const { hubs, clusters: chosen } = named(texts, fleet);
+    const clusters = await surveyed(apis, chosen, stop);
     const { rows, released } = await chosenWork(store, noted.released(), clusters, texts);
     say(`planning ${rows.length} ${rows.length === 1 ? "sync" : "syncs"}`);
     const planned = [...(await plannedOf(apis.planner, rows, byName, stop)), ...released];
     // Cancelled syncs look like failures, but are not.
     if (stop.aborted) return 1;
-    const view = planView(clusters, planned.sort(byKey), texts.length === 0 ? departed : []);
+    const view = planView(clusters, planned.sort(byKey), { hubs, departed: texts.length === 0 ? departed : [] });
     if (flags.output === "json") printJson(view);
     else print(planText(view, flags.stack));
     return view.exitCode;
@@ -149,11 +150,16 @@ const NO_WRITES: Omit<ResourceApi, "get"> = {
   removeFinalizers: async () => undefined,
 };
 
-/** The clusters that may have these keys. */
-function named(texts: readonly string[], clusters: readonly FleetCluster[]): readonly FleetCluster[] {
+/** The clusters that may have these keys, and where others may be missing. */
+function named(
+  texts: readonly string[],
+  fleet: ComposedFleet,
+): { readonly clusters: readonly FleetCluster[]; readonly hubs: HubGaps } {
+  const { clusters } = fleet;
   const names = texts.map((text) => parseKey(text)?.cluster ?? "*");
   const isEach = names.length > 0 && names.every((name) => clusters.some((cluster) => cluster.name === name));
-  return isEach ? clusters.filter(({ name }) => names.includes(name)) : clusters;
+  if (!isEach) return { clusters, hubs: hubGaps(fleet) };
+  return { clusters: clusters.filter(({ name }) => names.includes(name)), hubs: NO_GAPS };
 }
 
 function surveyed(

@@ -12,7 +12,6 @@ import type { ClusterAccess } from "../lib/ports/cluster-access.ts";
 import type { FleetFiles } from "../lib/ports/fleet-files.ts";
 import type { LeaseStore } from "../lib/ports/store.ts";
 import type { Log } from "../lib/ports/telemetry.ts";
-import { say } from "./output.ts";
 import { hubPasses } from "./run-fleet.ts";
 
 export interface ReachedFleetOptions {
@@ -51,10 +50,4 @@ export async function reachedFleet(
     await access.close();
   };
   return { clients, apis, access: clusterAccess, fleet: fleet.current(), close };
-}
-
-/** Says on stderr which hubs could not be read, and which of their objects are no clusters. */
-export function sayOfHubs({ unread, refused }: ComposedFleet): void {
-  for (const name of unread) say(`hub ${name} could not be read: its clusters are missing here`);
-  for (const { hub, name, error } of refused) say(`hub ${hub}: cluster ${name}: ${error.code}: ${error.message}`);
 }

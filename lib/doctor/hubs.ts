@@ -5,7 +5,7 @@ import { advice } from "./remedies.ts";
 /** Hubs that could not be read, and their objects that are no clusters of the fleet. */
 export function hubFindings({ unread, refused }: Pick<ComposedFleet, "unread" | "refused">): readonly Finding[] {
   return [
-    ...unread.map((name) =>
+    ...unread.map(({ name }) =>
       finding("HUB_UNREAD", {
         where: `hub ${name} in fleet.yaml`,
         what: "it could not be read",

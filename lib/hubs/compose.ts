@@ -14,13 +14,19 @@ export interface Refusal {
   readonly error: RowError;
 }
 
+/** A hub, and why the last attempt to read it failed. */
+export interface HubTrouble {
+  readonly name: string;
+  readonly error?: RowError;
+}
+
 /** The clusters of fleet.yaml and of its hubs. */
 export interface ComposedFleet extends Fleet {
   readonly refused: readonly Refusal[];
   /** Hubs whose clusters are not known: nobody may be released meanwhile. */
-  readonly unread: readonly string[];
+  readonly unread: readonly HubTrouble[];
   /** Hubs that need a person: they can't be read, or too many of their clusters are gone. */
-  readonly troubled: readonly string[];
+  readonly troubled: readonly HubTrouble[];
 }
 
 interface Candidate {
@@ -46,13 +52,17 @@ export function composed(fleet: Fleet, states: ReadonlyMap<string, HubState>): C
     servers.set(member.uid, member.name);
     clusters.push(clusterOf(candidate, member.uid));
   }
-  const isUnread = (name: string): boolean => states.get(name)?.isUnread ?? !states.has(name);
-  const isTroubled = (name: string): boolean => {
-    const { error, awaitingApproval } = states.get(name) ?? {};
-    return error !== undefined || awaitingApproval !== undefined;
+  return { ...fleet, clusters, refused, ...troubles(fleet, states) };
+}
+
+function troubles({ hubs }: Fleet, states: ReadonlyMap<string, HubState>): Pick<ComposedFleet, "unread" | "troubled"> {
+  const all = hubs.map(({ name }) => ({ name, state: states.get(name) }));
+  const told = (some: typeof all): readonly HubTrouble[] =>
+    some.map(({ name, state }) => ({ name, ...(state?.error && { error: state.error }) }));
+  return {
+    unread: told(all.filter(({ state }) => state === undefined || state.isUnread === true)),
+    troubled: told(all.filter(({ state }) => state?.error !== undefined || state?.awaitingApproval !== undefined)),
   };
-  const hubs = fleet.hubs.map(({ name }) => name);
-  return { ...fleet, clusters, refused, unread: hubs.filter(isUnread), troubled: hubs.filter(isTroubled) };
 }
 
 /** The members that were reached first, the oldest ones at the beginning: they have the first claim to a name. */

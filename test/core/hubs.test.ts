@@ -154,7 +154,8 @@ describe("passes over a hub", () => {
     world.failure = new SyncError("KUBE_UNREACHABLE", "gone");
     await pass();
     const unread = await known();
-    assert.deepEqual([unread.unread, unread.clusters.length], [["main"], 0]);
+    assert.deepEqual([unread.unread.length, unread.clusters.length], [1, 0]);
+    assert.deepEqual([unread.unread[0]?.name, unread.unread[0]?.error?.code], ["main", "KUBE_UNREACHABLE"]);
     assert.equal((await leases.hubState("main"))?.state.error?.code, "KUBE_UNREACHABLE");
     world.failure = undefined;
     world.add(0, 1);

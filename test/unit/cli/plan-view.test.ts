@@ -33,6 +33,24 @@ describe("a plan as people and scripts see it", () => {
     assert.equal(planView([{ name: "east", errors: [], awaitingApproval: { gone: 20, of: 30 } }], []).exitCode, 1);
   });
 
+  it("ends with 1 when clusters of a hub may be missing, and names the hub or the object", () => {
+    const refused = {
+      hub: "main",
+      object: "argocd/west",
+      cluster: "west",
+      code: "CLUSTER_DUPLICATE",
+      message: "twice",
+    };
+    for (const [hubs, says] of [
+      [{ unread: [{ hub: "main" }], refused: [] }, /^! hub main could not be read/m],
+      [{ unread: [], refused: [refused] }, /^! hub main: cluster west \(argocd\/west\): CLUSTER_DUPLICATE: twice$/m],
+    ] as const) {
+      const view = planView([{ name: "east", errors: [] }], [aPlanned("create")], { hubs });
+      assert.deepEqual([view.exitCode, view.hubs], [1, hubs]);
+      assert.match(planText(view), says);
+    }
+  });
+
   it("reads as a diff: what comes, goes and changes, by name", () => {
     const changes = {
       any: true,

@@ -6,7 +6,7 @@ describe("hubs", () => {
   it("one that can't be read, and an object that is no cluster, are errors", () => {
     const error = { code: "CLUSTER_DUPLICATE", message: "another cluster has this name", since: 0 } as const;
     const refused = [{ hub: "argo", object: "cluster-a", name: "prod", error }];
-    const [unread, double] = hubFindings({ unread: ["lost"], refused });
+    const [unread, double] = hubFindings({ unread: [{ name: "lost" }], refused });
     assert.deepEqual([unread?.code, unread?.where], ["HUB_UNREAD", "hub lost in fleet.yaml"]);
     assert.equal(double?.code, "HUB_CLUSTER_REFUSED");
     assert.match(double?.what ?? "", /^CLUSTER_DUPLICATE: another cluster has this name$/);

@@ -265,7 +265,9 @@ describe("fleet.yaml with its hubs", () => {
       ["mine", "was"],
     );
     assert.equal(refused.length, 2);
-    assert.deepEqual(unread, ["h2"]);
-    assert.deepEqual(composed(fleet, new Map([["h1", state([], { isUnread: true })]])).unread, ["h1", "h2"]);
+    assert.deepEqual(unread, [{ name: "h2" }]);
+    const first = composed(fleet, new Map([["h1", state([], { isUnread: true, error })]]));
+    assert.deepEqual(first.unread, [{ name: "h1", error }, { name: "h2" }]);
+    assert.deepEqual(first.troubled, [{ name: "h1", error }]);
   });
 });

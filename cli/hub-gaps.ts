@@ -1,0 +1,49 @@
+import type { ComposedFleet } from "../lib/hubs/compose.ts";
+
+/** Where an answer about the fleet may lack clusters, for scripts. */
+export interface HubGaps {
+  /** Hubs that could not be read. */
+  readonly unread: readonly { readonly hub: string; readonly code?: string; readonly message?: string }[];
+  /** Objects of hubs that are no clusters of the fleet, or that can't be reached any more. */
+  readonly refused: readonly {
+    readonly hub: string;
+    readonly object: string;
+    readonly cluster: string;
+    readonly code: string;
+    readonly message: string;
+  }[];
+}
+
+export const NO_GAPS: HubGaps = { unread: [], refused: [] };
+
+export function hasGaps({ unread, refused }: HubGaps): boolean {
+  return unread.length > 0 || refused.length > 0;
+}
+
+/** A hub that was read earlier has its clusters of that time, and may have others by now. */
+export function hubGaps({ unread, troubled, refused }: ComposedFleet): HubGaps {
+  const never = new Set(unread.map(({ name }) => name));
+  const again = troubled.filter(({ name, error }) => error !== undefined && !never.has(name));
+  return {
+    unread: [...unread, ...again].map(({ name, error }) => ({
+      hub: name,
+      ...(error && { code: error.code, message: error.message }),
+    })),
+    refused: refused.map(({ hub, object, name, error: { code, message } }) => ({
+      ...{ hub, object, cluster: name, code, message },
+    })),
+  };
+}
+
+/** For people. */
+export function gapLines({ unread, refused }: HubGaps): readonly string[] {
+  return [
+    ...unread.map(({ hub, code, message }) => {
+      const because = code === undefined ? "" : `: ${code}: ${message}`;
+      return `hub ${hub} could not be read, and clusters of it may be missing here${because}`;
+    }),
+    ...refused.map(
+      ({ hub, object, cluster, code, message }) => `hub ${hub}: cluster ${cluster} (${object}): ${code}: ${message}`,
+    ),
+  ];
+}
