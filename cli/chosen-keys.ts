@@ -20,17 +20,22 @@ export async function knownKeys(leases: LeaseStore, clusters?: readonly string[]
   return keys.sort();
 }
 
+export interface MatchedKeys {
+  readonly keys: readonly SyncKey[];
+  /** Texts without a match, each with a complaint that may suggest another key. */
+  readonly missing: readonly { readonly text: string; readonly complaint: string }[];
+}
+
 /**
- * The keys that these texts select: keys, and patterns with `*` for any characters. Throws an InputError for all texts
- * without a match, with suggestions. Reads `known` only when necessary.
+ * The keys that these texts select: keys, and patterns with `*` for any characters. Reads `known` only when necessary.
  */
-export async function chosenKeys(
+export async function matchedKeys(
   texts: readonly string[],
   has: (key: SyncKey) => Promise<boolean>,
   known: () => Promise<readonly SyncKey[]>,
-): Promise<readonly SyncKey[]> {
+): Promise<MatchedKeys> {
   const chosen = new Set<SyncKey>();
-  const complaints: string[] = [];
+  const missing: { readonly text: string; readonly complaint: string }[] = [];
   for (const text of texts) {
     const isPattern = text.includes("*");
     const key = text as SyncKey;
@@ -38,18 +43,38 @@ export async function chosenKeys(
     else if (isPattern) {
       const found = (await known()).filter(toMatcher(text));
       for (const match of found) chosen.add(match);
-      if (found.length === 0) complaints.push(says(texts, text, "no sync matches: keyferry status lists them"));
-    } else complaints.push(says(texts, text, missing(text, await known())));
+      if (found.length === 0) missing.push({ text, complaint: "no sync matches: keyferry status lists them" });
+    } else missing.push({ text, complaint: unknown(text, await known()) });
   }
-  if (complaints.length > 0) throw new InputError(texts.join(" "), complaints);
-  return [...chosen];
+  return { keys: [...chosen], missing };
 }
 
-function says(texts: readonly string[], text: string, complaint: string): string {
-  return texts.length === 1 ? complaint : `${text}: ${complaint}`;
+/** The same; throws an InputError for all texts without a match. */
+export async function chosenKeys(...selection: Parameters<typeof matchedKeys>): Promise<readonly SyncKey[]> {
+  const { keys, missing } = await matchedKeys(...selection);
+  refuse(selection[0], missing);
+  return keys;
 }
 
-function missing(text: string, known: readonly SyncKey[]): string {
+/** Throws an InputError for all texts that are neither keys nor patterns, with suggestions. */
+export async function mustBeKeys(texts: readonly string[], known: () => Promise<readonly SyncKey[]>): Promise<void> {
+  const wrong = texts.filter((text) => !text.includes("*") && parseKey(text) === undefined);
+  if (wrong.length === 0) return;
+  const all = await known();
+  refuse(
+    texts,
+    wrong.map((text) => ({ text, complaint: unknown(text, all) })),
+  );
+}
+
+/** Throws an InputError with all complaints, if there are some. */
+export function refuse(texts: readonly string[], missing: MatchedKeys["missing"]): void {
+  if (missing.length === 0) return;
+  const complaints = missing.map(({ text, complaint }) => (texts.length === 1 ? complaint : `${text}: ${complaint}`));
+  throw new InputError(texts.join(" "), complaints);
+}
+
+function unknown(text: string, known: readonly SyncKey[]): string {
   const near = nearest(text, known, () => MAX_SLIPS) ?? sameName(text, known);
   const hint = near === undefined ? "" : ` (did you mean ${near}?)`;
   return parseKey(text) === undefined ? `${SHAPE}${hint}` : `there is no such sync${hint}: keyferry status lists them`;

@@ -22,8 +22,8 @@ import { jsonLog } from "../lib/telemetry/log.ts";
 import { prometheusMetrics } from "../lib/telemetry/metrics.ts";
 import { goTemplates } from "../lib/templates/template-engine.ts";
 import { type OpenVaultApi, vaultApi } from "../lib/vault/vault-api.ts";
-import { chosenKeys, knownKeys } from "./chosen-keys.ts";
-import { type HubGaps, hubGaps, NO_GAPS } from "./hub-gaps.ts";
+import { knownKeys, matchedKeys, mustBeKeys, refuse } from "./chosen-keys.ts";
+import { type HubGaps, hasGaps, hubGaps, NO_GAPS } from "./hub-gaps.ts";
 import { print, printJson, say } from "./output.ts";
 import { type PlanInputs, type PlanSource, planInputs } from "./plan-inputs.ts";
 import { type ClusterPlan, planText, planView } from "./plan-view.ts";
@@ -46,6 +46,8 @@ const AT_ONCE = 24;
 export async function planCommand(texts: readonly string[], flags: PlanFlags): Promise<number> {
   const inputs = await planInputs(flags);
   await using store = inputs.store;
+  // Before any cluster is read, which takes long.
+  await mustBeKeys(texts, () => knownKeys(store));
   const stop = stopSignal(() => say("stopped: revoking tokens"), WITH_HANG_UP);
   // Exec plugins as the functions of a stack do it.
   const from = {
@@ -63,7 +65,8 @@ export async function planCommand(texts: readonly string[], flags: PlanFlags): P
     const departed = await releasedClusters(noted.leases, fleet);
     const { hubs, clusters: chosen } = named(texts, fleet);
     const clusters = await surveyed(apis, chosen, stop);
-    const { rows, released } = await chosenWork(store, noted.released(), clusters, texts);
+    const isWhole = !hasGaps(hubs) && clusters.every(({ errors }) => errors.length === 0);
+    const { rows, released } = await chosenWork(store, noted.released(), clusters, { texts, isWhole });
     say(`planning ${rows.length} ${rows.length === 1 ? "sync" : "syncs"}`);
     const planned = [...(await plannedOf(apis.planner, rows, byName, stop)), ...released];
     // Cancelled syncs look like failures, but are not.
@@ -175,17 +178,23 @@ function surveyed(
   );
 }
 
-/** Plans only clusters that could be read, because the declarations of the others are unknown. */
+/**
+ * Plans only clusters that could be read, because the declarations of the others are unknown. Throws an InputError for
+ * texts without a match, unless the fleet was not read as a whole: then they may be in what is missing.
+ */
 async function chosenWork(
   store: SqliteStore,
   released: readonly Planned[],
   clusters: readonly ClusterPlan[],
-  texts: readonly string[],
+  { texts, isWhole }: { readonly texts: readonly string[]; readonly isWhole: boolean },
 ): Promise<{ readonly rows: readonly Row[]; readonly released: readonly Planned[] }> {
   const names = clusters.map(({ name }) => name);
   const all = new Set([...(await knownKeys(store, names)), ...released.map(({ key }) => key)]);
   const known = async () => [...all].sort();
-  const keys = new Set(texts.length === 0 ? all : await chosenKeys(texts, async (key) => all.has(key), known));
+  const { keys: matched, missing } = await matchedKeys(texts, async (key) => all.has(key), known);
+  if (isWhole) refuse(texts, missing);
+  for (const { text } of missing) say(`${text}: not planned, because not everything could be read`);
+  const keys = new Set(texts.length === 0 ? all : matched);
   return {
     rows: [...(await store.read([...keys], "strong")).values()],
     released: released.filter(({ key }) => keys.has(key)),

@@ -67,6 +67,28 @@ describe("commands, while a hub or a cluster can't be read", () => {
     assert.deepEqual([code, JSON.parse(stdout).hubs.unread[0].hub], [1, "platform"]);
   });
 
+  it("a plan of keys shows why they are not found, and does not say that they do not exist", async () => {
+    const key = "east/VaultStaticSecret/shop/db";
+    for (const args of [
+      ["-f", "east.yaml", key],
+      ["-f", "east.yaml", "east/*/shop/*"],
+      ["-f", "hub.yaml", key],
+    ]) {
+      const { code, stdout, stderr } = await ran("plan", ...args);
+      assert.equal(code, 1, args.join(" "));
+      assert.match(stdout, /^! (cluster east|hub platform).*REFERENCE_INVALID: /m);
+      assert.match(stderr, /^east\/.*: not planned, because not everything could be read$/m);
+      assert.doesNotMatch(stderr, /no such sync|no sync matches/);
+    }
+  });
+
+  it("a plan refuses what is no key before it reaches anything", async () => {
+    const { code, stdout, stderr } = await ran("plan", "-f", "both.yaml", "east/*", "east");
+    assert.deepEqual([code, stdout], [2, ""]);
+    assert.match(stderr, /east: it must be CLUSTER\/KIND\/NAMESPACE\/NAME/);
+    assert.doesNotMatch(stderr, /reading cluster/);
+  });
+
   it("what was asked for by the name of its cluster does not need the hub", async () => {
     const handed = await ran("handover", "--to", "vso", "-f", "both.yaml", "--cluster", "east", "-o", "json");
     assert.deepEqual(JSON.parse(handed.stdout).hubs, { unread: [], refused: [] });
