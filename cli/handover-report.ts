@@ -49,6 +49,14 @@ export function leftOf(before: ClusterSurvey, after: ClusterSurvey): ClusterSurv
   return { ...after, syncs };
 }
 
+/** The named namespaces in which no cluster has declarations. In a cluster that can't be read there may be some. */
+export function nowhereFound(
+  surveys: readonly Pick<ClusterSurvey, "emptyNamespaces">[],
+  namespaces: readonly string[],
+): readonly string[] {
+  return namespaces.filter((name) => surveys.every(({ emptyNamespaces }) => emptyNamespaces.includes(name)));
+}
+
 export function complained({ complaints, syncs }: ClusterReport): boolean {
   return complaints.length > 0 || syncs.some((sync) => sync.complaints.length > 0);
 }

@@ -18,7 +18,7 @@ import {
   surveyForVso,
 } from "../lib/vso/handover/hand-over.ts";
 import { type HandOverProgress, handToKeyferry, handToVso } from "../lib/vso/handover/hand-over-act.ts";
-import { type ClusterReport, complained, lacks, leftOf, people, reportOf } from "./handover-report.ts";
+import { type ClusterReport, complained, lacks, leftOf, nowhereFound, people, reportOf } from "./handover-report.ts";
 import { type HubGaps, hasGaps, hubGaps, NO_GAPS } from "./hub-gaps.ts";
 import { print, printJson, say } from "./output.ts";
 import { reachedFleet } from "./reached-fleet.ts";
@@ -96,7 +96,10 @@ async function handOver(
   const seen = await parallel(scopes, (scope) => orComplaint(scope, survey));
   const looked = seen.map((one) => reportOf(one, "looked"));
   for (const { name, syncs } of looked) say(`${name}: ${syncs.length} declarations checked`);
-  if (flags.dryRun || hasGaps(hubs) || looked.some(complained)) return looked;
+  if (hasGaps(hubs)) return looked;
+  const nowhere = nowhereFound(seen, flags.namespace);
+  if (nowhere.length > 0) throw new InputError("--namespace", nowhere.map(noSuchNamespace));
+  if (flags.dryRun || looked.some(complained)) return looked;
   const reports: ClusterReport[] = [];
   for (const before of seen) {
     await applyDecision(deps, before, flags, signal);
@@ -105,6 +108,10 @@ async function handOver(
     reports.push(reportOf(flags.to === "vso" ? lacks(after) : leftOf(before, after), "done"));
   }
   return reports;
+}
+
+function noSuchNamespace(name: string): string {
+  return `no cluster has declarations in namespace ${name}, or fleet.yaml leaves it out: nothing was changed`;
 }
 
 async function applyDecision(
@@ -139,6 +146,12 @@ async function orComplaint(
     return await survey(scope);
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
-    return { scope, hmacKey: { kind: "absent" }, complaints: [`${error.code}: ${error.message}`], syncs: [] };
+    return {
+      scope,
+      hmacKey: { kind: "absent" },
+      complaints: [`${error.code}: ${error.message}`],
+      syncs: [],
+      emptyNamespaces: [],
+    };
   }
 }

@@ -138,6 +138,19 @@ describe("a handover to Vault Secrets Operator", () => {
     assert.deepEqual(namesOf(await survey({ settings: named, namespaces: ["other"] })), []);
   });
 
+  it("tells which of the namespaces that were asked for have no declarations, in either direction", async () => {
+    const empty = [aNamespace("empty"), aNamespace("team"), aServiceAccount("app", "team")];
+    await using world = await synced(...empty, aStaticSecret(), aStaticSecret("db", { namespace: "team" }));
+    const { survey, surveyBack } = handover(world);
+    const settings = aCluster({ namespaces: { include: ["*"], exclude: ["team"] } });
+    for (const look of [survey, surveyBack]) {
+      const asked = async (scope: object) => (await look(scope)).emptyNamespaces;
+      assert.deepEqual(await asked({}), []);
+      assert.deepEqual(await asked({ namespaces: ["shop", "shpo", "empty"] }), ["shpo", "empty"]);
+      assert.deepEqual(await asked({ namespaces: ["shop", "team"], settings }), ["team"], "fleet.yaml leaves it out");
+    }
+  });
+
   it("leaves out what is being deleted", async () => {
     await using world = await synced(aStaticSecret());
     world.crash();

@@ -181,6 +181,10 @@ describe("Vault Secrets Operator works in the cluster", () => {
       "to-do",
     );
     assert.deepEqual(await bothAre(), before);
+    const misspelt = await handover("vso", "--namespace", NS, "--namespace", "tema");
+    assert.deepEqual([misspelt.code, misspelt.stdout], [2, ""]);
+    assert.match(misspelt.stderr, /--namespace is not valid:\n {2}no cluster has declarations in namespace tema,/);
+    assert.deepEqual(await bothAre(), before);
     assert.match((await handover("vso", "--cluster", "two")).stderr, /no such cluster in the fleet: two/);
     await Promise.all(["broken", "taken"].map((name) => other.undeclare(name)));
     // The one that wanted the same Secret stood beside its owner until it went.

@@ -58,6 +58,8 @@ export interface ClusterSurvey {
   readonly hmacKey: HmacKeyFound;
   readonly complaints: readonly string[];
   readonly syncs: readonly SyncSurvey[];
+  /** Of the scope's namespaces those that have no declarations here, or that fleet.yaml leaves out. */
+  readonly emptyNamespaces: readonly string[];
 }
 
 /** Reads everything and changes nothing. */
@@ -69,13 +71,13 @@ export async function surveyForVso(
   const { name, operatorNamespace } = scope.settings;
   const atWork = await holderOfLease(deps, scope, signal);
   const hmacKey = await deps.secrets.findHmacKey(name, operatorNamespace, signal);
-  const found = await declarationsIn(deps, scope, signal);
+  const { found, emptyNamespaces } = await declarationsIn(deps, scope, signal);
   const syncs = await parallel(found, (one) => surveyOne(deps, scope, hmacKey, one, signal));
   const complaints = [
     ...(atWork === undefined ? [] : [`Vault Secrets Operator works there already: ${atWork}. Scale it to zero first`]),
     ...(hmacKey.kind === "unusable" ? [`the key of VSO's MACs: ${hmacKey.why}`] : []),
   ];
-  return { scope, hmacKey, complaints, syncs };
+  return { scope, hmacKey, complaints, syncs, emptyNamespaces };
 }
 
 /** Finds what was handed over and can be taken back. */
@@ -87,13 +89,14 @@ export async function surveyForKeyferry(
   const atWork = await holderOfLease(deps, scope, signal);
   const complaints =
     atWork === undefined ? [] : [`Vault Secrets Operator works there: ${atWork}. Scale it to zero first`];
-  const found = (await declarationsIn(deps, scope, signal)).filter(({ seen }) => isHandedOver(seen.annotations));
+  const { found, emptyNamespaces } = await declarationsIn(deps, scope, signal);
+  const handedOver = found.filter(({ seen }) => isHandedOver(seen.annotations));
   const change = { addFinalizers: [], annotations: { [HANDED_OVER]: null } };
-  const syncs = found.map(({ kind, seen: { uid, namespace, name: own } }): SyncSurvey => {
+  const syncs = handedOver.map(({ kind, seen: { uid, namespace, name: own } }): SyncSurvey => {
     const ref = { cluster: scope.settings.name, namespace, name: own, kind };
     return { ref, uid, secret: undefined, complaints: [], notes: [], change, needsMac: false };
   });
-  return { scope, hmacKey: { kind: "absent" }, complaints, syncs };
+  return { scope, hmacKey: { kind: "absent" }, complaints, syncs, emptyNamespaces };
 }
 
 /** VSO's state by its leader election lease: undefined when it is not at work. */
@@ -114,21 +117,25 @@ interface Found {
 
 const KINDS = [VAULT_STATIC_SECRET, VAULT_DYNAMIC_SECRET, VAULT_PKI_SECRET] as const;
 
-/** Declarations that are not being deleted. */
+/** Declarations that are not being deleted, and the scope's namespaces that have none at all. */
 async function declarationsIn(
   deps: Pick<HandOverDeps, "clusters" | "clock">,
   { settings, namespaces }: HandOverScope,
   signal: AbortSignal,
-): Promise<readonly Found[]> {
+): Promise<{ readonly found: readonly Found[] } & Pick<ClusterSurvey, "emptyNamespaces">> {
   const isOurs = namespaceMatcher(settings.namespaces);
   const isMeant = (namespace: string): boolean => namespaces.length === 0 || namespaces.includes(namespace);
-  const found: Found[] = [];
+  const all: Found[] = [];
   for (const kind of KINDS) {
-    const all = await listAll(deps, settings, kind, signal, kind !== VAULT_STATIC_SECRET);
-    const meant = all.filter(({ namespace, deleting }) => !deleting && isOurs(namespace) && isMeant(namespace));
-    found.push(...meant.map((seen) => ({ kind, seen })));
+    const listed = await listAll(deps, settings, kind, signal, kind !== VAULT_STATIC_SECRET);
+    const meant = listed.filter(({ namespace }) => isOurs(namespace) && isMeant(namespace));
+    all.push(...meant.map((seen) => ({ kind, seen })));
   }
-  return found;
+  const full = new Set(all.map(({ seen }) => seen.namespace));
+  return {
+    found: all.filter(({ seen }) => !seen.deleting),
+    emptyNamespaces: namespaces.filter((namespace) => !full.has(namespace)),
+  };
 }
 
 /** What VSO compares the Secret's data by, and what it does in any case. */
