@@ -5,18 +5,16 @@ import { type Doctor, examineFleet } from "../lib/doctor/doctor.ts";
 import type { Finding, Remedy } from "../lib/doctor/finding.ts";
 import { hubFindings } from "../lib/doctor/hubs.ts";
 import { nameFindings } from "../lib/doctor/vault/names.ts";
-import { InputError } from "../lib/errors.ts";
-import type { Fleet, FleetCluster } from "../lib/fleet/fleet.ts";
 import { reachOfFleet, trustAnchors } from "../lib/fleet/vaults.ts";
 import { caCache } from "../lib/references/ca-cache.ts";
 import { jsonLog } from "../lib/telemetry/log.ts";
 import { prometheusMetrics } from "../lib/telemetry/metrics.ts";
-import { nearest } from "../lib/util/nearest.ts";
 import { vaultExaminer } from "../lib/vault/examiner.ts";
 import { vaultClient } from "../lib/vault/vault-client.ts";
 import { type DoctorInputs, doctorInputs } from "./doctor-inputs.ts";
 import { stackFindings } from "./doctor-stack.ts";
 import { doctorText, doctorView, exitCodeOf, mendText } from "./doctor-view.ts";
+import { namedClusters } from "./named-clusters.ts";
 import { print, printJson, say } from "./output.ts";
 import type { PlanSource } from "./plan-inputs.ts";
 import { reachedFleet } from "./reached-fleet.ts";
@@ -52,18 +50,6 @@ function show(findings: readonly Finding[], clusters: readonly string[], { outpu
   else print(doctorText(findings, clusters.length));
 }
 
-function chosen({ clusters }: Fleet, names: readonly string[]): readonly FleetCluster[] {
-  const all = clusters.map(({ name }) => name);
-  const complaints = names
-    .filter((name) => !all.includes(name))
-    .map((name) => {
-      const near = nearest(name, all, () => 3);
-      return `no such cluster in the fleet: ${name}${near === undefined ? "" : ` (did you mean ${near}?)`}`;
-    });
-  if (complaints.length > 0) throw new InputError("doctor", complaints);
-  return names.length === 0 ? clusters : clusters.filter(({ name }) => names.includes(name));
-}
-
 interface Examination {
   /** The names of the clusters. */
   readonly clusters: readonly string[];
@@ -97,7 +83,7 @@ async function examined(
     onDone: (name, found) => say(`${name}: ${summary(found)}`),
   };
   try {
-    const clusters = chosen(fleet, names);
+    const clusters = namedClusters(fleet, names, "doctor");
     say(`examining ${clusters.length} ${clusters.length === 1 ? "cluster" : "clusters"}`);
     const findings = [
       ...hubFindings(fleet),

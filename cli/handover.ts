@@ -20,6 +20,7 @@ import {
 import { type HandOverProgress, handToKeyferry, handToVso } from "../lib/vso/handover/hand-over-act.ts";
 import { type ClusterReport, complained, lacks, leftOf, nowhereFound, people, reportOf } from "./handover-report.ts";
 import { type HubGaps, hasGaps, hubGaps, NO_GAPS } from "./hub-gaps.ts";
+import { namedClusters } from "./named-clusters.ts";
 import { print, printJson, say } from "./output.ts";
 import { reachedFleet } from "./reached-fleet.ts";
 
@@ -74,11 +75,8 @@ interface Chosen {
 }
 
 function chosen(fleet: ComposedFleet, names: readonly string[]): Chosen {
-  const { clusters } = fleet;
-  const unknown = names.filter((name) => !clusters.some((cluster) => cluster.name === name));
-  if (unknown.length > 0) throw new InputError("--cluster", [`no such cluster in the fleet: ${unknown.join(", ")}`]);
-  if (names.length === 0) return { clusters, hubs: hubGaps(fleet) };
-  return { clusters: clusters.filter(({ name }) => names.includes(name)), hubs: NO_GAPS };
+  const clusters = namedClusters(fleet, names, "--cluster");
+  return { clusters, hubs: names.length === 0 ? hubGaps(fleet) : NO_GAPS };
 }
 
 /**

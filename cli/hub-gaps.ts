@@ -1,4 +1,4 @@
-import type { ComposedFleet } from "../lib/hubs/compose.ts";
+import { type ComposedFleet, unreadHubs } from "../lib/hubs/compose.ts";
 
 /** Where an answer about the fleet may lack clusters, for scripts. */
 export interface HubGaps {
@@ -20,16 +20,13 @@ export function hasGaps({ unread, refused }: HubGaps): boolean {
   return unread.length > 0 || refused.length > 0;
 }
 
-/** A hub that was read earlier has its clusters of that time, and may have others by now. */
-export function hubGaps({ unread, troubled, refused }: ComposedFleet): HubGaps {
-  const never = new Set(unread.map(({ name }) => name));
-  const again = troubled.filter(({ name, error }) => error !== undefined && !never.has(name));
+export function hubGaps(fleet: ComposedFleet): HubGaps {
   return {
-    unread: [...unread, ...again].map(({ name, error }) => ({
+    unread: unreadHubs(fleet).map(({ name, error }) => ({
       hub: name,
       ...(error && { code: error.code, message: error.message }),
     })),
-    refused: refused.map(({ hub, object, name, error: { code, message } }) => ({
+    refused: fleet.refused.map(({ hub, object, name, error: { code, message } }) => ({
       ...{ hub, object, cluster: name, code, message },
     })),
   };
@@ -38,12 +35,14 @@ export function hubGaps({ unread, troubled, refused }: ComposedFleet): HubGaps {
 /** For people. */
 export function gapLines({ unread, refused }: HubGaps): readonly string[] {
   return [
-    ...unread.map(({ hub, code, message }) => {
-      const because = code === undefined ? "" : `: ${code}: ${message}`;
-      return `hub ${hub} could not be read, and clusters of it may be missing here${because}`;
-    }),
+    ...unread.map((one) => `hub ${one.hub} could not be read, and clusters of it may be missing here${becauseOf(one)}`),
     ...refused.map(
       ({ hub, object, cluster, code, message }) => `hub ${hub}: cluster ${cluster} (${object}): ${code}: ${message}`,
     ),
   ];
+}
+
+/** As the end of a sentence. */
+export function becauseOf({ code, message }: HubGaps["unread"][number]): string {
+  return code === undefined ? "" : `: ${code}: ${message}`;
 }

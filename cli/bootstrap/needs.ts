@@ -6,6 +6,7 @@ import { namedNamespaces } from "../../lib/namespaces.ts";
 import type { PushSettings } from "../../lib/ports/fleet-push.ts";
 import { declaredAddressProblem, normalAddress } from "../../lib/vault-address.ts";
 import { checkVaultPath } from "../../lib/vault-path.ts";
+import { clusterOfFile } from "../named-clusters.ts";
 
 /** The options of `keyferry bootstrap` that say what is printed, not how. */
 export interface BootstrapFlags {
@@ -83,11 +84,7 @@ export function clusterNeeds(
   name: string,
   flags: BootstrapFlags,
 ): ClusterNeeds {
-  const cluster = fleet.clusters.find((candidate) => candidate.name === name);
-  if (cluster === undefined) {
-    const known = fleet.clusters.map((candidate) => candidate.name).join(", ");
-    throw new InputError("bootstrap", [`${fileName} has no cluster ${name}: it has ${known}`]);
-  }
+  const cluster = clusterOfFile(fleet, name, { fileName, subject: "bootstrap" });
   const problems: string[] = [];
   const account = accountOf(flags.account, problems);
   if (!isDnsLabel(flags.loginAccount)) problems.push(`--login-account ${flags.loginAccount}: must be a name`);

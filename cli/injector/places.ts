@@ -8,15 +8,13 @@ import type { Fleet, FleetCluster } from "../../lib/fleet/fleet.ts";
 import { isFunctionUrl } from "../../lib/fleet/injector-serving-schema.ts";
 import { KEY_PATTERN, keyHash } from "../../lib/injector-keys.ts";
 import { codeOf } from "../../lib/util/error-code.ts";
+import { clusterOfFile } from "../named-clusters.ts";
 import { managedKeyOf } from "./managed-keys.ts";
 import { hasOwnCa, ownCaBundle } from "./own-ca.ts";
 
 /** The cluster of the fleet by its name. Throws an InputError that names those that there are. */
 export function clusterOf(fleet: Fleet, name: string, fileName: string): FleetCluster {
-  const found = fleet.clusters.find((cluster) => cluster.name === name);
-  if (found !== undefined) return found;
-  const known = fleet.clusters.map((cluster) => cluster.name).join(", ");
-  throw new InputError("injector", [`${fileName} has no cluster ${name}: it has ${known}`]);
+  return clusterOfFile(fleet, name, { fileName, subject: "injector" });
 }
 
 export interface PlaceOptions {

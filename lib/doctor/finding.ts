@@ -13,7 +13,7 @@ interface FindingKind {
 export const FINDINGS = {
   HUB_UNREAD: {
     severity: "error",
-    why: "Clusters that this hub adds to the fleet are not examined, nor do they change.",
+    why: "Clusters of this hub that keyferry does not know yet are not examined, and none of them joins or leaves the fleet.",
   },
   HUB_CLUSTER_REFUSED: { severity: "error", why: "The object of the hub is no cluster of the fleet." },
   ACCESS_UNUSABLE: { severity: "error", why: "keyferry can't connect to the cluster with what fleet.yaml says." },

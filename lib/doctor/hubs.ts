@@ -1,18 +1,18 @@
-import type { ComposedFleet } from "../hubs/compose.ts";
+import { type ComposedFleet, unreadHubs } from "../hubs/compose.ts";
 import { type Finding, finding } from "./finding.ts";
 import { advice } from "./remedies.ts";
 
 /** Hubs that could not be read, and their objects that are no clusters of the fleet. */
-export function hubFindings({ unread, refused }: Pick<ComposedFleet, "unread" | "refused">): readonly Finding[] {
+export function hubFindings(fleet: Pick<ComposedFleet, "unread" | "troubled" | "refused">): readonly Finding[] {
   return [
-    ...unread.map(({ name }) =>
+    ...unreadHubs(fleet).map(({ name, error }) =>
       finding("HUB_UNREAD", {
         where: `hub ${name} in fleet.yaml`,
-        what: "it could not be read",
+        what: error === undefined ? "it could not be read" : `${error.code}: ${error.message}`,
         remedy: advice("Correct its connect in fleet.yaml, or keyferry's rights there (docs/fleet.md)."),
       }),
     ),
-    ...refused.map(({ hub, object, name, error }) =>
+    ...fleet.refused.map(({ hub, object, name, error }) =>
       finding("HUB_CLUSTER_REFUSED", {
         where: `hub ${hub}: ${object} (${name})`,
         what: `${error.code}: ${error.message}`,

@@ -55,6 +55,12 @@ export function composed(fleet: Fleet, states: ReadonlyMap<string, HubState>): C
   return { ...fleet, clusters, refused, ...troubles(fleet, states) };
 }
 
+/** Each hub that the last attempt could not read: one that was read earlier has its clusters of that time. */
+export function unreadHubs({ unread, troubled }: Pick<ComposedFleet, "unread" | "troubled">): readonly HubTrouble[] {
+  const never = new Set(unread.map(({ name }) => name));
+  return [...unread, ...troubled.filter(({ name, error }) => error !== undefined && !never.has(name))];
+}
+
 function troubles({ hubs }: Fleet, states: ReadonlyMap<string, HubState>): Pick<ComposedFleet, "unread" | "troubled"> {
   const all = hubs.map(({ name }) => ({ name, state: states.get(name) }));
   const told = (some: typeof all): readonly HubTrouble[] =>

@@ -67,6 +67,35 @@ describe("commands, while a hub or a cluster can't be read", () => {
     assert.deepEqual([code, JSON.parse(stdout).hubs.unread[0].hub], [1, "platform"]);
   });
 
+  it("a cluster that is not known is said to be one of the hub, perhaps, with the reason why that is not known", async () => {
+    for (const args of [
+      ["doctor", "prod-eu"],
+      ["handover", "--to", "vso", "--cluster", "prod-eu"],
+    ]) {
+      const { code, stderr } = await ran(...args, "-f", "hub.yaml");
+      assert.equal(code, 2);
+      assert.match(
+        stderr,
+        /no such cluster in the fleet: prod-eu.*hub platform.*REFERENCE_INVALID: .*gone\.kubeconfig/,
+      );
+    }
+    const { code, stdout } = await ran("doctor", "-f", "hub.yaml");
+    assert.equal(code, 1);
+    assert.match(stdout, /HUB_UNREAD +hub platform in fleet.yaml\n +REFERENCE_INVALID: .*gone\.kubeconfig/);
+  });
+
+  it("commands that know the clusters of fleet.yaml alone say so", async () => {
+    for (const args of [
+      ["bootstrap", "prod-eu"],
+      ["injector", "manifests", "prod-eu"],
+    ]) {
+      const { code, stderr } = await ran(...args, "-f", "hub.yaml");
+      assert.equal(code, 2);
+      assert.match(stderr, /hub\.yaml has no cluster prod-eu: it has none\b.*not for those of its hubs/);
+      assert.match((await ran(...args, "-f", "east.yaml")).stderr, /has no cluster prod-eu: it has east$/m);
+    }
+  });
+
   it("a plan of keys shows why they are not found, and does not say that they do not exist", async () => {
     const key = "east/VaultStaticSecret/shop/db";
     for (const args of [

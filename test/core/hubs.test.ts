@@ -3,6 +3,7 @@ import { beforeEach, describe, it } from "node:test";
 import { SyncError } from "../../lib/errors.ts";
 import type { Fleet } from "../../lib/fleet/fleet.ts";
 import type { Hub } from "../../lib/fleet/hub-schema.ts";
+import { unreadHubs } from "../../lib/hubs/compose.ts";
 import { liveFleet } from "../../lib/hubs/live-fleet.ts";
 import { hubPass } from "../../lib/hubs/pass.ts";
 import type { ClusterApi, ListPage } from "../../lib/ports/clusters.ts";
@@ -144,10 +145,15 @@ describe("passes over a hub", () => {
     assert.deepEqual([state?.error?.code, state?.members.length], ["KUBE_DENIED", 3]);
     await pass();
     assert.equal((await leases.hubs())[0]?.revision, failed?.revision);
-    assert.equal((await known()).clusters.length, 3);
+    const fleet = await known();
+    assert.deepEqual([fleet.clusters.length, fleet.unread], [3, []]);
+    assert.deepEqual(
+      unreadHubs(fleet).map(({ name, error }) => [name, error?.code]),
+      [["main", "KUBE_DENIED"]],
+    );
     world.failure = undefined;
     await pass();
-    assert.equal((await leases.hubState("main"))?.state.error, undefined);
+    assert.deepEqual([(await leases.hubState("main"))?.state.error, unreadHubs(await known())], [undefined, []]);
   });
 
   it("leave the clusters unknown until the first list is complete", async () => {
