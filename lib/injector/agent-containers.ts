@@ -160,11 +160,12 @@ function patched(made: JsonObject, role: Role, { values, settings }: Injection, 
     return made;
   }
   const found = result as JsonObject;
-  if (typeof found.name !== "string" || found.name === "" || typeof (found.image ?? "") !== "string") {
+  const { name, image } = found;
+  const isText = image === undefined || typeof image === "string";
+  if (typeof name !== "string" || name === "" || !isText) {
     notes.refuse(subject, "leaves a container without a name, or with an image that is no text");
     return made;
   }
-  const image = found.image as string | undefined;
   if (image === undefined || image === made.image) return found;
   return { ...found, image: imageOf(image, settings, notes) };
 }

@@ -260,6 +260,31 @@ describe("fuzzed reviews", () => {
     fc.assert(property, { numRuns: Math.ceil(INPUTS / 2), seed: SEED });
   });
 
+  it("with any value at any place of an agent are refused, or get a patch that applies", () => {
+    const fields = [
+      ...["name", "image", "command", "args", "env", "resources", "volumeMounts", "lifecycle", "securityContext"],
+      ...["restartPolicy", "command/0", "args/0", "env/0", "env/0/name", "volumeMounts/0", "volumeMounts/0/mountPath"],
+    ];
+    const operation = fc.record({
+      op: fc.constantFrom("add", "replace", "remove"),
+      path: fc.oneof(
+        { weight: 20, arbitrary: fc.constantFrom(...fields).map((field) => `/${field}`) },
+        { weight: 1, arbitrary: fc.constant("") },
+      ),
+      value: fc.jsonValue({ maxDepth: 2 }),
+    });
+    const patch = fc.array(operation, { minLength: 1, maxLength: 3 }).map((list) => JSON.stringify(list));
+    const allowed = fc.constantFrom(undefined, ["hashicorp/vault:*"]);
+    const shape = fc.constantFrom({}, { "agent-cache-enable": "true", "agent-native-sidecar": "true" });
+    const property = fc.property(patch, patch, shape, allowed, (init, sidecar, extra, allowedImages) => {
+      const annotations = { ...extra, "agent-init-json-patch": init, "agent-json-patch": sidecar };
+      const input = wrapped(aPod(annotations));
+      const some = allowedImages === undefined ? {} : { allowedImages };
+      isSound(input, review(input, injectorSettings({ vaultAddress: "https://vault.example.com", ...some })));
+    });
+    fc.assert(property, { numRuns: Math.ceil(INPUTS / 10), seed: SEED });
+  });
+
   it("of any shape are answered", () => {
     const { value } = fc.letrec((tie) => ({
       value: fc.oneof(

@@ -196,6 +196,12 @@ export const REFUSED_PODS: readonly RefusedCase[] = [
     settings: { allowedImages: ["vault:*"] },
     reasons: [/agent-image: is not one of injector.allowedImages/],
   },
+  ...["null", "1", '["vault:1"]', "{}"].map((value) => ({
+    title: `an image that a patch replaces by ${value}`,
+    annotations: { "agent-json-patch": `[{"op":"replace","path":"/image","value":${value}}]` },
+    settings: { allowedImages: ["vault:*"] },
+    reasons: [/agent-json-patch: leaves a container without a name, or with an image that is no text/],
+  })),
   {
     title: "environment variables for a container without a command",
     annotations: { "keyferry.dev/agent-env-db": "true", "agent-inject-containers": "web" },
