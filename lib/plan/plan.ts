@@ -12,10 +12,11 @@ import { type Pushed, pushPlace, type Row } from "../ports/rows.ts";
 import type { SecretApi } from "../ports/secrets.ts";
 import type { VaultIdentity, VaultTarget } from "../ports/vault.ts";
 import type { VaultWrites } from "../ports/vault-writes.ts";
-import { pathTaken, unclaimed } from "../reconcile/claim.ts";
+import { pathTaken } from "../reconcile/claim.ts";
 import { clear } from "../reconcile/clear.ts";
 import { converge } from "../reconcile/converge.ts";
 import type { CoreDeps } from "../reconcile/deps.ts";
+import { takenUnderOtherName, unclaimed, underPresentNames } from "../reconcile/present-names.ts";
 import { sourcesFor } from "../reconcile/push-inputs.ts";
 import { type SourceReader, sourceReader } from "../reconcile/source.ts";
 import { isBeingDeleted, shouldRelease } from "../reconcile/standing.ts";
@@ -84,7 +85,8 @@ export function planner(deps: PlanDeps): Planner {
   const planOne = async (row: Row, settings: ClusterSettings, batch: PlanBatch): Promise<Planned> => {
     const asked: Asked = {};
     try {
-      return await planRow(deps, { row, settings, ...batch, outages, asked });
+      const named = underPresentNames(row, settings.vaults);
+      return await planRow(deps, { row: named, settings, ...batch, outages, asked });
     } catch (error) {
       return failedPlan(row, await outages.classify(error, asked.target, batch.signal));
     }
@@ -137,7 +139,7 @@ async function planRow(deps: PlanDeps, planning: Planning): Promise<Planned> {
   if (outage) throw outage;
   if (outcome.asks) asked.target = outcome.asks.identity.target;
   const located = await locatedIn(deps, kind, outcome, planning);
-  return planSync(deps, kind, located.resolved, { ...planning, row: await claimedIn(deps, row, located.paths) });
+  return planSync(deps, kind, located.resolved, { ...planning, row: await claimedIn(deps, planning, located.paths) });
 }
 
 /** With the paths that it pushes to, if it is of such a kind. */
@@ -153,8 +155,10 @@ async function locatedIn(
 }
 
 /** The row as a claim of these paths would leave it. Throws PATH_TAKEN. */
-async function claimedIn({ leases }: PlanDeps, row: Row, paths: readonly Pushed[]): Promise<Row> {
+async function claimedIn({ leases }: PlanDeps, { row, settings }: Planning, paths: readonly Pushed[]): Promise<Row> {
   const news = unclaimed(row, paths);
+  const elsewhere = await takenUnderOtherName(leases, row.key, news, settings.vaults);
+  if (elsewhere !== undefined) throw pathTaken(elsewhere);
   for (const taken of news.map(pushPlace)) {
     const { items } = await leases.byPlace(taken.vault, { path: taken.path });
     const other = items.find(({ role, key, path }) => role === "push" && key !== row.key && path === taken.path);

@@ -108,7 +108,7 @@ export interface Place {
 
 /** A path that this row pushes to: recorded with the claim, before the write (lease-table 31). */
 export interface Pushed {
-  /** As in `Place`. */
+  /** As in `Place`, when it was claimed. */
   readonly vault: string;
   /** With its namespace. */
   readonly mount: string;

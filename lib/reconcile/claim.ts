@@ -5,9 +5,18 @@ import { partsOf } from "../keys.ts";
 import { CACHE_MS } from "../outage/close-circuit.ts";
 import type { Claim } from "../ports/claim.ts";
 import { CALL_TIMEOUT_MS, LEASE_MS, type ReconcileDeps } from "../ports/deps.ts";
-import { type OwnedSecret, type Pushed, pushPlace, type Row, type RowState } from "../ports/rows.ts";
+import type { OwnedSecret, Pushed, Row, RowState } from "../ports/rows.ts";
 import type { Claimed, ClaimOptions, Lease, PathTaken, Settlement } from "../ports/store.ts";
 import { sendDue, sendNow } from "../schedule/messages.ts";
+import {
+  takenUnderOtherName,
+  toClaim,
+  unclaimed,
+  underClaimedNames,
+  underPresentNames,
+  type Vaults,
+  withNamesOf,
+} from "./present-names.ts";
 import { settleFailed } from "./settle.ts";
 
 type Deps = Pick<ReconcileDeps, "leases" | "queue" | "clock" | "random" | "log">;
@@ -20,13 +29,16 @@ export interface RunClaim extends Claim {
 
 /**
  * The claim on a row that was just read. `owned`: destinations to record with the claim, because a write is recorded
- * before it happens (lease-table 8); without it nothing will be written, and the row stays as claimed.
+ * before it happens (lease-table 8); without it nothing will be written, and the row stays as claimed. `vaults`: those of
+ * fleet.yaml, for a row that may push.
  */
-export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): RunClaim {
-  let row = read;
+export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[], vaults?: Vaults): RunClaim {
+  const toStore = (state: RowState): RowState => underClaimedNames(state, claimedState, vaults);
+  let row = underPresentNames(read, vaults);
   let lease: Lease | undefined;
-  /** As the table has it since the claim, or the last record. */
+  /** As the table has it since the claim, or the last record; and as the claim left it. */
   let stored: RowState = read.state;
+  let claimedState: RowState = read.state;
   /** The row is no longer this run's: nothing is written any more. */
   let isOver = false;
   let paths: readonly Pushed[] = [];
@@ -36,7 +48,7 @@ export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): 
     if (lease) return lease;
     const now = deps.clock();
     const options = { now, until: now + LEASE_MS, ...(owned && { owned }) };
-    const { claimed, refused } = await claimNow(deps, row, paths, options);
+    const { claimed, refused } = await claimNow(deps, { row, read, paths, vaults }, options);
     // A path that was refused once stays so for this run.
     refusal ??= refused;
     if (!claimed) return undefined;
@@ -46,7 +58,8 @@ export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): 
     }
     lease = claimed.lease;
     stored = claimed.row.state;
-    row = owned === undefined ? claimed.row : withRecorded(row, claimed.row);
+    claimedState = stored;
+    row = underPresentNames(owned === undefined ? claimed.row : withRecorded(row, claimed.row), vaults);
     return lease;
   };
 
@@ -80,7 +93,7 @@ export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): 
       const held = await require();
       const [now, before] = [deps.clock(), row];
       row = { ...row, state: { ...row.state, ...learned } };
-      const state = { ...row.state, owned: withNames(row.state.owned, owned ?? []) };
+      const state = toStore({ ...row.state, owned: withNames(row.state.owned, owned ?? []) });
       // What can't be recorded can't be settled either.
       const outcome = await unlessTooLarge(deps.leases.record(held, state, now), async (error) => {
         row = before;
@@ -96,10 +109,19 @@ export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): 
       row = { ...row, state: { ...row.state, ...learned } };
     },
     async settle(settlement, how) {
-      const whole = how === "verified" ? settlement : leftOver(row, settlement);
+      const named = { ...settlement, state: toStore(settlement.state) };
+      const whole = how === "verified" ? named : leftOver(row, named);
       if (lease) await settleOrFail(deps, { row, lease, stored }, whole);
     },
   };
+}
+
+interface Claiming {
+  /** With its paths under the present names of their Vaults. */
+  readonly row: Row;
+  readonly read: Row;
+  readonly paths: readonly Pushed[];
+  readonly vaults: Vaults;
 }
 
 /**
@@ -108,16 +130,21 @@ export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[]): 
  */
 async function claimNow(
   { leases }: Deps,
-  row: Row,
-  paths: readonly Pushed[],
+  { row: known, read, paths, vaults }: Claiming,
   options: ClaimOptions,
 ): Promise<{ readonly claimed: Claimed | undefined; readonly refused?: SyncError }> {
-  const news = unclaimed(row, paths);
+  const row = withNamesOf(known, read, vaults);
+  const news = toClaim(known, row, paths);
+  const refusing = async (taken: PathTaken) => ({
+    claimed: await leases.claim(row, options),
+    refused: pathTaken(taken),
+  });
   const whole = async () => {
     if (news.length === 0) return { claimed: await leases.claim(row, options) };
+    const elsewhere = await takenUnderOtherName(leases, row.key, unclaimed(known, paths), vaults);
+    if (elsewhere !== undefined) return refusing(elsewhere);
     const claimed = await leases.claimPush(row, { ...options, pushed: news });
-    if (claimed === undefined || !("taken" in claimed)) return { claimed };
-    return { claimed: await leases.claim(row, options), refused: pathTaken(claimed) };
+    return claimed === undefined || !("taken" in claimed) ? { claimed } : refusing(claimed);
   };
   return unlessTooLarge(whole(), async (error) => {
     const { owned: _names, ...alone } = options;
@@ -142,16 +169,6 @@ function settleOrFail(
 async function leaveDue({ leases, queue }: Deps, { lease, row }: Claimed, now: EpochMs): Promise<void> {
   await leases.settle(lease, { state: row.state, schedule: { kind: "due", at: now }, now });
   await sendNow(queue, { key: row.key, at: now }, now);
-}
-
-/** Paths that the row has not claimed before. */
-export function unclaimed({ state: { pushed = [] } }: Row, paths: readonly Pushed[]): readonly Pushed[] {
-  const known = new Set(pushed.map(placeText));
-  return paths.filter((path) => !known.has(placeText(path)));
-}
-
-function placeText(pushed: Pushed): string {
-  return JSON.stringify(pushPlace(pushed));
 }
 
 /** The refusal of a path that another row pushes to. */

@@ -29,7 +29,7 @@ export interface CleaningUp {
 
 /** Removes what a deleted declaration leaves behind: Secrets that are still ours, then VSO's finalizer. */
 export async function cleanUp(deps: ReconcileDeps, cleaning: CleaningUp, batch: Batch): Promise<void> {
-  const claim = claimOf(deps, cleaning.row);
+  const claim = claimOf(deps, cleaning.row, undefined, cleaning.settings.vaults);
   if (!(await claim.take())) return;
   const { key, declared, state: before } = claim.row;
   const settlement = await removeAll(deps, cleaning, claim, batch);

@@ -12,6 +12,7 @@ import { withReferences } from "../references/references.ts";
 import { askingOf, type RunMode } from "./asking.ts";
 import type { Batch } from "./batch.ts";
 import { claimOf, type RunClaim } from "./claim.ts";
+import { MAX_PATHS } from "./present-names.ts";
 
 /** One sync during its run: its kind, its origin and its claim. */
 export interface Run {
@@ -53,7 +54,7 @@ export async function prepare(
   return {
     ...{ kind, settings, mode, refs, resolved },
     origin: originOf(deps, row, kind.ref),
-    claim: claimOf(deps, row, owned),
+    claim: claimOf(deps, row, owned, settings.vaults),
     asking: askingOf(row, resolved, mode, deps.clock()),
   };
 }
@@ -74,9 +75,6 @@ export async function located(deps: ReconcileDeps, run: Run, batch: Batch): Prom
     throw error;
   }
 }
-
-/** A claim with its paths is one transaction. */
-const MAX_PATHS = 90;
 
 function mustBeFew({ key, state: { pushed = [] } }: Row, paths: readonly Pushed[]): void {
   if (pushed.length + paths.length <= MAX_PATHS || paths.length <= pushed.length) return;

@@ -150,6 +150,21 @@ export function placesContract(open: OpenStore): void {
       assert.deepEqual(await found(scene, { prefix: "" }, "other"), ["kv/db"]);
     });
 
+    it("lease-table 31: a path that its row claims under another name of its Vault is held under both until the settle", async () => {
+      await using scene = await aScene(open);
+      const former = aPushed("db", { vault: "https://vault.test", version: 3 });
+      const read = await scene.settled(WHEEL, {}, { pushed: [former] });
+      const other = await scene.declare({ key: aKey("other") });
+      const claimed = await scene.claimPush(read, [aPushed()]);
+      assert.ok(claimed && "lease" in claimed);
+      assert.deepEqual(claimed.row.state.pushed, [aPushed(), former]);
+      for (const path of [aPushed(), former]) assert.ok("taken" in ((await scene.claimPush(other, [path])) ?? {}));
+      await scene.settle(claimed.lease, WHEEL, { pushed: [aPushed("db", { version: 3 })] });
+      assert.deepEqual(await found(scene, { prefix: "" }, former.vault), []);
+      assert.deepEqual(await found(scene, { prefix: "" }), ["kv/db"]);
+      assert.ok("taken" in ((await scene.claimPush(other, [aPushed()])) ?? {}));
+    });
+
     it("lease-table 31: a claim that another worker won takes no path", async () => {
       await using scene = await aScene(open);
       const row = await scene.declare();

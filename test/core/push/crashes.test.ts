@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { VAULT } from "../world/builders.ts";
 import type { Effect } from "../world/effects.ts";
 import { aPushed, aPushingWorld, aSecret, held, versions } from "../world/pushing.ts";
 import { base64 } from "../world/views.ts";
@@ -83,6 +84,20 @@ for (const where of ["before", "after"] as const) {
     it("a changed Secret makes one more", async () => {
       await atEveryEffect(where, pushed, changed, async (world, at) => {
         assert.deepEqual([(await held(world, PATH))?.password, versions(world, PATH)], ["two", 2], at);
+      });
+    });
+
+    it("a changed Secret makes one more, also where the Vault gets a name at that moment", async () => {
+      const named = async (world: World): Promise<void> => {
+        const vaults = [{ name: "main", addresses: [VAULT], identities: [] }];
+        world.fleet((all) => all.map((one) => ({ ...one, vaults })));
+        await changed(world);
+      };
+      await atEveryEffect(where, pushed, named, async (world, at) => {
+        const told = world.events("app").filter(({ type }) => type === "Warning");
+        const paths = (await world.row("app", "Deployment"))?.state.pushed?.map(({ vault }) => vault);
+        const now = [(await held(world, PATH))?.password, versions(world, PATH), told, paths];
+        assert.deepEqual(now, ["two", 2, [], ["main"]], at);
       });
     });
 
