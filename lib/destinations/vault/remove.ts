@@ -61,8 +61,7 @@ async function removeIfOurs(removing: Removing, pushed: Pushed): Promise<Removed
   // It was claimed, and never written.
   if (digest === undefined && writing === undefined) return {};
   const at = kvPathOf(pushed, removing.identity, removing.vault);
-  if (at === undefined)
-    return left(`${pushed.mount}/${pushed.path}`, `fleet.yaml names another Vault than ${pushed.vault}`);
+  if (at === undefined) return left(`${pushed.mount}/${pushed.path}`, elsewhere(pushed, removing));
   if (!removing.isAllowed(pathText(at)))
     return left(pathText(at), "push.paths of fleet.yaml does not allow it any more");
   const { writes, who, signal, deletion } = removing;
@@ -178,7 +177,13 @@ function left(path: string, because: string): { readonly left: Left } {
   return { left: { path, because } };
 }
 
-/** The path that a row recorded, below the namespace of this login; undefined: it is in another Vault. */
+/** Why a path can't be reached. */
+function elsewhere(pushed: Pushed, { vault, identity }: Removing): string {
+  if (pushed.vault !== vault) return `fleet.yaml names another Vault than ${pushed.vault}`;
+  return `its login is of Vault namespace ${identity.namespace} now, where this path is not`;
+}
+
+/** The path that a row recorded, below the namespace of this login; undefined: it is in another Vault or namespace. */
 export function kvPathOf(pushed: Pushed, { namespace }: VaultIdentity, vault: string): KvPath | undefined {
   if (pushed.vault !== vault) return undefined;
   const { engine, path, mount: whole } = pushed;

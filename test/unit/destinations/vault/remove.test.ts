@@ -24,7 +24,7 @@ const deleted = (version: number): SeenPath => ({ kind: "deleted", version });
 const ABSENT: SeenPath = { kind: "absent" };
 const NOW = 1_000_000;
 
-interface Given extends Partial<Pick<Removing, "deletion" | "isMerged" | "vault">> {
+interface Given extends Partial<Pick<Removing, "deletion" | "isMerged" | "vault" | "identity">> {
   readonly pushed?: Partial<Pushed>;
   /** What stands at the path, one read after the other. */
   readonly seen?: readonly (SeenPath | ErrorCode)[];
@@ -163,6 +163,16 @@ describe("lease-table 31: what a row pushed to a path", () => {
     assert.deepEqual(await removed({ vault: "other" }), ["kv/db: fleet.yaml names another Vault than main"]);
     assert.deepEqual(await removed({ isAllowed: false }), [
       "kv/db: push.paths of fleet.yaml does not allow it any more",
+    ]);
+  });
+
+  it("stays where its login is of another Vault namespace now, and the reason says so", async () => {
+    const pushed = { ...WRITTEN, mount: "former/kv" };
+    assert.deepEqual(await removed({ pushed, identity: IDENTITY }), [
+      "former/kv/db: its login is of Vault namespace team now, where this path is not",
+    ]);
+    assert.deepEqual(await removed({ pushed, identity: IDENTITY, vault: "other" }), [
+      "former/kv/db: fleet.yaml names another Vault than main",
     ]);
   });
 
