@@ -10,6 +10,7 @@ import {
 } from "../../lib/admission/authority-times.ts";
 import type { EpochMs } from "../../lib/clock.ts";
 import { createOwn, readOwn, writeOwn } from "./own-files.ts";
+import { certifiedHosts } from "./own-hosts.ts";
 
 /** The webhook's own CA, in the data directory. Its library is loaded by the first certificate. */
 
@@ -31,7 +32,10 @@ function bundleOf(all: readonly Authority[]): string {
 }
 
 export interface OwnCa {
-  /** The certificate for these names, renewed when it is time, and the CA certificates for registrations. */
+  /**
+   * The certificate for these names and those that it had lately, renewed when it is time, and the CA certificates for
+   * registrations.
+   */
   at(hosts: readonly string[], now: EpochMs): Promise<OwnTls>;
 }
 
@@ -51,11 +55,12 @@ export function ownCa(dataDir: string): OwnCa {
       const valid = validAuthorities(all, now);
       const signer = signingAuthority(all, now);
       if (signer === undefined) throw new Error("the CA of the injector has no authority that is valid");
-      const names = hosts.join(" ");
+      const certified = certifiedHosts(dataDir, hosts, now);
+      const names = certified.join(" ");
       const isFresh = leaf?.by.cert === signer.cert && leaf.hosts === names && now < renewAt(leaf.pair);
       if (!isFresh || leaf === undefined) {
         const { serverCertificate } = await import("../../lib/admission/authority.ts");
-        leaf = { pair: await serverCertificate(signer, hosts, now), by: signer, hosts: names };
+        leaf = { pair: await serverCertificate(signer, certified, now), by: signer, hosts: names };
       }
       const successorBy = isNew && valid.length > 1 ? successorSignsAt(signer) : undefined;
       return {
