@@ -1,6 +1,6 @@
 import { CommanderError } from "commander";
 import { InputError, SyncError } from "../lib/errors.ts";
-import { endWithReader, say } from "./output.ts";
+import { allowReadersToLeave, exitCodeOf, say } from "./output.ts";
 import { program } from "./program.ts";
 
 /** Exit codes: 0 done, 1 some sync failed, 2 bad input. */
@@ -20,5 +20,5 @@ function exitWith(message: string, code: number): number {
   return code;
 }
 
-endWithReader();
-process.exitCode = await main();
+allowReadersToLeave();
+process.exitCode = exitCodeOf(await main());

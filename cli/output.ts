@@ -5,15 +5,27 @@ import { printableJson, printableLines } from "../lib/util/printable.ts";
 /** As a shell reports a program that SIGPIPE ended; Node itself ignores this signal. */
 const READER_LEFT = 141;
 
-/** Ends the command when nobody reads its result any more, as in `keyferry status | head`. Progress has no need of readers. */
-export function endWithReader(): void {
+let hasReader = true;
+
+/**
+ * A reader of the result may leave, as in `keyferry status | head`: then the command ends as it would have, so that what
+ * it holds in Vault is revoked, and with an exit code of its own. Progress has no need of readers.
+ */
+export function allowReadersToLeave(): void {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code !== "EPIPE") throw error;
-    process.exit(READER_LEFT);
+    hasReader = false;
+    // The command may have ended before the pipe tells.
+    process.exitCode = READER_LEFT;
   });
   process.stderr.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code !== "EPIPE") throw error;
   });
+}
+
+/** The exit code of a command that ended with this one. */
+export function exitCodeOf(code: number): number {
+  return hasReader ? code : READER_LEFT;
 }
 
 /** Writes a result to stdout. */

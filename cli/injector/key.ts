@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { readFile, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
+import { isDeepStrictEqual } from "node:util";
 import { InputError } from "../../lib/errors.ts";
 import { parseFleet } from "../../lib/fleet/fleet.ts";
 import { readFleet } from "../../lib/fleet/read-fleet.ts";
@@ -40,13 +41,32 @@ export async function keyCommand(name: string, flags: KeyFlags): Promise<number>
 
 /** Adds a key to one cluster, and leaves all else in the file as it is, comments too. */
 async function writeKey(path: string, name: string, hash: string): Promise<void> {
-  const text = withInjectorKey(await readFile(path, "utf8"), name, hash);
-  const served = text === undefined ? undefined : clusterOf(parseFleet(text, path), name, path).injector?.keys;
-  if (text === undefined || served?.[0] !== hash) {
-    throw new InputError(path, [`cluster ${name} or its injector is an alias: write it out, or leave out --write`]);
+  const before = await readFile(path, "utf8");
+  const text = withInjectorKey(before, name, hash);
+  const after = text === undefined ? undefined : keysIfValid(text, path);
+  // An anchor may stand for the injector of other clusters too.
+  const others = [...keysOf(before, path)].filter(([other]) => other !== name);
+  const isAlone = others.every(([other, keys]) => isDeepStrictEqual(after?.get(other), keys));
+  if (text === undefined || after?.get(name)?.[0] !== hash || !isAlone) {
+    const remedy = "write its injector out, with a value and without an alias or anchor, or leave out --write";
+    throw new InputError(path, [`the key of cluster ${name} can't be written alone: ${remedy}`]);
   }
   await replaceFile(path, text);
   say(`${path}: cluster ${name} has the hash now`);
+}
+
+/** Undefined where clusters would share a key. */
+function keysIfValid(text: string, path: string): ReturnType<typeof keysOf> | undefined {
+  try {
+    return keysOf(text, path);
+  } catch (error) {
+    if (error instanceof InputError) return undefined;
+    throw error;
+  }
+}
+
+function keysOf(text: string, path: string): ReadonlyMap<string, readonly string[]> {
+  return new Map(parseFleet(text, path).clusters.map(({ name, injector }) => [name, injector?.keys ?? []]));
 }
 
 /** As a whole: keyferry run may read the file at any time. Where the path is a link, it stays one. */

@@ -1,4 +1,13 @@
-import { type Document, LineCounter, parseDocument, visit, type YAMLError } from "yaml";
+import {
+  type Document,
+  isAlias,
+  isCollection,
+  isScalar,
+  LineCounter,
+  parseDocument,
+  visit,
+  type YAMLError,
+} from "yaml";
 import type { z } from "zod";
 import { InputError } from "../errors.ts";
 import type { InjectorOverrides } from "../injector-settings.ts";
@@ -69,12 +78,14 @@ function syntaxText({ code, message }: YAMLError): string {
 
 function aliasComplaints(document: Document, lines: LineCounter): readonly Placed[] {
   const found: Placed[] = [];
-  visit(document, {
-    Alias(_, alias) {
-      if (alias.resolve(document) !== undefined) return;
-      const line = lines.linePos(alias.range?.[0] ?? 0).line;
-      found.push({ line, text: `*${alias.source} has no anchor &${alias.source} before it` });
-    },
+  // In one pass: the library looks for the anchor of each alias through the whole document.
+  const anchors = new Set<string>();
+  visit(document, (_, node) => {
+    if (isAlias(node)) {
+      if (anchors.has(node.source)) return;
+      const line = lines.linePos(node.range?.[0] ?? 0).line;
+      found.push({ line, text: `*${node.source} has no anchor &${node.source} before it` });
+    } else if ((isScalar(node) || isCollection(node)) && node.anchor !== undefined) anchors.add(node.anchor);
   });
   return found;
 }

@@ -8,7 +8,7 @@ import { sizeText } from "../util/bounded-body.ts";
 /** How long a CA bundle from a Secret is used before it is read again. */
 const CA_MAX_AGE_MS = 5 * MINUTE_MS;
 /** Of a Secret, which a tenant may write: all public CAs together have less. */
-const MAX_BYTES = 256 * 1_024;
+const MAX_BYTES = 512 * 1_024;
 /** Of all bundles that are kept: each version of a Secret is one of them. */
 const MAX_KEPT_CHARS = 32 * 1_024 * 1_024;
 
@@ -38,7 +38,7 @@ function dropOld(known: Map<string, Kept>, now: EpochMs): void {
 
 /**
  * Caches CA bundles from Secrets of VaultConnections and files of fleet.yaml for five minutes, up to 32 MiB. Throws
- * REFERENCE_INVALID for a Secret's bundle that is no PEM certificate or has more than 256 KiB.
+ * REFERENCE_INVALID for a Secret's bundle that is no PEM certificate or has more than 512 KiB.
  */
 export function caCache(deps: Pick<ReconcileDeps, "credentials" | "clock" | "anchors">): CaCache {
   const known = new Map<string, Kept>();
