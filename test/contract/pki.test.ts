@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { mustParseSpec } from "../../lib/declarations/parse.ts";
 import { certificateOf, mustBeUsable } from "../../lib/kinds/pki/certificate.ts";
-import { sourceOf, tlsKeys } from "../../lib/kinds/pki/data.ts";
+import { tlsKeys } from "../../lib/kinds/pki/data.ts";
 import { chainIn, chainOf } from "../../lib/kinds/pki/look.ts";
 import { differences, leftOutOf, matchesNames } from "../../lib/kinds/pki/matches.ts";
 import { requestOf } from "../../lib/kinds/pki/request.ts";
@@ -52,9 +52,9 @@ async function issue(vault: Vault, fields: JsonObject) {
   const parsed = parseLossless(answer.text);
   const response = isLosslessObject(parsed) ? parsed.data : undefined;
   assert.ok(isLosslessObject(response));
-  const issued = certificateOf({ fields: new Map(Object.entries(response)) }, place);
-  const source = sourceOf({ response, fields: new Map(Object.entries(response)) });
-  return { spec, issued, fields: source.fields, place, lacks: differences(spec, issued.x509) };
+  const told = new Map(Object.entries(response));
+  const issued = certificateOf({ fields: told }, place);
+  return { spec, issued, fields: told, place, lacks: differences(spec, issued.x509) };
 }
 
 interface Format {

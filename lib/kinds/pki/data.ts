@@ -1,4 +1,3 @@
-import type { SourceData } from "../../ports/vault.ts";
 import type { IssuedData } from "../../ports/vault-issues.ts";
 import { type SecretData, SecretValue } from "../../secret-value.ts";
 import type { Transformation } from "../../transform/transformation.ts";
@@ -7,13 +6,13 @@ import { type Transformed, transformed } from "../shared/transformed.ts";
 import type { IssuedCertificate } from "./certificate.ts";
 
 const TLS_TYPE = "kubernetes.io/tls";
+const CHAIN_KEY = "ca_chain";
 
-/** The answer as templates and filters see it: `ca_chain` is one text, as in VSO. `_raw` stays as Vault sent it. */
-export function sourceOf({ response, fields }: Pick<IssuedData, "response" | "fields">): Omit<SourceData, "version"> {
-  const chain = fields.get("ca_chain");
-  if (!Array.isArray(chain)) return { response, fields };
-  const text = chain.filter((item) => typeof item === "string").join("\n");
-  return { response, fields: new Map([...fields, ["ca_chain", text]]) };
+/** A chain of Vault's answer as one text, as it is in a Secret: undefined without a list. */
+function chainText(fields: IssuedData["fields"]): string | undefined {
+  const chain = fields.get(CHAIN_KEY);
+  if (!Array.isArray(chain)) return undefined;
+  return chain.filter((item) => typeof item === "string").join("\n");
 }
 
 /**
@@ -35,13 +34,21 @@ export function tlsKeys(
   ]);
 }
 
-/** The Secret's data. Throws TRANSFORM_FAILED, SECRET_REFUSED, SECRET_TOO_LARGE. */
-export function pkiData(
+/**
+ * The Secret's data. Templates see `ca_chain` as Vault sent it, a list. The key of that name is the whole chain as one
+ * text even where a template fills it: as in VSO, whose users may rely on both. Throws TRANSFORM_FAILED, SECRET_REFUSED,
+ * SECRET_TOO_LARGE.
+ */
+export async function pkiData(
   run: Pick<ForeseeInput, "row" | "templates" | "signal">,
   wanted: { readonly transformation: Transformation; readonly destination: { readonly type: string } },
   answer: Pick<IssuedData, "response" | "fields">,
   issued: IssuedCertificate,
 ): Promise<Transformed> {
   const { transformation, destination } = wanted;
-  return transformed(run, transformation, sourceOf(answer), tlsKeys(issued, destination.type, transformation));
+  const made = await transformed(run, transformation, answer, tlsKeys(issued, destination.type, transformation));
+  const chain = chainText(answer.fields);
+  const isEmpty = (made.data.get(CHAIN_KEY)?.byteLength ?? 0) === 0;
+  if (chain === undefined || isEmpty) return made;
+  return { ...made, data: new Map([...made.data, [CHAIN_KEY, SecretValue.of(chain)]]) };
 }

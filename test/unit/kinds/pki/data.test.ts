@@ -3,6 +3,7 @@ import { X509Certificate } from "node:crypto";
 import { describe, it } from "node:test";
 import { certificateOf } from "../../../../lib/kinds/pki/certificate.ts";
 import { pkiData, tlsKeys } from "../../../../lib/kinds/pki/data.ts";
+import type { Rendering } from "../../../../lib/ports/templates.ts";
 import { SecretValue } from "../../../../lib/secret-value.ts";
 import type { Transformation } from "../../../../lib/transform/transformation.ts";
 import { aRow } from "../../../builders.ts";
@@ -51,6 +52,24 @@ describe("the Secret of a certificate", () => {
     const wanted = { transformation: PLAIN, destination: { type: "Opaque" } };
     const { data } = await pkiData(run, wanted, longer, issued);
     assert.equal(data.get("ca_chain")?.reveal().toString(), "one\ntwo");
+  });
+
+  it("shows templates the chain as a list, and has it as one text even where a template fills its key", async () => {
+    const answer = await anAnswer();
+    const issued = certificateOf(answer, "pki/issue/web");
+    const longer = { ...answer, fields: new Map([...answer.fields, ["ca_chain", ["one", "two"]]]) };
+    for (const outputs of [new Map(), new Map([["ca_chain", SecretValue.of("[one two]")]])]) {
+      let seen: unknown;
+      const render = async ({ input }: Rendering) => {
+        seen = input.secrets.ca_chain;
+        return { outputs, fields: new Set(["ca_chain"]), missing: [] };
+      };
+      const run = { row: aRow({}), templates: { render }, signal: new AbortController().signal };
+      const transformation = { ...PLAIN, templates: [{ name: "t", key: "ca_chain", text: "" }] };
+      const { data } = await pkiData(run, { transformation, destination: { type: "Opaque" } }, longer, issued);
+      assert.deepEqual(seen, ["one", "two"]);
+      assert.equal(data.get("ca_chain")?.reveal().toString(), "one\ntwo");
+    }
   });
 
   it("has the chain of the answer behind the certificate, or the issuer where there is none", async () => {
