@@ -1,5 +1,7 @@
 import type { z } from "zod";
 import { annotationProblem, labelProblem, nameProblem, namespaceProblem, objectRefProblem } from "../names.ts";
+import { asObject } from "../util/canonical.ts";
+import type { Json } from "../util/json.ts";
 import { declaredAddressProblem } from "../vault-address.ts";
 import { headerRefusal } from "../vault-headers.ts";
 import { checkVaultPath } from "../vault-path.ts";
@@ -38,16 +40,33 @@ function list(problem: string | undefined): readonly string[] {
 export const objectName = texts((text) => list(nameProblem(text)));
 export const namespaceName = texts((text) => list(namespaceProblem(text)));
 export const objectRef = texts((text) => list(objectRefProblem(text)));
-export const labels = entries(labelProblem);
+const labels = entries(labelProblem);
 
 /** The API server's limit for all annotations of an object together. */
 const MAX_ANNOTATION_BYTES = 256 * 1024;
 
-export const annotations: Check<Record<string, string>> = (payload) => {
+const annotations: Check<Record<string, string>> = (payload) => {
   entries(annotationProblem)(payload);
   const bytes = Object.entries(payload.value).reduce((sum, pair) => sum + Buffer.byteLength(pair.join("")), 0);
   if (bytes <= MAX_ANNOTATION_BYTES) return;
   complain(payload, `must hold at most ${MAX_ANNOTATION_BYTES} bytes in all`);
+};
+
+/**
+ * The labels and annotations of a destination. Without `create` they are put on no Secret, and VSO leaves them aside:
+ * what it accepts there must not be a complaint. Runs beside complaints about other fields, so any of them may be
+ * missing or of another type.
+ */
+export const destinationMarks: Check<unknown> = (payload) => {
+  const { create, ...marks } = asObject(payload.value as Json) ?? {};
+  if (create !== true) return;
+  for (const [name, check] of Object.entries({ labels, annotations })) {
+    const given = Object.entries(asObject(marks[name]) ?? {});
+    const value = Object.fromEntries(given.filter((pair): pair is [string, string] => typeof pair[1] === "string"));
+    const part: z.core.ParsePayload<Record<string, string>> = { value, issues: [] };
+    check(part);
+    payload.issues.push(...part.issues.map((issue) => ({ ...issue, path: [name, ...(issue.path ?? [])] })));
+  }
 };
 
 /** A mount, path or Vault namespace; a slash at either end is allowed. */

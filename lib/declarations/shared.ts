@@ -107,19 +107,12 @@ export const destination = z
     name: z.string().check(check.notEmpty, check.objectName).describe("Name of the Secret, in this namespace."),
     create: z.boolean().default(false).describe("Create and own the Secret. Otherwise it must exist already."),
     overwrite: z.boolean().default(false).describe("With create: take over a Secret of that name that has no owner."),
-    labels: z
-      .record(z.string(), z.string())
-      .check(check.labels)
-      .exactOptional()
-      .describe("Labels of the Secret, with create."),
-    annotations: z
-      .record(z.string(), z.string())
-      .check(check.annotations)
-      .exactOptional()
-      .describe("Annotations of the Secret, with create."),
+    labels: z.record(z.string(), z.string()).exactOptional().describe("Labels of the Secret, with create."),
+    annotations: z.record(z.string(), z.string()).exactOptional().describe("Annotations of the Secret, with create."),
     type: optionalText("Type of the Secret, with create. Empty: Opaque."),
     transformation: transformation.exactOptional(),
   })
+  .superRefine((_destination, payload) => check.destinationMarks(payload), { when: () => true })
   .describe("The Secret to write.");
 
 export const rolloutRestartTargets = z

@@ -42,7 +42,7 @@ describe("parsing a spec", () => {
       version: -1,
       refreshAfter: "1h30m",
       hmacSecretData: "yes",
-      destination: { name: "Not_A_Name", labels: { "a b": "c", ok: "-" }, annotations: [] },
+      destination: { name: "Not_A_Name", create: true, labels: { "a b": "c", ok: "-" }, annotations: [] },
       rolloutRestartTargets: [{ kind: "Pod", name: 3 }],
     };
     assert.deepEqual(complaints("VaultStaticSecret", spec).toSorted(), [
@@ -105,7 +105,7 @@ describe("parsing a spec", () => {
 
   it("checks labels and annotations, each by its name, and annotations by what they hold in all", () => {
     const destination = (more: object) =>
-      complaints("VaultStaticSecret", { ...STATIC, destination: { name: "app", ...more } });
+      complaints("VaultStaticSecret", { ...STATIC, destination: { name: "app", create: true, ...more } });
     assert.match(
       destination({ labels: { "a b": "v", fine: "v" } }).join(),
       /^destination\.labels\["a b"\]: is not a valid name[^,]*(,[^,]*)*$/,
@@ -119,9 +119,31 @@ describe("parsing a spec", () => {
     assert.deepEqual(two, ["destination.annotations: must hold at most 262144 bytes in all"], "bytes, not characters");
   });
 
+  it("does not check labels and annotations that are put on no Secret", () => {
+    const large = { a: "x".repeat(256 * 1024) };
+    const marks = { labels: { "a b": "Platform & Data" }, annotations: { "a b": "c", ...large } };
+    for (const create of [{}, { create: false }, { create: null }]) {
+      assert.deepEqual(
+        complaints("VaultStaticSecret", { ...STATIC, destination: { name: "app", ...create, ...marks } }),
+        [],
+      );
+    }
+    const wrong = { name: "app", create: "yes", labels: { a: 1 } };
+    assert.deepEqual(complaints("VaultStaticSecret", { ...STATIC, destination: wrong }).toSorted(), [
+      "destination.create: must be true or false",
+      "destination.labels.a: must be a string",
+    ]);
+    const mixed = { name: "app", create: true, labels: { a: 1, "b c": "d" }, annotations: "none" };
+    assert.deepEqual(
+      complaints("VaultStaticSecret", { ...STATIC, destination: mixed }).map((complaint) => complaint.split(":")[0]),
+      ["destination.labels.a", "destination.annotations", 'destination.labels["b c"]'],
+    );
+    assert.deepEqual(complaints("VaultStaticSecret", { ...STATIC, destination: [] }), ["destination: must be a map"]);
+  });
+
   it("throws SPEC_INVALID with all of them, and cuts a long list", () => {
     const many = Object.fromEntries(Array.from({ length: 30 }, (_, at) => [`label ${at}`, "v"]));
-    const spec = { ...STATIC, destination: { name: "app", labels: many } };
+    const spec = { ...STATIC, destination: { name: "app", create: true, labels: many } };
     assert.throws(
       () => mustParseSpec("VaultStaticSecret", spec),
       (error) =>
