@@ -40,7 +40,7 @@ export interface Answered {
 const SHORTEST_TOKEN_S = 60;
 
 /** No sync asks more often: a loop of issues would fill Vault. */
-const MOST_ISSUES = 6;
+export const MOST_ISSUES = 6;
 const ISSUES_WITHIN_MS = 10 * MINUTE_MS;
 
 /** The times of recent requests, with this one. Throws ISSUES_TOO_FREQUENT. */

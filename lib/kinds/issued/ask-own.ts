@@ -11,6 +11,7 @@ import type { IssuingKind, Made, ResolvedIssued } from "./issuing-kind.ts";
 import { leftLeaseless, rehearsal } from "./leaseless.ts";
 import { fresh, presentState, replaceAt, succeeded } from "./present.ts";
 import { madeOf } from "./unrecorded.ts";
+import { afterAnswer } from "./untransformed.ts";
 
 /** Asks for a credential with a login of its own. */
 export async function askOwn<R extends ResolvedIssued>(
@@ -56,7 +57,8 @@ async function used<R extends ResolvedIssued>(
       const now = deps.clock();
       const ending = endingAt(answered.issue, now, now);
       // What was known before stays: the answer is in use nowhere.
-      claim.note({ issues: await endIssues(deps, key, issuesWith(ending), [ending], signal), own: ownIssued(was) });
+      const own = ownIssued(afterAnswer(run, was, answered.data, error));
+      claim.note({ issues: await endIssues(deps, key, issuesWith(ending), [ending], signal), own });
     }
     throw error;
   }

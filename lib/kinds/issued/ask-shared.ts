@@ -1,12 +1,14 @@
+import type { EpochMs } from "../../clock.ts";
 import { SyncError } from "../../errors.ts";
-import type { VaultLease, VaultRequest } from "../../ports/vault-issues.ts";
+import type { IssuedData, VaultLease, VaultRequest } from "../../ports/vault-issues.ts";
 import type { Obtained, ObtainInput } from "../kind.ts";
-import { type IssuedState, ownIssued } from "./issued-state.ts";
+import { type IssuedState, issuedState, ownIssued } from "./issued-state.ts";
 import type { IssuingKind, Made, ResolvedIssued } from "./issuing-kind.ts";
 import { leftLeaseless, rehearsal } from "./leaseless.ts";
 import { presentState, replaceAt } from "./present.ts";
 import { requestOf } from "./request-of.ts";
 import { madeOf } from "./unrecorded.ts";
+import { afterAnswer } from "./untransformed.ts";
 
 /** By the shared token, because Vault keeps nothing of it that would have to be ended. */
 export async function askShared<R extends ResolvedIssued>(
@@ -21,13 +23,31 @@ export async function askShared<R extends ResolvedIssued>(
   const askedAt = deps.clock();
   const data = await deps.issues.ask(await run.reached(asks.identity), request, claim.row.key, isRead, signal);
   if (data.lease !== undefined) throw await nowLeased(run, was, data.lease);
-  const made = await withHeld(kind, run, was, await madeOf(kind, run, data, { askedAt, was }));
+  const made = await withHeld(kind, run, was, await madeOrCounted(kind, run, data, { askedAt, was }));
   const own: IssuedState = {
     ...presentState(run, was, made, askedAt),
     ...replaceAt(made.replaceAt),
     isLeaseless: true,
   };
   return leftLeaseless(kind, run, own, made, claim.row.state.issues ?? []);
+}
+
+/** What the kind makes of the answer. A failure is kept for the row, which knows of no request here. */
+async function madeOrCounted<R extends ResolvedIssued>(
+  kind: IssuingKind<R>,
+  run: ObtainInput<R>,
+  answer: IssuedData,
+  about: { readonly askedAt: EpochMs; readonly was: IssuedState },
+): Promise<Made> {
+  try {
+    return await madeOf(kind, run, answer, about);
+  } catch (error) {
+    const { claim } = run;
+    const before = issuedState(claim.row.state);
+    const after = error instanceof SyncError ? afterAnswer(run, before, answer, error) : before;
+    if (after !== before) claim.note({ own: ownIssued(after) });
+    throw error;
+  }
 }
 
 /** The Secret's own data, if what was read is the same. */

@@ -18,6 +18,7 @@ import { requestNow, requestOf } from "./request-of.ts";
 import { retimed } from "./retimed.ts";
 import { settleRevocable } from "./revocable.ts";
 import { foreseeTakeOver, takeOver } from "./take-over.ts";
+import { mustBeWorthAsking } from "./untransformed.ts";
 import { annotationWarning, plannedWarning, warningsOf } from "./warnings.ts";
 
 /** A kind whose data Vault issues: kept while it is good, and asked for again only when it must be. */
@@ -51,6 +52,7 @@ async function keepOrAsk<R extends ResolvedIssued>(kind: IssuingKind<R>, run: Ob
   const was = declaredNow(kind, run, await looked(kind, run));
   const kept = unapplied === undefined ? await keepable(kind, { ...run, row: claim.row }, was) : other(unapplied);
   if (!("why" in kept)) return keep(kind, kept, claim.row.state.issues ?? []);
+  mustBeWorthAsking(run, was);
   if (run.resolved.revokesReplaced) await makeRoom(run.deps, claim, run.signal);
   run.deps.log.info("credential-asked-for", { key: claim.row.key, because: kept.because });
   const isRead = kind.isReadEachTime?.(run, was) ?? false;

@@ -1,4 +1,5 @@
 import type { EpochMs } from "../../clock.ts";
+import type { ErrorCode } from "../../errors.ts";
 import type { RowState } from "../../ports/rows.ts";
 import { asObject } from "../../util/canonical.ts";
 import type { Json, JsonObject } from "../../util/json.ts";
@@ -32,11 +33,32 @@ export interface IssuedState {
   readonly isDenied?: boolean;
   /** Where its templates wrote missing fields. */
   readonly missing?: readonly string[];
+  /** How the last answers failed before they were written. */
+  readonly untransformed?: Untransformed;
   /** An event may concern it, and Vault has not told yet. */
   readonly inDoubt?: boolean;
   /** What only the kind knows of it: a serial number, a rotation. */
   readonly made?: JsonObject;
 }
+
+/** The last answers in a row, none of which became a Secret's data. */
+export interface Untransformed {
+  /** Fingerprint of what was declared: another declaration is tried at once. */
+  readonly of: string;
+  readonly times: number;
+  /** When the last one failed. */
+  readonly last: EpochMs;
+  /** The last failure. */
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+/** How the transformation of an answer fails. */
+export const TRANSFORM_FAILURES: ReadonlySet<unknown> = new Set<ErrorCode>([
+  "TRANSFORM_FAILED",
+  "SECRET_REFUSED",
+  "SECRET_TOO_LARGE",
+]);
 
 function timeOf(value: unknown): EpochMs | undefined {
   return typeof value === "number" && Number.isSafeInteger(value) ? value : undefined;
@@ -44,6 +66,14 @@ function timeOf(value: unknown): EpochMs | undefined {
 
 function textOf(value: unknown): string | undefined {
   return typeof value === "string" ? value : undefined;
+}
+
+function untransformedOf(value: Json | undefined): Untransformed | undefined {
+  const { of, times, last, code, message } = asObject(value) ?? {};
+  const isNumbered = typeof times === "number" && typeof last === "number";
+  if (!isNumbered || typeof of !== "string" || typeof message !== "string" || !TRANSFORM_FAILURES.has(code))
+    return undefined;
+  return { of, times, last, code: code as ErrorCode, message };
 }
 
 /** Parses it; what is unreadable counts as missing, so that Vault is asked anew. */
@@ -63,6 +93,7 @@ export function issuedState({ own }: Pick<RowState, "own">): IssuedState {
     made,
     planned,
     inDoubt,
+    untransformed,
   } = asObject(own) ?? {};
   return withoutUndefined({
     request: textOf(request),
@@ -79,6 +110,7 @@ export function issuedState({ own }: Pick<RowState, "own">): IssuedState {
     inDoubt: inDoubt === true ? true : undefined,
     missing: Array.isArray(missing) ? missing.filter((place) => typeof place === "string") : undefined,
     made: asObject(made),
+    untransformed: untransformedOf(untransformed),
   }) as unknown as IssuedState;
 }
 
