@@ -22,6 +22,8 @@ export type RunOutcome =
       readonly wrote?: string;
       /** Undefined: unchanged. Null: there is nothing to restart. */
       readonly rollout?: RolloutCondition | null;
+      /** Restarts are still to be done: the failure that was told stays. Missing: none are. */
+      readonly isRolloutOwed?: boolean;
       readonly warnings?: readonly Warning[];
       /** Members of the status that only its kind has. Null removes one. */
       readonly status?: JsonObject;
@@ -38,6 +40,9 @@ export type RunOutcome =
   | { readonly kind: "warned"; readonly type: Warning["type"]; readonly warning?: Warning };
 
 export const ROLLOUT_RESTART = "RolloutRestart";
+
+/** VSO's, about the last renewal. keyferry's renewals write no status. */
+const LEASE_RENEWAL = "LeaseRenewal";
 
 /** Without times and generation, which the merge adds. */
 export interface Condition {
@@ -122,7 +127,9 @@ export function nextStatus(
 ): JsonObject {
   const { kind, generation, outcome, now } = about;
   const over = endedBy(outcome);
-  const kept = conditionList(before).filter(({ type }) => !over.has(type));
+  const isOver = (told: JsonObject): boolean =>
+    over.has(told.type) || (outcome.kind === "synced" && isLeftover(told, outcome.isRolloutOwed === true));
+  const kept = conditionList(before).filter((told) => !isOver(told));
   const conditions = mergeConditions(kept, conditionsOf(kind.kind, outcome), generation, now);
   const lastGeneration = outcome.kind === "synced" ? generation : ((before.lastGeneration as number | undefined) ?? 0);
   const observed = { lastGeneration, observedGeneration: generation };
@@ -145,11 +152,20 @@ function endedBy(outcome: RunOutcome): ReadonlySet<Json | undefined> {
   return new Set([STALLED, ...WARNING_TYPES, ...(outcome.rollout === null ? [ROLLOUT_RESTART] : [])]);
 }
 
-/** Whether the status of a sync in step has exactly these warnings, and the current generation. */
-export function isToldIn(status: JsonObject, warnings: readonly Warning[]): boolean {
-  const told = conditionList(status).filter(({ type }) => WARNING_TYPES.some((known) => known === type));
+/** Whether a sync in step has outlived this condition, as after VSO: nothing that is still to come would change it. */
+function isLeftover({ type, status }: JsonObject, isRolloutOwed: boolean): boolean {
+  return type === LEASE_RENEWAL || (type === ROLLOUT_RESTART && status === "False" && !isRolloutOwed);
+}
+
+/**
+ * Whether the status of a sync in step has exactly these warnings, the current generation, and no condition that is to
+ * be removed.
+ */
+export function isToldIn(status: JsonObject, warnings: readonly Warning[], isRolloutOwed: boolean): boolean {
+  const all = conditionList(status);
+  const told = all.filter(({ type }) => WARNING_TYPES.some((known) => known === type));
   const isSame = told.length === warnings.length && newWarnings(told, warnings).length === 0;
-  return isSame && status.observedGeneration !== undefined;
+  return isSame && status.observedGeneration !== undefined && !all.some((one) => isLeftover(one, isRolloutOwed));
 }
 
 /** The parts of a status that people read: a new observed generation alone is no news. */

@@ -157,8 +157,9 @@ function isElsewhere({ state }: Row, { asks }: Resolved): boolean {
 }
 
 /** Whether the last written status lacks current facts although nothing else has to be done. */
-function isUntold({ state: { seen }, declared }: Row, warnings: readonly Warning[]): boolean {
-  return seen !== undefined && seen.hash === declared.hash && !isToldIn(seen.status, warnings);
+function isUntold({ state: { seen, rollout }, declared }: Row, warnings: readonly Warning[]): boolean {
+  if (seen === undefined || seen.hash !== declared.hash) return false;
+  return !isToldIn(seen.status, warnings, rollout !== undefined);
 }
 
 function rolloutQuestion(

@@ -67,6 +67,7 @@ async function settleInStep(deps: ReconcileDeps, run: Run, inStep: InStep, batch
   const outcome: RunOutcome = {
     kind: "synced",
     ...(rolled.condition === undefined ? {} : { rollout: rolled.condition }),
+    isRolloutOwed: rolled.state.rollout !== undefined,
     ...(mac === undefined ? {} : { mac }),
     ...(learned.wrote === undefined ? {} : { wrote: learned.wrote }),
     warnings: obtained.warnings,

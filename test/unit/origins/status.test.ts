@@ -104,9 +104,27 @@ describe("status", () => {
     const { status: value, reason } = condition(failed, "RolloutRestart") ?? {};
     assert.deepEqual({ value, reason }, { value: "False", reason: "RolloutRestartTriggeredFailed" });
     assert.equal(condition(failed, "Ready")?.status, "True");
-    assert.deepEqual(condition(status(failed, SYNCED), "RolloutRestart"), condition(failed, "RolloutRestart"));
+    const owed = status(failed, { ...SYNCED, isRolloutOwed: true });
+    assert.deepEqual(condition(owed, "RolloutRestart"), condition(failed, "RolloutRestart"));
     assert.ok(condition(status(failed, FAILED), "RolloutRestart"));
     assert.equal(condition(status(failed, { ...SYNCED, rollout: null }), "RolloutRestart"), undefined);
+  });
+
+  it("drops what VSO said last of a renewal, and of a failed restart that is not owed, once", () => {
+    const [failed, done, renewed] = [
+      { type: "RolloutRestart", status: "False", reason: "RolloutRestartTriggeredFailed", message: "x" },
+      { type: "RolloutRestart", status: "True", reason: "RolloutRestartTriggered", message: "x" },
+      { type: "LeaseRenewal", status: "False", reason: "SecretLeaseRenewalError", message: "x" },
+    ];
+    const from = (...told: readonly JsonObject[]): JsonObject => ({ observedGeneration: 1, conditions: told });
+    const left = (told: JsonObject) => conditions(told).map(({ type }) => type);
+    const OURS = ["SecretSynced", "Healthy", "Ready"];
+    assert.deepEqual(left(status(from(failed, renewed), SYNCED)), OURS);
+    assert.deepEqual(left(status(from(done, renewed), SYNCED)), ["RolloutRestart", ...OURS]);
+    assert.deepEqual(left(status(from(failed, renewed), FAILED)), ["RolloutRestart", "LeaseRenewal", ...OURS]);
+    const isTold = (told: JsonObject, isRolloutOwed: boolean) => isToldIn(from(told), [], isRolloutOwed);
+    assert.deepEqual([isTold(renewed, false), isTold(failed, false)], [false, false], "rows of an earlier version");
+    assert.deepEqual([isTold(failed, true), isTold(done, false), isTold(done, true)], [true, true, true]);
   });
 
   it("says what is to be known of a sync in step, as long as it holds", () => {
@@ -118,16 +136,16 @@ describe("status", () => {
       String(condition(told, "InstantUpdates")?.message),
       /functions on AWS keep .* Meanwhile keyferry reads Vault every 30 s/,
     );
-    assert.equal(isToldIn(told, warnings), true);
+    assert.equal(isToldIn(told, warnings, false), true);
     assert.equal(
-      isToldIn(told, warningsOf({ instantUpdates: true, refreshAfterMs: 5_000 }, ["here"], undefined)),
+      isToldIn(told, warningsOf({ instantUpdates: true, refreshAfterMs: 5_000 }, ["here"], undefined), false),
       false,
     );
     assert.ok(condition(status(told, FAILED), "TemplatesComplete"), "a failure says nothing of it");
     const over = status(told, { ...SYNCED, warnings: [] });
     assert.equal(condition(over, "TemplatesComplete") ?? condition(over, "InstantUpdates"), undefined);
-    assert.equal(isToldIn(over, []), true);
-    assert.equal(isToldIn(newsOf(over), []), false, "the generation is to be told as well");
+    assert.equal(isToldIn(over, [], false), true);
+    assert.equal(isToldIn(newsOf(over), [], false), false, "the generation is to be told as well");
     const following = { kind: "following" } as const;
     assert.deepEqual(warningsOf({ instantUpdates: true, refreshAfterMs: 5_000 }, [], following), []);
     const wishes = { instantUpdates: false, refreshAfterMs: undefined };
