@@ -30,8 +30,8 @@ export function reportOf(survey: ClusterSurvey, when: "looked" | "done"): Cluste
   };
 }
 
-function isOpen({ change, needsMac }: SyncSurvey): boolean {
-  return change !== undefined || needsMac;
+function isOpen({ change, needsMac, hasOwnConditions }: SyncSurvey): boolean {
+  return change !== undefined || needsMac || hasOwnConditions;
 }
 
 const AGAIN = "it changed meanwhile; run the same command again";

@@ -168,6 +168,11 @@ export function isToldIn(status: JsonObject, warnings: readonly Warning[], isRol
   return isSame && status.observedGeneration !== undefined && !all.some((one) => isLeftover(one, isRolloutOwed));
 }
 
+/** Whether only keyferry knows this condition of a sync: VSO would never change it. */
+export function isOwnCondition({ type }: JsonObject): boolean {
+  return type === STALLED || WARNING_TYPES.some((known) => known === type);
+}
+
 /** The parts of a status that people read: a new observed generation alone is no news. */
 export function newsOf(status: JsonObject): JsonObject {
   const { observedGeneration: _observed, ...rest } = status;

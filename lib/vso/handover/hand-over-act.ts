@@ -1,7 +1,10 @@
 import { secretMac } from "../../digest.ts";
 import { SyncError } from "../../errors.ts";
+import { conditionList, isOwnCondition } from "../../origins/status.ts";
 import type { ClusterSettings } from "../../ports/fleet.ts";
 import { readingWay } from "../../reading-way.ts";
+import { sameJson } from "../../util/canonical.ts";
+import type { JsonObject } from "../../util/json.ts";
 import { parallel } from "../../util/parallel.ts";
 import type { ClusterSurvey, HandOverDeps, SyncSurvey } from "./hand-over.ts";
 
@@ -16,7 +19,7 @@ export interface HandOverProgress {
 
 /**
  * Writes everything that the survey found missing. Each step is one repeatable write, so that another run completes an
- * interrupted one. First marks all resources, so that engines stop; then writes the MACs.
+ * interrupted one. First marks all resources, so that engines stop; then completes their statuses.
  */
 export async function handToVso(
   deps: HandOverDeps,
@@ -31,7 +34,7 @@ export async function handToVso(
     if (change) await deps.resources.change(ref, uid, change, signal);
   });
   await parallel(survey.syncs, async (sync) => {
-    if (sync.needsMac) await writeMac(deps, settings, sync, key, signal);
+    if (sync.needsMac || sync.hasOwnConditions) await completeStatus(deps, settings, sync, key, signal);
     progress.done(sync);
   });
 }
@@ -71,28 +74,45 @@ async function keyOf(
   );
 }
 
-/** The MAC of the Secret's current data (kubernetes-rules 22). */
-async function writeMac(
+/** A status as VSO would have left it: with its MAC, and without conditions that it would never change. */
+async function completeStatus(
   deps: HandOverDeps,
   settings: ClusterSettings,
-  { ref, uid, secret }: SyncSurvey,
+  sync: SyncSurvey,
   key: Buffer,
   signal: AbortSignal,
 ): Promise<void> {
-  for (let tries = 1; secret !== undefined; tries++) {
-    const [seen, there] = [
-      await deps.resources.get(ref, signal),
-      await deps.secrets.observe(secret, readingWay(settings.observe), signal),
-    ];
-    if (!seen || seen.uid !== uid || !there) return;
-    const secretMAC = secretMac(key, there.data);
-    if (seen.status.secretMAC === secretMAC) return;
+  const { ref, uid } = sync;
+  for (let tries = 1; ; tries++) {
+    const seen = await deps.resources.get(ref, signal);
+    if (!seen || seen.uid !== uid) return;
+    const missing = { ...(await macOf(deps, settings, sync, key, signal)), ...foreignConditions(seen.status) };
+    if (sameJson({ ...seen.status, ...missing }, seen.status)) return;
     try {
-      await deps.resources.writeStatus(ref, { secretMAC }, seen.resourceVersion, signal);
+      await deps.resources.writeStatus(ref, missing, seen.resourceVersion, signal);
       return;
     } catch (error) {
       const isMoved = error instanceof SyncError && error.code === "KUBE_CONFLICT";
       if (!isMoved || tries === MAX_TRIES) throw error;
     }
   }
+}
+
+/** The MAC of the Secret's current data (kubernetes-rules 22). */
+async function macOf(
+  { secrets }: HandOverDeps,
+  settings: ClusterSettings,
+  { secret, needsMac }: SyncSurvey,
+  key: Buffer,
+  signal: AbortSignal,
+): Promise<JsonObject> {
+  if (!needsMac || secret === undefined) return {};
+  const there = await secrets.observe(secret, readingWay(settings.observe), signal);
+  return there ? { secretMAC: secretMac(key, there.data) } : {};
+}
+
+function foreignConditions(status: JsonObject): JsonObject {
+  const all = conditionList(status);
+  const foreign = all.filter((condition) => !isOwnCondition(condition));
+  return foreign.length === all.length ? {} : { conditions: foreign };
 }

@@ -3,6 +3,7 @@ import { isOwnedBy } from "../../destinations/kubernetes-secret/owners.ts";
 import { secretMac } from "../../digest.ts";
 import { namespaceMatcher } from "../../namespaces.ts";
 import { HANDED_OVER, isHandedOver, TO_VSO } from "../../origins/handed-over.ts";
+import { conditionList, isOwnCondition } from "../../origins/status.ts";
 import { OWNER_LABELS } from "../../owner-labels.ts";
 import type { ReconcileDeps } from "../../ports/deps.ts";
 import type { ClusterSettings } from "../../ports/fleet.ts";
@@ -51,6 +52,8 @@ export interface SyncSurvey {
    * writes it.
    */
   readonly needsMac: boolean;
+  /** Whether its status has conditions that VSO would leave there for ever. */
+  readonly hasOwnConditions: boolean;
 }
 
 export interface ClusterSurvey {
@@ -94,7 +97,8 @@ export async function surveyForKeyferry(
   const change = { addFinalizers: [], annotations: { [HANDED_OVER]: null } };
   const syncs = handedOver.map(({ kind, seen: { uid, namespace, name: own } }): SyncSurvey => {
     const ref = { cluster: scope.settings.name, namespace, name: own, kind };
-    return { ref, uid, secret: undefined, complaints: [], notes: [], change, needsMac: false };
+    const about = { secret: undefined, complaints: [], notes: [], needsMac: false, hasOwnConditions: false };
+    return { ref, uid, change, ...about };
   });
   return { scope, hmacKey: { kind: "absent" }, complaints, syncs, emptyNamespaces };
 }
@@ -176,9 +180,9 @@ async function surveyOne(
   const { kind, seen } = found;
   const { namespace, name, uid } = seen;
   const ref: ResourceRef = { cluster: settings.name, namespace, name, kind };
-  const change = changeFor(found);
+  const lacks = { change: changeFor(found), hasOwnConditions: conditionList(seen.status).some(isOwnCondition) };
   const unstable = (complaints: readonly string[], secret?: NamedObject): SyncSurvey => {
-    const about = { ref, uid, secret, change, needsMac: false };
+    const about = { ref, uid, secret, ...lacks, needsMac: false };
     return force ? { ...about, complaints: [], notes: complaints } : { ...about, complaints, notes: [] };
   };
   const declared = declares(found);
@@ -194,7 +198,8 @@ async function surveyOne(
     ...(there ? (destination.create ? notItsOwn(found, there) : []) : [`Secret ${destination.name} does not exist`]),
   ];
   if (complaints.length > 0) return unstable(complaints, secret);
-  return { ref, uid, secret, complaints, notes, change, needsMac: hasMac && (mac === undefined || recorded !== mac) };
+  const needsMac = hasMac && (mac === undefined || recorded !== mac);
+  return { ref, uid, secret, complaints, notes, ...lacks, needsMac };
 }
 
 /** VSO compares with a cache of labelled Secrets only. */
