@@ -5,7 +5,7 @@ import { fairLine, turnIn } from "../util/fair-line.ts";
 /** The outcome of a request. */
 export type Outcome =
   | { readonly kind: "answered"; readonly answer: Uint8Array; readonly tookMs: number }
-  /** The request exceeded the lane's limit. */
+  /** The request exceeded its limit. */
   | { readonly kind: "overran" }
   /** The request ended the engine: out of memory, or too deep. */
   | { readonly kind: "ended" };
@@ -14,6 +14,8 @@ export interface LaneRequest {
   readonly request: Uint8Array;
   /** `<cluster>/<namespace>` */
   readonly place: string;
+  /** From when the engine receives it. */
+  readonly limitMs: number;
   readonly signal: AbortSignal;
 }
 
@@ -27,15 +29,11 @@ export interface Lane {
    * true gives the turn to the next one.
    */
   run(asked: LaneRequest, isInVain?: () => boolean): Promise<Outcome | { readonly kind: "skipped" }>;
-  /** Requests of a place that wait for their answers, the running one included. */
-  pending(place: string): number;
   close(): Promise<void>;
 }
 
 export interface LaneOptions {
   readonly module: () => Promise<WebAssembly.Module>;
-  /** The limit for one request, from when the engine receives it. */
-  readonly limitMs: number;
   /** A thread is stopped after being idle for so long. */
   readonly idleMs: number;
 }
@@ -52,12 +50,11 @@ const RESOURCES = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 16, st
 /** To load the engine. */
 const START_MS = 30 * SECOND_MS;
 
-export function lane({ module, limitMs, idleMs }: LaneOptions): Lane {
+export function lane({ module, idleMs }: LaneOptions): Lane {
   let thread: Promise<Worker> | undefined;
   let idle: NodeJS.Timeout | undefined;
   const line = fairLine<() => void>();
   let isBusy = false;
-  const pending = new Map<string, number>();
 
   const end = async (): Promise<void> => {
     const ending = thread;
@@ -67,7 +64,7 @@ export function lane({ module, limitMs, idleMs }: LaneOptions): Lane {
       () => undefined,
     );
   };
-  const ask = async (request: Uint8Array): Promise<Outcome> => {
+  const ask = async ({ request, limitMs }: LaneRequest): Promise<Outcome> => {
     clearTimeout(idle);
     thread ??= started(module);
     try {
@@ -82,36 +79,25 @@ export function lane({ module, limitMs, idleMs }: LaneOptions): Lane {
       idle = setTimeout(() => void end(), idleMs).unref();
     }
   };
-  const inTurn: Lane["run"] = async ({ request, signal }, isInVain) => {
+  const inTurn: Lane["run"] = async (asked, isInVain) => {
     isBusy = true;
     try {
-      signal.throwIfAborted();
-      return isInVain?.() ? { kind: "skipped" } : await ask(request);
+      asked.signal.throwIfAborted();
+      return isInVain?.() ? { kind: "skipped" } : await ask(asked);
     } finally {
       const next = line.next();
       isBusy = next !== undefined;
       next?.();
     }
   };
-  const count = (place: string, change: 1 | -1): void => {
-    const left = (pending.get(place) ?? 0) + change;
-    if (left === 0) pending.delete(place);
-    else pending.set(place, left);
-  };
   return {
     async run(asked, isInVain) {
       const { place, signal } = asked;
       signal.throwIfAborted();
-      count(place, 1);
-      try {
-        if (isBusy) await turnIn(line, place, signal);
-        // The turn lasts until the engine is free, even if the caller gives up before.
-        return await untilAborted(inTurn(asked, isInVain), signal);
-      } finally {
-        count(place, -1);
-      }
+      if (isBusy) await turnIn(line, place, signal);
+      // The turn lasts until the engine is free, even if the caller gives up before.
+      return await untilAborted(inTurn(asked, isInVain), signal);
     },
-    pending: (place) => pending.get(place) ?? 0,
     async close() {
       clearTimeout(idle);
       await end();

@@ -2,8 +2,10 @@ import { type Clock, type EpochMs, MINUTE_MS } from "../clock.ts";
 
 /** Which renderings are expected to be slow, from those that were. */
 export interface Slowness {
-  /** `name` is that of the template set, `place` is `<cluster>/<namespace>`. */
-  isExpected(name: string, place: string): boolean;
+  /** Whether the template set of this name was slow when it was rendered last. */
+  isSlow(name: string): boolean;
+  /** Whether unknown sets of `<cluster>/<namespace>` may be slow, because several others of it were. */
+  isDoubted(place: string): boolean;
   add(name: string, place: string): void;
   /** The set was quick: perhaps only the machine was slow. */
   forget(name: string): void;
@@ -12,7 +14,7 @@ export interface Slowness {
 /** The maximum number of template sets remembered as slow. */
 const MAX_SETS = 1_000;
 
-/** So many within a minute make a namespace slow as a whole: it may write new texts without end. */
+/** So many within a minute bring a namespace into doubt: it may write new texts without end. */
 const MAX_OF_PLACE = 2;
 
 interface Recent {
@@ -22,11 +24,11 @@ interface Recent {
 
 export function slowness(clock: Clock): Slowness {
   const sets = new Set<string>();
-  /** The earliest to end first. Few, since each was in the quick lane, which takes one rendering at a time. */
+  /** The earliest to end first. Few, since each occupied one of the lanes for as long as a quick rendering may. */
   const places = new Map<string, Recent>();
   return {
-    isExpected(name, place) {
-      if (sets.has(name)) return true;
+    isSlow: (name) => sets.has(name),
+    isDoubted(place) {
       const recent = places.get(place);
       return recent !== undefined && recent.times >= MAX_OF_PLACE && recent.until > clock();
     },

@@ -24,13 +24,18 @@ export interface TemplateLimits {
   readonly quickMs: number;
   /** A slower rendering fails. */
   readonly slowMs: number;
-  /** How many renderings of a namespace may be in the slow lane: each one also occupies a place among the keys at work. */
+  /** How many slow renderings of a namespace may run or wait: each one also occupies a place among the keys at work. */
   readonly slowAtOnce: number;
 }
 
 const LIMITS: TemplateLimits = { quickMs: 300, slowMs: 2 * SECOND_MS, slowAtOnce: 4 };
 
 const IDLE_MS = 60 * SECOND_MS;
+
+/** What a lane is asked, but for the time that it may take. */
+type Asked = Omit<LaneRequest, "limitMs">;
+
+const SKIPPED = { kind: "skipped" } as const;
 
 const decompress = promisify(brotliDecompress);
 
@@ -47,25 +52,32 @@ export function goTemplates(clock: Clock, limits: TemplateLimits = LIMITS): GoTe
     return compiled;
   };
   const lanes = {
-    quick: lane({ module, limitMs: limits.quickMs, idleMs: 10 * IDLE_MS }),
-    slow: lane({ module, limitMs: limits.slowMs, idleMs: IDLE_MS }),
+    quick: lane({ module, idleMs: 10 * IDLE_MS }),
+    slow: lane({ module, idleMs: IDLE_MS }),
   };
   const slow = slowness(clock);
-  const quickly = async (asked: LaneRequest, name: string): Promise<Uint8Array | undefined> => {
-    const isSlow = (): boolean => slow.isExpected(name, asked.place);
-    if (isSlow()) return undefined;
-    // Those before it in the line may have been slow.
-    const outcome = await within(lanes.quick, asked, isSlow);
+  const slowOnes = places(limits.slowAtOnce);
+  /** Unknown sets of a namespace in doubt wait for the slow lane: they may be quick, so none is refused. */
+  const tried = async (asked: Asked, name: string): ReturnType<Lane["run"]> => {
+    const trial = { ...asked, limitMs: limits.quickMs };
+    const isSlow = (): boolean => slow.isSlow(name);
+    const isNotForQuickLane = (): boolean => isSlow() || slow.isDoubted(asked.place);
+    // Those before it in the line may have been slow: it is asked again when its turn comes.
+    const outcome = isNotForQuickLane() ? SKIPPED : await within(lanes.quick, trial, isNotForQuickLane);
+    return outcome.kind !== "skipped" || isSlow() ? outcome : within(lanes.slow, trial, isSlow);
+  };
+  /** Undefined: it is slow. */
+  const quickly = async (asked: Asked, name: string): Promise<Uint8Array | undefined> => {
+    const outcome = await tried(asked, name);
     if (outcome.kind === "answered") return outcome.answer;
     if (outcome.kind === "skipped") return undefined;
     slow.add(name, asked.place);
     if (outcome.kind === "ended") throw timeIsOver();
     return undefined;
   };
-  const slowly = async (asked: LaneRequest, name: string): Promise<Uint8Array> => {
-    if (lanes.slow.pending(asked.place) >= limits.slowAtOnce)
-      throw givenUp("too many slow ones of its namespace are waiting");
-    const outcome = await within(lanes.slow, asked);
+  const slowly = async (asked: Asked, name: string): Promise<Uint8Array> => {
+    const slowLane = () => within(lanes.slow, { ...asked, limitMs: limits.slowMs });
+    const outcome = await slowOnes(asked.place, slowLane);
     if (outcome.kind === "ended") throw timeIsOver();
     if (outcome.kind !== "answered") throw overran(limits.slowMs);
     if (outcome.tookMs < limits.quickMs / 2) slow.forget(name);
@@ -81,6 +93,23 @@ export function goTemplates(clock: Clock, limits: TemplateLimits = LIMITS): GoTe
     async close() {
       await Promise.all([lanes.quick.close(), lanes.slow.close()]);
     },
+  };
+}
+
+/** Work of at most so many of a place, what waits included; more of it is refused. */
+function places(atOnce: number) {
+  const taken = new Map<string, number>();
+  return async <T>(place: string, work: () => Promise<T>): Promise<T> => {
+    const others = taken.get(place) ?? 0;
+    if (others >= atOnce) throw givenUp("too many slow ones of its namespace are waiting");
+    taken.set(place, others + 1);
+    try {
+      return await work();
+    } finally {
+      const left = (taken.get(place) ?? 1) - 1;
+      if (left === 0) taken.delete(place);
+      else taken.set(place, left);
+    }
   };
 }
 

@@ -75,15 +75,28 @@ describe("a namespace with ever new templates that never end", () => {
   it("has two of them in the quick lane a minute, the others start in the slow one", async () => {
     await using one = scene({ quickMs: 2_000, slowMs: 600_000, slowAtOnce: 1 });
     const first = one.render("east/greedy", endless(1));
-    const others = [endless(2), endless(3), "a quick one"].map((text) => one.render("east/greedy", text));
-    assert.deepEqual(await Promise.all(others), [REFUSED, REFUSED, REFUSED]);
+    assert.equal(await one.render("east/greedy", endless(2)), REFUSED);
+    const stop = new AbortController();
+    const behind = [endless(3), "a quick one"].map((text) => one.render("east/greedy", text, stop.signal));
     assert.equal(await one.render("east/shop", "victim"), "victim");
     one.pass(MINUTE_MS - 1);
-    assert.equal(await one.render("east/greedy", "another"), REFUSED);
+    behind.push(one.render("east/greedy", "another", stop.signal));
+    assert.equal(await one.render("east/shop", "victim"), "victim");
     one.pass(1);
     assert.equal(await one.render("east/greedy", "another"), "another");
+    assert.deepEqual(one.order, ["east/greedy", "east/shop", "east/shop", "east/greedy"]);
+    stop.abort();
+    await Promise.all(behind);
     await one[Symbol.asyncDispose]();
     await first;
+  });
+
+  it("has its quick ones rendered there, and each other one ends after the quick lane's time", async () => {
+    await using one = scene({ quickMs: 2_000, slowMs: 600_000, slowAtOnce: 0 });
+    const slow = [1, 2, 3, 4].map((number) => one.render("east/greedy", endless(number)));
+    const quick = Array.from({ length: 30 }, (_, at) => one.render("east/greedy", `${at}`));
+    assert.deepEqual(await Promise.all(slow), [REFUSED, REFUSED, REFUSED, REFUSED]);
+    assert.deepEqual(await Promise.all(quick), Object.keys(quick));
   });
 
   it("leaves others their places in the slow lane", async () => {
