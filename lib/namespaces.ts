@@ -56,3 +56,11 @@ export function referenceNamespaces(cluster: {
   const named = namedNamespaces(cluster.namespaces);
   return named && [...new Set([...named, cluster.operatorNamespace])];
 }
+
+/**
+ * Whether the permissions for served namespaces hold in this one: in every one, unless the filter names each of them.
+ * Elsewhere RBAC by namespace gives Secrets only by their names.
+ */
+export function hasServedRights(filter: NamespaceFilter, namespace: string): boolean {
+  return namedNamespaces(filter)?.includes(namespace) ?? true;
+}

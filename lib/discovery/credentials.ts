@@ -1,5 +1,6 @@
 import { fingerprint } from "../digest.ts";
 import { partsOf, type ReferenceKey } from "../keys.ts";
+import { hasServedRights } from "../namespaces.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import { pushingKind, SECRET } from "../resource-kinds.ts";
 import { credentialHandler, credentialsHandler } from "./credential-handlers.ts";
@@ -9,8 +10,8 @@ import type { WatchTarget } from "./watch-target.ts";
 
 /**
  * The maximum number of watched Secrets of a namespace: each has a connection and a cursor of its own, and whoever may
- * write there chooses how many are named. With more names the namespace has one watch instead; docs/fleet.md repeats
- * this number.
+ * write there chooses how many are named. With more names a namespace has one watch instead if keyferry may list all its
+ * Secrets; otherwise the refresh finds changes of the others. docs/fleet.md repeats this number.
  */
 const MAX_NAMES = 20;
 
@@ -42,12 +43,14 @@ export function credentialTargets(
       credentialsHandler(deps, context, { namespace, names }),
     );
   return async () => {
-    for (const key of await namedBySyncs(deps, settings)) {
+    // In order, so that each pass chooses the same ones of too many.
+    for (const key of [...(await namedBySyncs(deps, settings))].sort()) {
       const { namespace, name } = partsOf(key);
       named.set(namespace, (named.get(namespace) ?? new Set()).add(name));
     }
     return [...named].sort(byNamespace).flatMap(([namespace, names]) => {
-      if (names.size <= MAX_NAMES) return [...names].sort().map((name) => one(namespace, name));
+      if (names.size <= MAX_NAMES || !hasServedRights(settings.namespaces, namespace))
+        return [...names].slice(0, MAX_NAMES).map((name) => one(namespace, name));
       const target = crowded.get(namespace) ?? whole(namespace, names);
       crowded.set(namespace, target);
       return [target];

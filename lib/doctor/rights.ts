@@ -1,6 +1,6 @@
 import { SyncError } from "../errors.ts";
 import { partsOf } from "../keys.ts";
-import { namedNamespaces } from "../namespaces.ts";
+import { hasServedRights } from "../namespaces.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import { SECRET } from "../resource-kinds.ts";
 import { kubernetesRights, type KubernetesRight as TableRight } from "../rights/kubernetes.ts";
@@ -105,12 +105,10 @@ function needsOf(syncs: readonly DeclaredSync[]): DeclaredNeeds {
 function loginSecrets(settings: ClusterSettings, { outcome }: DeclaredSync): readonly KubernetesRight[] {
   if (outcome instanceof SyncError || outcome.asks === undefined) return [];
   const { method, target } = outcome.asks.identity;
-  const named = namedNamespaces(settings.namespaces);
   return [target.caRef, method.credential].flatMap((ref) => {
     if (ref?.kind !== "secret") return [];
     const { namespace, name } = ref;
-    const isAllFollowed = named === undefined || named.includes(namespace);
-    const verbs = isAllFollowed ? ["get"] : waysToFollow(settings.observe);
+    const verbs = hasServedRights(settings.namespaces, namespace) ? ["get"] : waysToFollow(settings.observe);
     return verbs.map((verb) => ({ verb, group: "", resource: SECRET.resource, namespace, name }));
   });
 }

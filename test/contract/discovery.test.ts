@@ -92,12 +92,12 @@ describe("discovery on a real cluster: one watch pass after the other", () => {
         }),
       state: async () => (await store.cluster(CLUSTER))?.state as ClusterState,
       row: async (name: string) => (await store.read([keyOf(name)], "strong")).get(keyOf(name)),
-      /** As a run of the sync leaves it, which found this reference. */
-      async refersTo(name: string, ref: ReferenceKey) {
+      /** As a run of the sync leaves it, which found these references. */
+      async refersTo(name: string, refs: readonly ReferenceKey[]) {
         const row = (await store.read([keyOf(name)], "strong")).get(keyOf(name)) ?? assert.fail();
         const now = clock();
         const { lease } = (await store.claim(row, { now, until: now + 1 })) ?? assert.fail();
-        await store.settle(lease, { state: { ...row.state, refs: [ref] }, schedule: { kind: "parked" }, now });
+        await store.settle(lease, { state: { ...row.state, refs }, schedule: { kind: "parked" }, now });
       },
       keys: async () => (await store.byCluster(CLUSTER)).map(({ key }) => key),
       listed: () => apis.clients.requests.count("list", "vaultstaticsecrets"),
@@ -243,12 +243,13 @@ describe("discovery on a real cluster: one watch pass after the other", () => {
     await scene.passUntil("b", async () => (await scene.row("b")) !== undefined);
   });
 
-  it("lease-table 23: with namespaces by name, the printed roles suffice to follow a CA bundle of the operator namespace", async () => {
+  it("lease-table 23: with namespaces by name, the printed roles suffice to follow CA bundles of the operator namespace, of many the first 20", async () => {
     const namespaces = { include: [ns], exclude: [] };
     const operatorNamespace = await aNamespace(cluster, `${ns}-operator`);
     const ca = { apiVersion: "v1", kind: "Secret", metadata: { namespace: operatorNamespace, name: "vault-ca" } };
     const settings = { observe: "watch", namespaces, operatorNamespace } as const;
-    const rights = kubernetesRights(settings, { secrets: [ca.metadata.name] });
+    const bundles = [ca.metadata.name, ...Array.from({ length: 20 }, (_, at) => `west-${at + 10}`)];
+    const rights = kubernetesRights(settings, { secrets: bundles });
     const rulesIn = (namespace: string) => {
       const granted = rights.filter((right) => right.namespaces?.includes(namespace));
       return parse(roleYaml({ name: "keyferry", namespace }, granted)).rules as readonly Rule[];
@@ -263,8 +264,9 @@ describe("discovery on a real cluster: one watch pass after the other", () => {
       { ...ca, data: {} },
     ]);
     await declare("a");
-    await scene.watchPass();
-    await scene.refersTo("a", referenceKey({ cluster: CLUSTER, kind: "Secret", ...ca.metadata }));
+    await scene.passUntil("a", async () => (await scene.row("a")) !== undefined);
+    const keys = bundles.map((name) => referenceKey({ cluster: CLUSTER, kind: "Secret", ...ca.metadata, name }));
+    await scene.refersTo("a", keys);
     const stored = async () =>
       (await scene.store.referencesOf(CLUSTER)).find(({ key }) => partsOf(key).kind === "Secret")?.hash;
 

@@ -4,6 +4,7 @@ import { credentialTargets } from "../../../lib/discovery/credentials.ts";
 import type { DiscoveryDeps } from "../../../lib/discovery/deps.ts";
 import { rowBudget } from "../../../lib/discovery/row-budget.ts";
 import { referenceKey, type SyncKey, syncKey } from "../../../lib/keys.ts";
+import type { ClusterSettings } from "../../../lib/ports/fleet.ts";
 import type { WorkMessage } from "../../../lib/ports/queue.ts";
 import { simulatedSqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
 import type { JsonObject } from "../../../lib/util/json.ts";
@@ -20,7 +21,7 @@ const PUSH = syncKey({ cluster: "east", kind: "Deployment", namespace: "shop", n
 async function aScene(
   spec: JsonObject = { jwt: { secretRef: "token" } },
   refs: Readonly<Record<string, readonly string[]>> = { [aKey()]: ["token"] },
-  observe: "watch" | "apply" = "watch",
+  over: Partial<ClusterSettings> = {},
 ) {
   const store = simulatedSqliteStore(undefined);
   const sent: WorkMessage[] = [];
@@ -40,7 +41,8 @@ async function aScene(
     now += 60_000;
   };
   for (const [key, names] of Object.entries(refs) as [SyncKey, readonly string[]][]) await refer(key, names);
-  const find = credentialTargets(deps, aCluster({ observe }), rowBudget(deps, "east", undefined));
+  const findIn = () => credentialTargets(deps, aCluster(over), rowBudget(deps, "east", undefined));
+  const find = findIn();
   const targets = await find();
   const keysSent = () =>
     sent.splice(0).flatMap((message): readonly string[] => (message.kind === "keys" ? message.keys : [message.kind]));
@@ -50,7 +52,7 @@ async function aScene(
     store,
     refer,
     find,
-    findAnew: () => credentialTargets(deps, aCluster({ observe }), rowBudget(deps, "east", undefined))(),
+    findAnew: () => findIn()(),
     targets,
     keysSent,
     known,
@@ -84,7 +86,7 @@ describe("the Secrets of logins and of CAs", () => {
     assert.equal(await count(), 1);
     assert.equal(await count({ caCertSecretRef: "ca" }), 1);
     assert.equal(await count({ kubernetes: { serviceAccount: "sa" } }), 0);
-    assert.equal(await count(undefined, undefined, "apply"), 0);
+    assert.equal(await count(undefined, undefined, { observe: "apply" }), 0);
     assert.equal(await count(undefined, { [PUSH]: ["token"] }), 0);
     assert.equal(await count(undefined, { [aKey()]: [] }), 0);
   });
@@ -192,5 +194,27 @@ describe("the Secrets of logins in a namespace that names more than 20 of them",
     await handler.changed(aSeen({ name: "late" }), signal);
     await listing.end(signal);
     assert.deepEqual(await one.known(), [secret("late")]);
+  });
+
+  it("are no more than 20 one by one where rights by namespace do not reach, and the same ones with each pass", async () => {
+    const names = ["vault-ca", ...MANY];
+    const namespaces = { include: ["web", "shop"], exclude: [] };
+    await using one = await aScene(undefined, { [aKey()]: MANY }, { namespaces });
+    assert.deepEqual([one.targets[0]?.options, one.targets.length], [ALL, 1], "a namespace that is served");
+    await one.refer(aKey(), names, "vso");
+    const watched = async (find: typeof one.find) => (await find()).flatMap(({ options }) => options.name ?? []);
+    const first = await watched(one.findAnew);
+    assert.deepEqual(first, MANY.slice(0, 20));
+    assert.deepEqual(await watched(one.findAnew), first);
+
+    await using before = await aScene(undefined, { [aKey()]: [] }, { namespaces });
+    await before.refer(aKey(), ["vault-ca"], "vso");
+    await before.find();
+    await before.refer(aKey(), names, "vso");
+    const chosen = ["vault-ca", ...MANY.slice(0, 19)];
+    assert.deepEqual(await watched(before.find), chosen, "one that is watched already stays");
+    await before.refer(aKey(), ["aardvark"], "vso");
+    assert.deepEqual(await watched(before.find), chosen, "until the next pass");
+    assert.deepEqual(await watched(before.findAnew), ["aardvark"]);
   });
 });
