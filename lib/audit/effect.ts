@@ -6,7 +6,7 @@ export type Effect =
   /** Syncs that read or push exactly there. */
   | PathEffect
   | PrefixEffect
-  /** Any row of this Vault may be meant: all are verified, spread over a minute, once a minute at most. */
+  /** Any row of this Vault may be meant: all are verified, spread over a minute, once in some time (`Sweeps`). */
   | SweepEffect
   /**
    * Tokens of this login mount, or of all, are proven by lookup-self at their next use; denied rows are nudged. `mount`:

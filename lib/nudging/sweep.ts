@@ -11,8 +11,13 @@ import type { NudgingDeps } from "./deps.ts";
 
 /** A Vault's rows are swept at most once in this time. */
 const GAP_MS = MINUTE_MS;
-/** A later start comes from a wrong clock. */
-const MOST_AHEAD_MS = 2 * GAP_MS;
+/**
+ * The gap of sweeps of leases doubles up to this while they go on, and begins anew when they paused for as long: some
+ * programs end tokens all day, and a look at a row with a lease costs a run of it.
+ */
+const MOST_LEASE_GAP_MS = 10 * MINUTE_MS;
+/** A start that is later by more than this comes from a wrong clock. */
+const CLOCKS_MS = MINUTE_MS;
 /** Over how long the rows of a sweep are spread. */
 const AFTER_EVENT_MS = MINUTE_MS;
 const AFTER_MISSED_MS = 5 * MINUTE_MS;
@@ -22,9 +27,10 @@ const PAGES = 5;
 const BATCH = 100;
 
 /**
- * Asks for sweeps of one Vault's rows: all processes together plan one a minute at most. Each that sees an event before
- * the planned one starts sends a message for its time, since that of another may have been lost with it, and each
- * message is carried out, since a repeated one may be of a process that died. Several at once nudge the same rows.
+ * Asks for sweeps of one Vault's rows: all processes together plan one a minute at most, and of leases alone ever fewer
+ * while they go on. Each that sees an event before the planned one starts sends a message for its time, since that of
+ * another may have been lost with it, and each message is carried out, since a repeated one may be of a process that
+ * died. Several at once nudge the same rows.
  */
 export interface Sweeps {
   request(reason: SweepReason): Promise<void>;
@@ -39,6 +45,9 @@ export function sweepsOf(
   rows: SweptRows = {},
 ): Sweeps {
   const swept = sweptName(vault, rows);
+  const mostMs = mostGapOf(rows);
+  /** Of this process: another one doubles its own. */
+  let gapMs = GAP_MS;
   /** The start of the sweep whose message this process has sent. */
   let sentFor: EpochMs | undefined;
   const send = async (reason: SweepReason, at: EpochMs): Promise<void> => {
@@ -55,9 +64,12 @@ export function sweepsOf(
         const now = clock();
         const planned = await leases.sweepAt(swept);
         // One that has not started sees this event, too. Its message may have been lost with its process.
-        if (planned !== undefined && planned > now && planned <= now + MOST_AHEAD_MS) return send(reason, planned);
-        const at = planned === undefined || planned > now ? now : Math.max(now, planned + GAP_MS);
-        if (await leases.moveSweep(swept, planned, at)) return send(reason, at);
+        const isAhead = planned !== undefined && planned > now;
+        if (isAhead && planned <= now + mostMs + CLOCKS_MS) return send(reason, planned);
+        const next = startAfter(isAhead ? undefined : planned, { now, gapMs, mostMs });
+        if (!(await leases.moveSweep(swept, planned, next.at))) continue;
+        gapMs = next.gapMs;
+        return send(reason, next.at);
       }
     },
   };
@@ -65,6 +77,22 @@ export function sweepsOf(
 
 function sweptName(vault: string, { lease }: SweptRows): string {
   return lease ? `leases ${vault}` : vault;
+}
+
+interface Gaps {
+  readonly now: EpochMs;
+  readonly gapMs: number;
+  readonly mostMs: number;
+}
+
+/** When the next one starts after this one, and the gap to the one after that. */
+function startAfter(last: EpochMs | undefined, { now, gapMs, mostMs }: Gaps): Pick<Gaps, "gapMs"> & { at: EpochMs } {
+  if (last === undefined || now >= last + mostMs) return { at: now, gapMs: GAP_MS };
+  return { at: Math.max(now, last + gapMs), gapMs: Math.min(2 * gapMs, mostMs) };
+}
+
+function mostGapOf({ lease }: SweptRows): number {
+  return lease ? MOST_LEASE_GAP_MS : GAP_MS;
 }
 
 /** A sweep lasts as long, and its first part may wait for as long. */
@@ -85,7 +113,7 @@ export async function resumeSweeps(
   for (const [vault, rows] of vaults.flatMap((name) => kinds.map((kind) => [name, kind] as const))) {
     const planned = await leases.sweepAt(sweptName(vault, rows));
     if (planned === undefined || aliveAt - planned > RESUMED_MS) continue;
-    const at = Math.min(Math.max(planned, now), now + GAP_MS);
+    const at = Math.min(Math.max(planned, now), now + mostGapOf(rows));
     // It begins anew, so that a process that does not live long enough either leaves it to the next one.
     if (!(await leases.moveSweep(sweptName(vault, rows), planned, at))) continue;
     await queue.send([{ kind: "look-up", vault, look: { kind: "sweep", reason: "event", ...rows }, at }]);

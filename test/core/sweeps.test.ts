@@ -56,6 +56,30 @@ describe("a sweep", () => {
     assert.equal(world.vault.liveLeases("database/creds/role").length, 1);
   });
 
+  it("of leases costs ever less where tokens are revoked all day, and still finds what ends", async () => {
+    await using world = await aWorld();
+    await world.vault.putDatabaseRole("role", { defaultTtl: "24h" });
+    await world.given(aDynamicSecret("role", { path: "creds/role" }));
+    await world.advance("10s");
+    const asked = () => world.vault.server.audit.get("update sys/leases/lookup") ?? 0;
+    const revokedFor = async (minutes: number) => {
+      for (let at = 0; at < minutes * 2; at++) {
+        await world.tells({ kind: "sweep", lease: true });
+        await world.advance("30s");
+      }
+    };
+    const before = asked();
+    await revokedFor(8);
+    // After 0, 1, 3 and 7 minutes.
+    assert.equal(asked() - before, 4);
+    const dead = world.secret("role")?.data.username;
+    const lease = world.vault.liveLeases("database/creds/role").at(-1);
+    await world.vault.write("auth/token/revoke-accessor", { accessor: lease?.token?.accessor });
+    await revokedFor(1);
+    await world.advance("8m");
+    assert.notEqual(world.secret("role")?.data.username, dead);
+  });
+
   it("is done at most once a minute, by however many processes it is asked for", async () => {
     await using world = await aQuietWorld();
     const other = world.start({ isIdle: true }).inlet(VAULT);

@@ -85,6 +85,36 @@ describe("sweeps of one Vault", () => {
     ]);
   });
 
+  it("of leases that go on and on come ever more rarely, and a last one after the last event", async () => {
+    await using at = aScene();
+    const lines = async (minutes: number, everyMs: number) => {
+      const from = at.scene.now;
+      at.sent.splice(0);
+      for (; at.scene.now < from + minutes * 60_000; at.scene.now += everyMs) await leases.request("event");
+      return at.sent.map((start) => (start - from) / 60_000);
+    };
+    const leases = sweepsOf(at.deps, "main", { lease: true });
+    assert.deepEqual(await lines(34, 500), [0, 1, 3, 7, 15, 25, 35]);
+    at.scene.now += 10 * 60_000 + 61_000;
+    assert.deepEqual(await lines(2, 60_000), [0, 1], "anew after ten quiet minutes");
+    at.scene.now += 10 * 60_000;
+    assert.deepEqual(await lines(24, 120_000), [0, 2, 4, 8, 16, 26], "also where more than a minute is between them");
+  });
+
+  it("of leases of other processes, or that the last process planned, are joined up to eleven minutes ahead", async () => {
+    await using at = aScene();
+    for (const ahead of [600_000, 660_000]) {
+      await at.store.moveSweep("leases main", await at.store.sweepAt("leases main"), START + ahead);
+      await sweepsOf(at.deps, "main", { lease: true }).request("event");
+      assert.deepEqual(at.sent.splice(0), [START + ahead]);
+    }
+    await resumeSweeps(at.deps, ["main"]);
+    assert.deepEqual(at.sent.splice(0), [START + 600_000]);
+    await at.store.moveSweep("leases main", START + 600_000, START + 660_001);
+    await sweepsOf(at.deps, "main", { lease: true }).request("event");
+    assert.deepEqual(at.sent, [START]);
+  });
+
   it("do not wait for a time that came from a wrong clock", async () => {
     await using at = aScene();
     await at.store.moveSweep("main", undefined, START + 10 * 60_000);
