@@ -30,7 +30,7 @@ describe("an answer that can't be transformed", () => {
     assert.equal(await asked("25m"), 6);
     assert.match(
       world.condition("db", "Ready", DYNAMIC),
-      /^False: TRANSFORM_FAILED: template who .*; Vault has issued 6 times in vain: keyferry asks at most once an hour/,
+      /^False: TRANSFORM_FAILED: Vault has issued 6 times in vain, so keyferry asks at most once an hour .*: template who /,
     );
     assert.equal(await asked("65m"), 1);
     await world.edit(DYNAMIC, "db", { metadata: { annotations: { "keyferry.dev/refresh": "1" } } });

@@ -52,7 +52,7 @@ async function keepOrAsk<R extends ResolvedIssued>(kind: IssuingKind<R>, run: Ob
   const was = declaredNow(kind, run, await looked(kind, run));
   const kept = unapplied === undefined ? await keepable(kind, { ...run, row: claim.row }, was) : other(unapplied);
   if (!("why" in kept)) return keep(kind, kept, claim.row.state.issues ?? []);
-  mustBeWorthAsking(run, was);
+  mustBeWorthAsking(kind, run, was);
   if (run.resolved.revokesReplaced) await makeRoom(run.deps, claim, run.signal);
   run.deps.log.info("credential-asked-for", { key: claim.row.key, because: kept.because });
   const isRead = kind.isReadEachTime?.(run, was) ?? false;

@@ -60,6 +60,8 @@ export interface IssuingKind<R extends ResolvedIssued> extends Pick<SyncKind<R>,
   unfit?(run: ForeseeInput<R>, was: IssuedState, held: SecretData): string | undefined;
   /** When the present data is to be replaced, by its declaration; undefined: at the time that was chosen for it. */
   window?(run: ForeseeInput<R>, was: IssuedState): ReplaceWindow | undefined;
+  /** When the present data ends by itself, where it has no lease that tells; undefined: not known. */
+  endsAt?(was: IssuedState): EpochMs | undefined;
   /** What the present data is revoked by, when it has no lease; undefined: it can't be, or needs not. */
   revocable?(run: ForeseeInput<R>, was: IssuedState): IssuedCertificate | undefined;
   /**

@@ -1,12 +1,13 @@
-import { HOUR_MS } from "../../clock.ts";
+import { type EpochMs, HOUR_MS, SECOND_MS } from "../../clock.ts";
 import { fingerprint } from "../../digest.ts";
 import { SyncError } from "../../errors.ts";
 import { MOST_ISSUES } from "../../issues/ask-anew.ts";
-import type { Row } from "../../ports/rows.ts";
+import { isToVerify, type Row } from "../../ports/rows.ts";
 import type { IssuedData } from "../../ports/vault-issues.ts";
+import { LONGEST_PAUSE_MS } from "../../schedule/back-off.ts";
 import type { ObtainInput } from "../kind.ts";
 import { type IssuedState, TRANSFORM_FAILURES } from "./issued-state.ts";
-import type { ResolvedIssued } from "./issuing-kind.ts";
+import type { IssuingKind, ResolvedIssued } from "./issuing-kind.ts";
 import { requestOf } from "./request-of.ts";
 
 /**
@@ -14,14 +15,32 @@ import { requestOf } from "./request-of.ts";
  * hour old: each is a credential that Vault makes in vain, and the cause is nearly always the declaration. Its edit, or
  * another value of keyferry.dev/refresh, is another declaration.
  */
-export function mustBeWorthAsking({ claim, resolved, clock }: ObtainInput<ResolvedIssued>, was: IssuedState): void {
+export function mustBeWorthAsking<R extends ResolvedIssued>(
+  kind: Pick<IssuingKind<R>, "endsAt">,
+  { claim, resolved, clock }: ObtainInput<R>,
+  was: IssuedState,
+): void {
   const { untransformed } = was;
   if (untransformed === undefined || untransformed.times < MOST_ISSUES) return;
-  if (untransformed.of !== declaredId(claim.row, resolved) || clock() - untransformed.last >= HOUR_MS) return;
+  const pauseMs = pauseOf(claim.row, untransformed.last, kind.endsAt?.(was));
+  if (untransformed.of !== declaredId(claim.row, resolved) || clock() - untransformed.last >= pauseMs) return;
   const message =
-    `${untransformed.message}; Vault has issued ${untransformed.times} times in vain: keyferry asks at most once an hour, ` +
-    "until the declaration, a SecretTransformation of it, or its annotation keyferry.dev/refresh changes";
+    `Vault has issued ${untransformed.times} times in vain, so keyferry asks at most once an hour until the declaration, ` +
+    `a SecretTransformation of it, or its annotation keyferry.dev/refresh changes: ${untransformed.message}`;
   throw new SyncError(untransformed.code, message);
+}
+
+/**
+ * An hour; but half the time that was left to what is in use, so that a repair in Vault comes in time, and as any other
+ * pause where an event may tell of the repair.
+ */
+function pauseOf(row: Row, last: EpochMs, endsAt: EpochMs | undefined): number {
+  if (row.expect !== undefined || isToVerify(row)) return LONGEST_PAUSE_MS;
+  const live = (row.state.issues ?? []).find(({ state }) => state === "live");
+  const lease = live?.vaultLease;
+  const end = lease === undefined ? endsAt : lease.issuedAt + lease.seconds * SECOND_MS;
+  if (end === undefined || end <= last || live?.lost === "gone") return HOUR_MS;
+  return Math.min(HOUR_MS, Math.max(LONGEST_PAUSE_MS, (end - last) / 2));
 }
 
 /**

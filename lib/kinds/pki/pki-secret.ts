@@ -74,6 +74,8 @@ export const pkiSecret = issuedKind<ResolvedPkiSecret>({
     return hasNames(resolved.names, x509, present) ? undefined : "its certificate has other names";
   },
 
+  endsAt: (was) => known(was)?.expiration,
+
   window({ resolved, clock, row }, was) {
     const present = known(was);
     if (present === undefined || was.issuedAt === undefined) return undefined;

@@ -3,9 +3,9 @@ import { describe, it } from "node:test";
 import { type ErrorCode, SyncError } from "../../../../lib/errors.ts";
 import { type IssuedState, issuedState } from "../../../../lib/kinds/issued/issued-state.ts";
 import { requestOf } from "../../../../lib/kinds/issued/request-of.ts";
-import { START } from "../../issues/an-issue.ts";
+import { aLease, START } from "../../issues/an-issue.ts";
 import { aResolved, aRun, type Scene } from "./a-credential.ts";
-import { asked, inUse, leaseless, obtained, WAS } from "./obtained.ts";
+import { asked, DIGEST, inUse, leaseless, live, obtained, WAS } from "./obtained.ts";
 
 const POST = { method: "POST", mount: "pki", path: "issue/web" } as const;
 const HOUR = 3_600_000;
@@ -47,15 +47,44 @@ describe("an answer that can't be transformed", () => {
 
   it("is asked for no more for an hour after six in a row", async () => {
     const six = await after(6, HOUR - 1);
-    const held = await failed(inUse({ own: six }));
+    const state = { digest: DIGEST, issues: [live({ vaultLease: aLease({ issuedAt: START, seconds: 86_400 }) })] };
+    const held = await failed({ ...inUse({ own: six }), state });
     assert.deepEqual([held.asked, held.own.untransformed], [[], six.untransformed]);
-    await assert.rejects(aRun({ kind: failing(), ...inUse({ own: six }) }).obtain(), {
+    await assert.rejects(aRun({ kind: failing(), ...inUse({ own: six }), state }).obtain(), {
       message:
-        "template x: no; Vault has issued 6 times in vain: keyferry asks at most once an hour, until the declaration, " +
-        "a SecretTransformation of it, or its annotation keyferry.dev/refresh changes",
+        "Vault has issued 6 times in vain, so keyferry asks at most once an hour until the declaration, " +
+        "a SecretTransformation of it, or its annotation keyferry.dev/refresh changes: template x: no",
     });
     assert.equal((await failed(inUse({ own: await after(6, HOUR) }))).own.untransformed?.times, 7);
     assert.equal((await failed(inUse({ own: await after(5, 0) }))).own.untransformed?.times, 6);
+  });
+
+  it("is asked for sooner where what is in use would end", async () => {
+    const minute = HOUR / 60;
+    const cases: readonly (readonly [
+      lease: number | undefined,
+      lost: boolean,
+      ends: number | undefined,
+      pause: number,
+    ])[] = [
+      [60, false, undefined, 30],
+      [1, false, undefined, 4],
+      [6_000, false, undefined, 60],
+      [6_000, true, undefined, 60],
+      [0, false, undefined, 60],
+      [undefined, false, 20, 10],
+    ];
+    for (const [lease, lost, ends, pause] of cases) {
+      const asksAfter = async (agoMs: number): Promise<boolean> => {
+        const last = START - agoMs;
+        const own = await after(6, agoMs);
+        const vaultLease = aLease({ issuedAt: last, seconds: (lease ?? 0) * 60 });
+        const issues = lease === undefined ? [] : [live({ vaultLease, ...(lost ? { lost: "gone" } : {}) })];
+        const kind = { ...failing(), ...(ends === undefined ? {} : { endsAt: () => last + ends * minute }) };
+        return (await failed({ ...inUse({ own }), kind, state: { digest: DIGEST, issues } })).asked.length > 0;
+      };
+      assert.deepEqual([await asksAfter(pause * minute - 1), await asksAfter(pause * minute)], [false, true]);
+    }
   });
 
   it("is asked for at once by another declaration, and its success ends the count", async () => {
