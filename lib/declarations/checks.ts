@@ -59,7 +59,7 @@ const annotations: Check<Record<string, string>> = (payload) => {
  */
 export const destinationMarks: Check<unknown> = (payload) => {
   const { create, ...marks } = asObject(payload.value as Json) ?? {};
-  if (create !== true) return;
+  if (create === undefined || create === false) return;
   for (const [name, check] of Object.entries({ labels, annotations })) {
     const given = Object.entries(asObject(marks[name]) ?? {});
     const value = Object.fromEntries(given.filter((pair): pair is [string, string] => typeof pair[1] === "string"));
