@@ -2,7 +2,7 @@ import { type EpochMs, HOUR_MS, SECOND_MS } from "../../clock.ts";
 import { fingerprint } from "../../digest.ts";
 import { SyncError } from "../../errors.ts";
 import { MOST_ISSUES } from "../../issues/ask-anew.ts";
-import { isToVerify, type Row } from "../../ports/rows.ts";
+import type { Row } from "../../ports/rows.ts";
 import type { IssuedData } from "../../ports/vault-issues.ts";
 import { LONGEST_PAUSE_MS } from "../../schedule/back-off.ts";
 import type { ObtainInput } from "../kind.ts";
@@ -35,7 +35,8 @@ export function mustBeWorthAsking<R extends ResolvedIssued>(
  * pause where an event may tell of the repair.
  */
 function pauseOf(row: Row, last: EpochMs, endsAt: EpochMs | undefined): number {
-  if (row.expect !== undefined || isToVerify(row)) return LONGEST_PAUSE_MS;
+  // Of this run's own event: what failed runs leave unverified stays so until one succeeds, and would end the pause.
+  if (row.expect !== undefined || row.verify) return LONGEST_PAUSE_MS;
   const live = (row.state.issues ?? []).find(({ state }) => state === "live");
   const lease = live?.vaultLease;
   const end = lease === undefined ? endsAt : lease.issuedAt + lease.seconds * SECOND_MS;

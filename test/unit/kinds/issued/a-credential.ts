@@ -5,7 +5,7 @@ import type { IssuingKind, Made, ResolvedIssued } from "../../../../lib/kinds/is
 import type { ObtainInput } from "../../../../lib/kinds/kind.ts";
 import type { Claim } from "../../../../lib/ports/claim.ts";
 import { LEASE_MS } from "../../../../lib/ports/deps.ts";
-import { EMPTY_STATE, type RowState } from "../../../../lib/ports/rows.ts";
+import { EMPTY_STATE, type Row, type RowState } from "../../../../lib/ports/rows.ts";
 import type { Lease } from "../../../../lib/ports/store.ts";
 import { VAULT_DYNAMIC_SECRET } from "../../../../lib/resource-kinds.ts";
 import { SecretValue } from "../../../../lib/secret-value.ts";
@@ -44,15 +44,16 @@ export interface Scene {
   readonly state?: Partial<RowState>;
   readonly own?: Partial<IssuedState>;
   readonly annotations?: Readonly<Record<string, string>>;
+  readonly row?: Partial<Pick<Row, "expect" | "verify">>;
   /** What the Secret holds of what was written. */
   readonly held?: typeof HELD | undefined;
 }
 
 /** A run of a kind that issues: what Vault was asked, what was recorded and noted, in order. */
-export function aRun({ kind, made, answers, resolved, state, own, annotations = {}, held }: Scene) {
+export function aRun({ kind, made, answers, resolved, state, own, annotations = {}, held, row: event }: Scene) {
   const vault = anIssuingVault(answers);
   const settled: RowState = { ...EMPTY_STATE, ...state, ...(own && { own: own as unknown as Json }) };
-  let row = aRow({ declared: aDeclared({ annotations }), state: settled });
+  let row = aRow({ declared: aDeclared({ annotations }), state: settled, ...event });
   const lease = { key: row.key, until: START + LEASE_MS } as Lease;
   const learn = (learned: Partial<RowState>) => {
     row = { ...row, state: { ...row.state, ...learned } };

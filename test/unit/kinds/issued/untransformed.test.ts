@@ -70,7 +70,7 @@ describe("an answer that can't be transformed", () => {
       [60, false, undefined, 30],
       [1, false, undefined, 4],
       [6_000, false, undefined, 60],
-      [6_000, true, undefined, 60],
+      [60, true, undefined, 60],
       [0, false, undefined, 60],
       [undefined, false, 20, 10],
     ];
@@ -85,6 +85,21 @@ describe("an answer that can't be transformed", () => {
       };
       assert.deepEqual([await asksAfter(pause * minute - 1), await asksAfter(pause * minute)], [false, true]);
     }
+  });
+
+  it("is asked for by an event as after any other pause, but not because an earlier one is still unverified", async () => {
+    const of = async (agoMs: number, scene: Partial<Scene>) => {
+      const own = await after(6, agoMs);
+      return (await failed({ ...inUse({ own }), ...scene, state: { digest: DIGEST, issues: [], ...scene.state } }))
+        .asked;
+    };
+    const pause = (4 * HOUR) / 60;
+    for (const row of [{ verify: true }, { expect: { version: 0, at: START } }]) {
+      assert.deepEqual(await of(pause - 1, { row }), []);
+      assert.notEqual((await of(pause, { row })).length, 0);
+    }
+    assert.deepEqual(await of(pause, { state: { isUnverified: true } }), []);
+    assert.deepEqual(await of(pause, {}), []);
   });
 
   it("is asked for at once by another declaration, and its success ends the count", async () => {
