@@ -12,7 +12,7 @@ import { withReferences } from "../references/references.ts";
 import { askingOf, type RunMode } from "./asking.ts";
 import type { Batch } from "./batch.ts";
 import { claimOf, type RunClaim } from "./claim.ts";
-import { MAX_PATHS } from "./present-names.ts";
+import { MAX_PATHS, unclaimed } from "./present-names.ts";
 
 /** One sync during its run: its kind, its origin and its claim. */
 export interface Run {
@@ -76,8 +76,11 @@ export async function located(deps: ReconcileDeps, run: Run, batch: Batch): Prom
   }
 }
 
-function mustBeFew({ key, state: { pushed = [] } }: Row, paths: readonly Pushed[]): void {
-  if (pushed.length + paths.length <= MAX_PATHS || paths.length <= pushed.length) return;
+function mustBeFew(row: Row, paths: readonly Pushed[]): void {
+  const { key, state } = row;
+  const { pushed = [] } = state;
+  const added = unclaimed(row, paths).length;
+  if (added === 0 || pushed.length + added <= MAX_PATHS) return;
   const message = `${key} still has ${pushed.length} former paths in Vault, and nothing more is pushed until these are cleaned up: allow its login to delete them`;
   throw new SyncError("DESTINATION_UNSETTLED", message);
 }
