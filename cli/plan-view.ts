@@ -1,6 +1,6 @@
 import type { NameChanges, SecretChanges } from "../lib/destinations/destination.ts";
 import type { SyncError } from "../lib/errors.ts";
-import type { Planned, PlannedAction } from "../lib/plan/plan.ts";
+import type { Planned, PlannedAction } from "../lib/plan/planned.ts";
 import { gapLines, type HubGaps, hasGaps, NO_GAPS } from "./hub-gaps.ts";
 import { remedyOf } from "./remedies.ts";
 import { textLines } from "./table.ts";

@@ -3,7 +3,7 @@ import type { ClusterSettings } from "../ports/fleet.ts";
 import type { ClusterState } from "../ports/store.ts";
 import { mustBeOurs, observeOperator } from "../references/operator-namespace.ts";
 import { SECRET } from "../resource-kinds.ts";
-import { vsoMustBeGone } from "../vso/stand-back/vso.ts";
+import { suspensionsIn, vsoMustBeGone } from "../vso/stand-back/vso.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import { driftWatch } from "./drift.ts";
 import type { Progress } from "./list-and-watch.ts";
@@ -49,6 +49,7 @@ export async function survey(deps: DiscoveryDeps, settings: ClusterSettings, sig
       report(error);
     }
     await vsoMustBeGone(deps, settings, { operator }, signal).catch(report);
+    for (const suspension of suspensionsIn(settings, state, deps.clock())) report(suspension);
     const { restores } = await startingPoint(deps, settings, state, { uid, operator }, OPTIONS, signal);
     const targets = watchTargets(
       deps,

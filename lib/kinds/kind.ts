@@ -92,6 +92,8 @@ export interface ForeseeInput<R extends Resolved = Resolved> {
   readonly random: Random;
   /** Reads each Vault path once per identity and batch. */
   readonly read: (read: VaultRead, again?: ReadAgain) => Promise<SourceData>;
+  /** Whether that read may make Vault issue something. Of plans alone: a run finds out by its first read. */
+  readonly mayIssue?: (read: VaultRead) => Promise<boolean>;
   readonly templates: TemplateEngine;
   /** A Secret of the declaration's own namespace. */
   readonly source: (name: string) => Promise<SeenSecret | undefined>;

@@ -3,7 +3,7 @@ import { namespaceMatcher } from "../namespaces.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { LeaseStore } from "../ports/store.ts";
 import { isReferenceStatus } from "../resource-kinds.ts";
-import type { Planned } from "./plan.ts";
+import type { Planned } from "./planned.ts";
 
 /** What a run's watch passes would release, tried on a copy of the lease table: rows go, Secrets stay. */
 export interface NotedReleases {

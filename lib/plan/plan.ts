@@ -1,17 +1,16 @@
 import { circuitOfCluster } from "../circuits.ts";
 import { described } from "../described.ts";
-import type { Destination, Effect, PushApis, SecretChanges } from "../destinations/destination.ts";
+import type { Destination, Effect } from "../destinations/destination.ts";
 import { type Digest, digestOf } from "../digest.ts";
 import { SyncError } from "../errors.ts";
 import { partsOf, type SyncKey } from "../keys.ts";
-import type { Located, Obtained, Resolved, SyncKind } from "../kinds/kind.ts";
+import type { Located, Resolved, SyncKind } from "../kinds/kind.ts";
 import { originOf } from "../origins/origin-of.ts";
 import type { Claim } from "../ports/claim.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import { type Pushed, pushPlace, type Row } from "../ports/rows.ts";
 import type { SecretApi } from "../ports/secrets.ts";
-import type { VaultIdentity, VaultTarget } from "../ports/vault.ts";
-import type { VaultWrites } from "../ports/vault-writes.ts";
+import type { VaultTarget } from "../ports/vault.ts";
 import { pathTaken } from "../reconcile/claim.ts";
 import { clear } from "../reconcile/clear.ts";
 import { converge } from "../reconcile/converge.ts";
@@ -20,59 +19,23 @@ import { takenUnderOtherName, unclaimed, underPresentNames } from "../reconcile/
 import { sourcesFor } from "../reconcile/push-inputs.ts";
 import { type SourceReader, sourceReader } from "../reconcile/source.ts";
 import { isBeingDeleted, shouldRelease } from "../reconcile/standing.ts";
-import type { CaCache } from "../references/ca-cache.ts";
 import { type ReferenceReader, referenceReader, withReferences } from "../references/references.ts";
 import { owedRollout } from "../rollout/owed-rollout.ts";
+import type { SecretData } from "../secret-value.ts";
 import { type PlanOutages, planOutages } from "./plan-outages.ts";
+import { mayIssue, type PushDeps, pushesOf } from "./plan-pushes.ts";
+import { classify, classifyIssue, type Planned } from "./planned.ts";
 import { simulatedClaim } from "./simulated-claim.ts";
 import { type SimulatedSecrets, simulatedSecrets } from "./simulated-secrets.ts";
-import { simulatedWrites } from "./simulated-writes.ts";
 
 /** The dependencies of a plan. None of them writes to a Vault or cluster. */
 export interface PlanDeps
-  extends Pick<
-    CoreDeps,
-    "kinds" | "leases" | "vault" | "resources" | "clusters" | "templates" | "digestKey" | "clock" | "random" | "log"
-  > {
+  extends PushDeps,
+    Pick<
+      CoreDeps,
+      "kinds" | "leases" | "vault" | "resources" | "clusters" | "templates" | "digestKey" | "random" | "log"
+    > {
   readonly secrets: Pick<SecretApi, "observe" | "ownedNames">;
-  readonly writes: Pick<VaultWrites, "mountOf" | "read" | "mayDescribe">;
-  readonly ca: CaCache;
-}
-
-/**
- * - `none`: in step. `adopt`: in step too; a run records it, and leaves the Secret as it is.
- * - `create`, `update`, `take-over` (an update of what Vault Secrets Operator wrote), `recreate` (its type changes).
- * - `prune`: only Secrets under former names go. `remove`: the declaration is gone, and its Secrets go.
- * - `restart`: only workloads are restarted, which is owed since an earlier run.
- * - `release`: its cluster or namespace left fleet.yaml: its Secrets stay, and keyferry forgets it.
- */
-export type PlannedAction =
-  | "none"
-  | "adopt"
-  | "create"
-  | "update"
-  | "take-over"
-  | "recreate"
-  | "prune"
-  | "remove"
-  | "restart"
-  | "release"
-  | "fail";
-
-/** What a run would do for one sync, and why: names and digests, never values. */
-export interface Planned {
-  readonly key: SyncKey;
-  readonly action: PlannedAction;
-  readonly because: string;
-  readonly secret?: string;
-  readonly changes?: SecretChanges;
-  /** Names of the Secrets that are removed. */
-  readonly removes: readonly string[];
-  /** Restarted workloads, as `Deployment/app`. */
-  readonly restarts: readonly string[];
-  /** Names of the Secrets that stay without an owner. */
-  readonly releases?: readonly string[];
-  readonly error?: SyncError;
 }
 
 /** Plans syncs that may share Vault reads. */
@@ -168,14 +131,6 @@ async function claimedIn({ leases }: PlanDeps, { row, settings }: Planning, path
   return news.length === 0 ? row : { ...row, state: { ...state, pushed: [...(state.pushed ?? []), ...news] } };
 }
 
-function pushesOf({ writes, ca, clock }: PlanDeps, signal: AbortSignal): PushApis {
-  const reached = async (identity: VaultIdentity) => ({
-    ...identity,
-    target: await ca.resolve(identity.target, signal),
-  });
-  return { writes: simulatedWrites(writes), reached, clock };
-}
-
 function failedPlan({ key }: Row, error: unknown): Planned {
   if (!(error instanceof SyncError)) return bugPlan(key, error);
   return { key, action: "fail", because: `${error.code}: ${error.message}`, ...NOTHING, error };
@@ -201,33 +156,22 @@ async function planSync(deps: PlanDeps, kind: SyncKind, resolved: Resolved, plan
     ...{ row, resolved, settings, templates, clock, random, digestKey, signal },
     holding: kind.destination.holding(apis, { row, settings, resolved }),
     read: (read) => sources.read(read, signal),
+    mayIssue: (read) => mayIssue(deps, row.key, read, signal),
     ...sourcesFor(deps, row, signal),
   });
-  if (obtained === "would-issue" || obtained.kind === "later") return withoutData(row, name, obtained);
-  const digest = digestOf(digestKey, obtained.data);
-  const about = { row, settings, resolved, data: obtained.data, digest };
+  if (obtained !== "would-issue" && obtained.kind === "later")
+    return { key: row.key, action: "none", because: obtained.because, ...NOTHING };
+  const data: SecretData = obtained === "would-issue" ? new Map() : obtained.data;
+  const digest = digestOf(digestKey, data);
+  const about = { row, settings, resolved, data, digest };
   const destination = kind.destination.toWrite(apis, about);
   const effects: Effect[] = [];
   await converge(noting(destination, effects), claim, signal);
-  const restarts = restartedBy(deps, claim, resolved, digest);
   const removes = secrets.removed();
+  if (obtained === "would-issue")
+    return { key: row.key, secret: name, ...classifyIssue(effects), removes, restarts: [] };
+  const restarts = restartedBy(deps, claim, resolved, digest);
   return { key: row.key, secret: name, ...classify(effects, removes, restarts), removes, restarts };
-}
-
-/** Vault would issue the data, which a plan does not request; or there is nothing to write yet. */
-function withoutData(
-  { key }: Row,
-  secret: string,
-  obtained: "would-issue" | Extract<Obtained, { kind: "later" }>,
-): Planned {
-  if (obtained !== "would-issue") return { key, action: "none", because: obtained.because, ...NOTHING };
-  return {
-    key,
-    secret,
-    action: "update",
-    because: "Vault would issue it again, which a plan does not request",
-    ...NOTHING,
-  };
 }
 
 function apisFor(deps: PlanDeps, row: Row, kind: SyncKind | undefined, secrets: SimulatedSecrets, signal: AbortSignal) {
@@ -254,19 +198,6 @@ function restartedBy(deps: PlanDeps, claim: Claim, { rolloutTargets }: Resolved,
   const about = { state, digest, key: deps.digestKey, targets: rolloutTargets };
   const owed = owedRollout({ ...about, isAskedFor: false, now: deps.clock() });
   return owed ? rolloutTargets.map((target) => `${target.kind}/${target.name}`) : [];
-}
-
-type Classified = Pick<Planned, "action" | "because" | "changes">;
-
-const IN_STEP: Classified = { action: "none", because: "in step" };
-
-function classify([first]: readonly Effect[], removes: readonly string[], restarts: readonly string[]): Classified {
-  const own = first ?? IN_STEP;
-  const isQuiet = own.action === "none" || own.action === "adopt";
-  if (isQuiet && removes.length > 0) return { ...own, action: "prune", because: "its destination has another name" };
-  if (isQuiet && restarts.length > 0)
-    return { ...own, action: "restart", because: "restarts are owed since its data changed" };
-  return own;
 }
 
 async function planCleanUp(

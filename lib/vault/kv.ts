@@ -1,9 +1,10 @@
 import { isLosslessNumber } from "lossless-json";
+import { SyncError } from "../errors.ts";
 import type { SourceData, VaultRead } from "../ports/vault.ts";
 import { isLosslessObject, type LosslessObject, type LosslessValue } from "../util/lossless.ts";
 import { vaultUrlPath } from "../vault-path.ts";
 import type { VaultAnswer } from "./answer.ts";
-import type { Asked } from "./asked.ts";
+import { type Asked, describe } from "./asked.ts";
 import type { VaultQuestion } from "./vault-client.ts";
 import { answerError, bodyOf, invalidAnswer, objectOf } from "./vault-errors.ts";
 
@@ -25,7 +26,8 @@ export function sourceData(asked: Asked, answer: VaultAnswer, followDeleted: boo
   const deleted = followDeleted ? deletedVersion(asked, answer) : undefined;
   if (deleted !== undefined) return deleted;
   if (answer.status !== 200) throw answerError(asked, answer);
-  const response = objectOf(asked, answer).data;
+  const { data: response, lease_id: lease } = objectOf(asked, answer);
+  if (asked.purpose === "kv-v1" && typeof lease === "string" && lease !== "") throw isIssued(asked);
   if (!isLosslessObject(response)) throw invalidAnswer(asked, "has no data object: is this a kv mount?");
   if (asked.purpose !== "kv-v2") return { response, fields: fieldsOf(response) };
   const { data, metadata } = response;
@@ -35,6 +37,12 @@ export function sourceData(asked: Asked, answer: VaultAnswer, followDeleted: boo
     throw invalidAnswer(asked, "has no data.data and data.metadata: if the mount is kv-v1, set type to kv-v1");
   }
   return { response, fields: fieldsOf(data), version: versionOf(asked, metadata) };
+}
+
+/** Each refresh would issue another credential, and no one would renew or end any of them. */
+function isIssued(asked: Asked): SyncError {
+  const message = `${describe(asked)} is no path of a kv engine: each read issues a credential with a lease. Declare it as a VaultDynamicSecret`;
+  return new SyncError("UNSUPPORTED", message);
 }
 
 /** A deleted or destroyed version: Vault answers 404 with metadata and `data: null`. */

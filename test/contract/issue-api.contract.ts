@@ -112,6 +112,14 @@ export function issueApiContract(name: string, scene: () => IssueScene): void {
       });
     });
 
+    it("is refused to a read of kv-v1, which would issue another one each time", async () => {
+      const { mount, path } = await aRole();
+      const read = { identity: await identityWith(), mount, path, engine: "kv-v1", version: 0 } as const;
+      await failure(end.read(read, forever), "UNSUPPORTED");
+      const who = { identity: read.identity, by: aKey() };
+      await failure(end.writes.mountOf(who, `${mount}/${path}`, forever), "UNSUPPORTED");
+    });
+
     describe("an issue", () => {
       it("is a credential that logs in, with its lease, and one request", async () => {
         const request = await aRole({ defaultTtl: "5m" });

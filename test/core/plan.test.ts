@@ -3,8 +3,9 @@ import { describe, it } from "node:test";
 import { type Surveyed, survey } from "../../lib/discovery/survey.ts";
 import { KINDS } from "../../lib/kinds/registry.ts";
 import { HANDED_OVER, TO_VSO } from "../../lib/origins/handed-over.ts";
-import { type Planned, planner } from "../../lib/plan/plan.ts";
+import { planner } from "../../lib/plan/plan.ts";
 import { notingReleases } from "../../lib/plan/plan-releases.ts";
+import type { Planned } from "../../lib/plan/planned.ts";
 import type { ClusterSettings } from "../../lib/ports/fleet.ts";
 import type { LeaseStore } from "../../lib/ports/store.ts";
 import { caCache } from "../../lib/references/ca-cache.ts";
@@ -21,6 +22,7 @@ import {
 } from "./world/builders.ts";
 import { aDynamicSecret, anIssuingWorld, aPkiSecret } from "./world/issuing.ts";
 import type { Keyferry } from "./world/process.ts";
+import { aSecret } from "./world/pushing.ts";
 import { base64 } from "./world/views.ts";
 import { deniesPatchesIn } from "./world/webhooks.ts";
 import { aWorld, type World } from "./world/world.ts";
@@ -75,6 +77,8 @@ async function plan(
   };
   return { surveyed, planned, of };
 }
+
+const ISSUES = "Vault would issue its data, which a plan does not request";
 
 /** What keyferry wrote of these before it ended. */
 async function written(...given: readonly Given[]): Promise<World> {
@@ -288,11 +292,17 @@ describe("a plan of the next run", () => {
   it("says what Vault would issue, and does not ask for it", async () => {
     await using world = await anIssuingWorld({ isAsleep: true });
     await world.given(aDynamicSecret(), aPkiSecret());
+    await world.given(aStaticSecret("read", { type: "kv-v1", mount: "database", path: "creds/app" }));
     const { of, planned } = await next(world);
-    const says = "Vault would issue it again, which a plan does not request";
-    assert.deepEqual([of("db"), of("web")], [`update; ${says}`, `update; ${says}`]);
-    assert.deepEqual(planned.map(({ secret }) => secret).sort(), ["db", "web"]);
+    for (const name of ["db", "web", "read"]) assert.equal(of(name), `create; ${ISSUES}`);
+    assert.deepEqual(planned.map(({ secret }) => secret).sort(), ["db", "read", "web"]);
     assert.deepEqual([world.vault.liveLeases().length, world.vault.certificates().length], [0, 0]);
+  });
+
+  it("refuses for what is issued a Secret of someone else, as a run would", async () => {
+    await using world = await anIssuingWorld({ isAsleep: true });
+    await world.given(aSecret("db"), aDynamicSecret());
+    assert.match((await next(world)).of("db"), /^fail; SECRET_NOT_OURS/);
   });
 
   it("says so too where the last answer could not be written, before it is ended and after", async () => {
@@ -309,10 +319,28 @@ describe("a plan of the next run", () => {
         issues?.map(({ state }) => state),
         states,
       );
-      assert.match((await next(world)).of("db"), /^update; Vault would issue it again/);
+      assert.equal((await next(world)).of("db"), `update; ${ISSUES}`);
       world.crash();
       world.start();
     }
+  });
+
+  it("says of a namespace that another controller works in it, as long as a run would stand back there", async () => {
+    await using world = await written(aStaticSecret());
+    const row = await world.store.claimCluster("east", {
+      now: world.time.now() + 600_000,
+      until: world.time.now() + 660_000,
+    });
+    const seen = { what: "its status", name: "db", at: world.time.now(), until: world.time.now() + 600_000 };
+    const vsoIn = { shop: { ...seen, isProven: true }, bank: { ...seen, isProven: false } };
+    assert.ok(row);
+    await world.store.saveCluster(row, { ...row.state, vsoIn }, { dueAt: world.time.now() });
+    const { surveyed } = await next(world);
+    assert.deepEqual(
+      surveyed.errors.map(({ code, circuit }) => [code, circuit]),
+      [["OTHER_CONTROLLER", "vso:east/shop"]],
+    );
+    assert.deepEqual((await next(world, { besideVso: ["shop"] })).surveyed.errors, []);
   });
 
   it("releases the syncs of a namespace that fleet.yaml leaves out: their Secrets stay", async () => {

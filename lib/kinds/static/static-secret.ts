@@ -15,12 +15,15 @@ import { type ResolvedStaticSecret, resolveStaticSecret } from "./resolve.ts";
 import { type OlderAnswers, ownStatic, staticState, type WrittenVersion } from "./static-state.ts";
 import { warningsOf } from "./warnings.ts";
 
-/** A path of a kv engine, read repeatedly: nothing is issued, so a plan reads the same. */
+/** A path of a kv engine, read repeatedly: nothing is issued, so a plan reads the same. A path of kv-v1 may be any. */
 export const staticSecret: SyncKind<ResolvedStaticSecret> = {
   ref: VAULT_STATIC_SECRET,
   destination: kubernetesSecrets,
   resolve: resolveStaticSecret,
-  foresee: (run) => readAndTransform(run, undefined),
+  foresee: async (run) =>
+    run.resolved.read.engine === "kv-v1" && (await run.mayIssue?.(run.resolved.read))
+      ? "would-issue"
+      : readAndTransform(run, undefined),
   obtain: (run) =>
     readAndTransform(run, expectationOf(run.row, run.resolved.read, run.clock()), () => instantState(run)),
 };

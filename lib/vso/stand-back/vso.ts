@@ -138,7 +138,24 @@ export async function vsoProbe(
 ): Promise<void> {
   const state = (await deps.leases.cluster(settings.name))?.state ?? {};
   if (namespace === undefined) return vsoMustBeGone(deps, settings, state, signal);
-  if (worksBesideVso(settings, namespace)) return;
-  const seen = writtenIn(state, namespace, deps.clock());
-  if (seen?.isProven) throw suspendedIn(settings, namespace, seen.what);
+  const found = suspensionIn(settings, namespace, state, deps.clock());
+  if (found !== undefined) throw found;
+}
+
+/** The suspensions of namespaces that the lease table has evidence for. */
+export function suspensionsIn(settings: ClusterSettings, state: ClusterState, now: EpochMs): readonly SyncError[] {
+  const namespaces = Object.keys(state.vsoIn ?? {});
+  const found = namespaces.map((namespace) => suspensionIn(settings, namespace, state, now));
+  return found.filter((error) => error !== undefined);
+}
+
+function suspensionIn(
+  settings: ClusterSettings,
+  namespace: string,
+  state: Pick<ClusterState, "vsoIn">,
+  now: EpochMs,
+): SyncError | undefined {
+  if (worksBesideVso(settings, namespace)) return undefined;
+  const seen = writtenIn(state, namespace, now);
+  return seen?.isProven ? suspendedIn(settings, namespace, seen.what) : undefined;
 }

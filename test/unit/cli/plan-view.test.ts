@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { planText, planView } from "../../../cli/plan-view.ts";
 import { SyncError } from "../../../lib/errors.ts";
-import type { Planned, PlannedAction } from "../../../lib/plan/plan.ts";
+import type { Planned, PlannedAction } from "../../../lib/plan/planned.ts";
 import { aKey } from "../../builders.ts";
 
 const NONE = { added: [], removed: [], changed: [] };

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { SyncError } from "../../../lib/errors.ts";
 import type { VaultIdentity, VaultRead } from "../../../lib/ports/vault.ts";
 import type { VaultAnswer } from "../../../lib/vault/answer.ts";
 import { kvQuestion, sourceData } from "../../../lib/vault/kv.ts";
@@ -63,6 +64,18 @@ describe("the answer to a read of kv", () => {
   it("of kv-v1 has the fields alone, whatever their names", () => {
     const found = read({ body: { data: { data: "1", metadata: "2" } } }, { v1: true });
     assert.deepEqual([fields(found), "version" in found], [{ data: "1", metadata: "2" }, false]);
+  });
+
+  it("of kv-v1 that has a lease is refused: each refresh would issue another credential", () => {
+    const issued = { lease_id: "database/creds/app/abc", data: { username: "u", password: "p" } };
+    const isParked = (error: unknown) => {
+      assert.ok(error instanceof SyncError);
+      assert.equal(error.code, "UNSUPPORTED");
+      assert.match(error.message, /^GET kv\/shop\/db of .* declare it as a VaultDynamicSecret$/i);
+      return true;
+    };
+    assert.throws(() => read({ body: issued }, { v1: true }), isParked);
+    assert.deepEqual(fields(read({ body: { lease_id: "", data: { a: "1" } } }, { v1: true })), { a: "1" });
   });
 
   const TIMES: readonly (readonly [time: unknown, isTime: boolean])[] = [
