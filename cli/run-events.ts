@@ -26,7 +26,7 @@ export interface RunEventsOptions {
 /** Domain events of `run`: log lines, and a webhook if there is one. Sends what is left when it is disposed of. */
 export interface RunEvents extends DomainEvents, AsyncDisposable {}
 
-/** How long the end of keyferry waits for domain events; the next process sends what is left. */
+/** How long a stop of keyferry waits for domain events; the next process sends what is left. */
 const FLUSH_MS = 5 * SECOND_MS;
 const MIN_KEY_CHARACTERS = 32;
 

@@ -38,12 +38,12 @@ const STAGES = inOrder(
 const MAX_PAUSE_MS = 5 * MINUTE_MS;
 /** How much longer the lease on a cluster's row lasts than the watch. */
 const LEASE_SLACK_MS = 60 * SECOND_MS;
-/** From the start of one watch pass to the next, when it could not watch; and otherwise. */
+/** The shortest time between the starts of two watch passes: without a watch, and with one. */
 const MAX_GAP_MS = 30 * SECOND_MS;
 const SHORTEST_PASS_MS = SECOND_MS;
 /** With a time limit, passes share their process: how much longer than its watch one may take before it waits longer. */
 const OVERRUN_MS = 15 * SECOND_MS;
-/** Since the start of such a one, whose list is read again with each pass until missing declarations are approved. */
+/** The same while missing declarations await approval, for which each pass lists for long. */
 const AWAITING_GAP_MS = 2 * MINUTE_MS;
 /** When a cluster that another worker has claimed is tried again. */
 const CLAIMED_AGAIN_MS = 5 * SECOND_MS;

@@ -5,7 +5,7 @@ import { loginId } from "../ports/vault-ids.ts";
 import { canonical } from "../util/canonical.ts";
 
 /**
- * What a failure waits for: who waits for the same thing waits together, and one of them asks for all.
+ * What a failure waits for. Syncs that wait for the same thing wait together, and one of them asks for all.
  * - `connection`: how its VaultConnection reaches Vault.
  * - `identity`: the login, as its VaultAuth says.
  * - `read`: this path, read with this login.

@@ -51,7 +51,7 @@ const unix = z
       .string()
       .regex(/^0?[0-7]{3}$/, "must be a mode in octal, such as 0660")
       .default("0600")
-      .describe("Permissions of the socket: who may write to it, may send lines."),
+      .describe("Permissions of the socket file: users with write permission can send lines."),
   })
   .describe("keyferry run is the peer of Vault's socket device (socket_type unix).");
 

@@ -69,7 +69,7 @@ function syntaxComplaints(document: Document, lines: LineCounter): readonly Plac
 
 const TOO_DEEP = "is not valid YAML: it nests too deep";
 
-/** In words for who wrote the file: some of the library's are for who calls it. */
+/** A message for the author of the file: some of the library's are for programmers. */
 function syntaxText({ code, message }: YAMLError): string {
   if (code === "MULTIPLE_DOCS") return "must hold one document: leave out what follows after ---";
   if (/call stack/.test(message)) return TOO_DEEP;

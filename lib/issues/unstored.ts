@@ -9,7 +9,7 @@ const SURE_AFTER = 5;
 
 /**
  * Whether this certificate can never be revoked, because Vault keeps none of its role (`no_store`). `error`: of its
- * revocation. Vault shows certificates that it has to whoever asks.
+ * revocation. Vault shows certificates that it has without a login.
  */
 export async function isUnstored(
   { issues }: Pick<IssueDeps, "issues">,

@@ -19,7 +19,7 @@ export function lastGuard(
 ): Disposable {
   const told = (event: string) => (error: unknown) => {
     metrics.count("keyferry_bugs_total", {});
-    log.error("failure-went-astray", { how: event, ...described(error) });
+    log.error("failure-unhandled", { how: event, ...described(error) });
   };
   const undo = EVENTS.map((event) => {
     const others = guarded.listeners(event) as ((error: unknown) => void)[];

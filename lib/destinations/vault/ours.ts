@@ -53,8 +53,8 @@ export function standingFields(key: DigestKey, pushed: Pushed, fields: SecretDat
 export function ownKeys(key: DigestKey, pushed: Pushed, fields: SecretData): readonly string[] {
   const { keys = [], writing, writingKeys } = pushed;
   if (writing === undefined || writingKeys === undefined) return keys;
-  const isCarriedOut = holds(key, writing, some(fields, writingKeys));
-  return isCarriedOut ? [...new Set([...keys, ...writingKeys])] : keys;
+  const isApplied = holds(key, writing, some(fields, writingKeys));
+  return isApplied ? [...new Set([...keys, ...writingKeys])] : keys;
 }
 
 function holds(key: DigestKey, digest: Digest | undefined, fields: SecretData): boolean {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
 import { describe, it } from "node:test";
-import { generatedFiles } from "../../../cli/generated-files.ts";
+import { generatedFiles } from "../../../infra/generated-files.ts";
 
 const ROOT = new URL("../../../", import.meta.url);
 

@@ -19,8 +19,11 @@ describe("the check of layers", () => {
     assert.deepEqual(wrongWith("lib/plan/plan.ts", 'import { c } from "../kinds/c.ts";', 'import "./d.ts";'), []);
   });
 
-  it("refuses a file of no layer", () => {
+  it("refuses a file of no layer, and imports of one", () => {
     assert.deepEqual(wrongWith("lib/new/a.ts"), ["lib/new/a.ts: add its folder to a layer in infra/check-layers.ts"]);
+    assert.deepEqual(wrongWith("cli/run.ts", 'import { a } from "../test/a.ts";', 'import p from "../package.json";'), [
+      "cli/run.ts imports test/a.ts: it is in no layer",
+    ]);
   });
 
   it("refuses packages to every folder without I/O, however they are imported", () => {

@@ -30,7 +30,7 @@ describe("the last guard of a process", () => {
     assert.deepEqual(counts, Array(3).fill("keyferry_bugs_total"));
     assert.deepEqual(
       lines.map(([event]) => event),
-      Array(3).fill("failure-went-astray"),
+      Array(3).fill("failure-unhandled"),
     );
     assert.doesNotMatch(JSON.stringify(lines), /hunter2/);
     assert.match(JSON.stringify(lines[0]), /TypeError.*last-guard\.test\.ts/);

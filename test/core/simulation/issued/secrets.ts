@@ -140,7 +140,7 @@ export function secretsOf(setting: IssuedSetting, disturbances: Disturbances): S
         return users.map(({ key }) => `lease-table 28: the credential of ${key} is revoked in use`);
       const before = replaced.get(lease.about);
       const why = before === undefined || disturbances.wasClockStepped() ? undefined : tooEarly(lease, before);
-      return why === undefined ? [] : [`issue 3: a replaced credential (${lease.about}) is revoked ${why}`];
+      return why === undefined ? [] : [`lease-table 28: a replaced credential (${lease.about}) is revoked ${why}`];
     },
   };
 }

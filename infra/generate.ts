@@ -1,8 +1,8 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
+import { say } from "../cli/output.ts";
 import { generatedFiles } from "./generated-files.ts";
-import { say } from "./output.ts";
 
 /**
  * Writes the files generated from the schemas. With `--check` only lists those that differ, and exits with 1 if there
