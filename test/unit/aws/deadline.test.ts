@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { describe, it } from "node:test";
 import { deadlineOf } from "../../../lib/aws/deadline.ts";
 
@@ -17,7 +18,7 @@ describe("an invocation's deadline", () => {
   it("ends calls in time to settle", async () => {
     using deadline = deadlineOf({ getRemainingTimeInMillis: () => 8_010 });
     assert.equal(deadline.signal.aborted, false);
-    await new Promise((done) => setTimeout(done, 50));
+    await once(deadline.signal, "abort");
     assert.equal(deadline.signal.aborted, true);
   });
 });

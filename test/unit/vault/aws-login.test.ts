@@ -229,7 +229,7 @@ describe("a token service of AWS that means no good", () => {
     const end = new AbortController();
     const reply = (response: ServerResponse) => {
       drip(response);
-      setTimeout(() => end.abort(), 50);
+      response.write(" ", () => end.abort());
     };
     assert.deepEqual(await asks(reply, end.signal), { code: "DEADLINE_EXCEEDED", open: 0, asked: 1 });
   });
@@ -239,7 +239,7 @@ describe("a token service of AWS that means no good", () => {
     const limit = t.mock.method(AbortSignal, "timeout", () => time.signal).mock;
     const reply = (response: ServerResponse) => {
       drip(response);
-      setTimeout(() => time.abort(), 50);
+      response.write(" ", () => time.abort());
     };
     assert.deepEqual(await asks(reply), { code: "CLOUD_UNAVAILABLE", open: 0, asked: 1 });
     assert.deepEqual(
