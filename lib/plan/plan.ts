@@ -15,7 +15,7 @@ import { pathTaken } from "../reconcile/claim.ts";
 import { clear } from "../reconcile/clear.ts";
 import { converge } from "../reconcile/converge.ts";
 import type { CoreDeps } from "../reconcile/deps.ts";
-import { takenUnderOtherName, unclaimed, underPresentNames } from "../reconcile/present-names.ts";
+import { holderOf, takenUnderOtherName, unclaimed, underPresentNames } from "../reconcile/present-names.ts";
 import { sourcesFor } from "../reconcile/push-inputs.ts";
 import { type SourceReader, sourceReader } from "../reconcile/source.ts";
 import { isBeingDeleted, shouldRelease } from "../reconcile/standing.ts";
@@ -123,9 +123,8 @@ async function claimedIn({ leases }: PlanDeps, { row, settings }: Planning, path
   const elsewhere = await takenUnderOtherName(leases, row.key, news, settings.vaults);
   if (elsewhere !== undefined) throw pathTaken(elsewhere);
   for (const taken of news.map(pushPlace)) {
-    const { items } = await leases.byPlace(taken.vault, { path: taken.path });
-    const other = items.find(({ role, key, path }) => role === "push" && key !== row.key && path === taken.path);
-    if (other !== undefined) throw pathTaken({ taken, by: other.key });
+    const by = await holderOf(leases, row.key, taken);
+    if (by !== undefined) throw pathTaken({ taken, by });
   }
   const { state } = row;
   return news.length === 0 ? row : { ...row, state: { ...state, pushed: [...(state.pushed ?? []), ...news] } };

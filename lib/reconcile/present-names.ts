@@ -90,7 +90,8 @@ export async function takenUnderOtherName(
   return undefined;
 }
 
-async function holderOf(
+/** Another row that has claimed the path under this name of its Vault, if any. */
+export async function holderOf(
   leases: Pick<LeaseStore, "byPlace" | "read">,
   key: SyncKey,
   { vault, path }: Place,

@@ -2,6 +2,7 @@ import type { SyncKey } from "../../keys.ts";
 import type { Ref } from "../../ports/refs.ts";
 import { type Place, type Pushed, pushPlace, type RowState, refsOf } from "../../ports/rows.ts";
 import type { PathTaken } from "../../ports/store.ts";
+import { keepsPath } from "../kept-path.ts";
 import {
   all,
   either,
@@ -42,7 +43,7 @@ export interface Indexes {
   leave(key: SyncKey, fence: number, before: RowState, after: RowState | undefined): Promise<void>;
   /** The writes of a transaction that give these paths to a row; `from` is their current holder. */
   pushWrites(key: SyncKey, fence: number, pushed: readonly Pushed[], from?: SyncKey): readonly Write[];
-  /** Which of these paths another row holds, if any. A path whose row is gone is free. */
+  /** Which of these paths another row holds, if any. The index is a hint: one that its row has not is free. */
   taken(key: SyncKey, pushed: readonly Pushed[]): Promise<PathTaken | undefined>;
 }
 
@@ -94,7 +95,10 @@ export function indexes(connection: Connection): Indexes {
         const place = pushPlace(path);
         const other = await connection.get<PushItem>(pushAt(place), "strong");
         if (other === undefined || other.syncKey === key) continue;
-        if (await connection.get(syncAt(other.syncKey), "strong")) return { taken: place, by: other.syncKey };
+        const holder = await connection.get<SyncItem>(syncAt(other.syncKey), "strong");
+        if (holder !== undefined && keepsPath(holder.leaseUntil, holder.pushed, place))
+          return { taken: place, by: other.syncKey };
+        // It may have taken the path again since, under another fence; or its clean-up has it now.
         await connection.indexRemove(
           pushAt(place),
           all(itemExists, holderIs(other.syncKey), itsFenceIsStill(other.fence)),

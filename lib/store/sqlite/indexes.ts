@@ -2,7 +2,9 @@ import type { SyncKey } from "../../keys.ts";
 import type { Ref } from "../../ports/refs.ts";
 import { type Place, type Pushed, pushPlace, type RowState, refsOf } from "../../ports/rows.ts";
 import type { PathTaken } from "../../ports/store.ts";
+import { keepsPath } from "../kept-path.ts";
 import type { Connection } from "./connection.ts";
+import type { SyncRecord } from "./rows.ts";
 
 /** Index tables of places and references, derived from the rows' states. */
 export interface Indexes {
@@ -27,8 +29,9 @@ export function indexes(connection: Connection): Indexes {
     "DELETE FROM place WHERE vault = :vault AND path = :path AND role = :role AND key = :key",
   );
   // A row that is gone holds nothing.
-  const holder = connection.one<{ readonly key: SyncKey }>(`
-    SELECT place.key FROM place JOIN sync ON sync.key = place.key
+  const holder = connection.one<Pick<SyncRecord, "key" | "lease_until" | "pushed">>(`
+    SELECT place.key, lease_until, pushed FROM place
+      JOIN sync ON sync.key = place.key JOIN body ON body.id = sync.body
     WHERE vault = :vault AND path = :path AND role = 'push' AND place.key <> :key`);
   const freePlace = connection.index("DELETE FROM place WHERE vault = :vault AND path = :path AND role = 'push'");
   const put = (key: SyncKey, place: Place) => addPlace({ key, ...place, path: storedPath(place.path) });
@@ -46,7 +49,9 @@ export function indexes(connection: Connection): Indexes {
       const [, come] = difference(placesOf(before), pushed.map(pushPlace), idOf);
       for (const place of come) {
         const other = holder({ vault: place.vault, path: storedPath(place.path), key });
-        if (other !== undefined) return { taken: place, by: other.key };
+        if (other !== undefined && keepsPath(other.lease_until, other.pushed, place)) {
+          return { taken: place, by: other.key };
+        }
       }
       for (const place of come) {
         freePlace({ vault: place.vault, path: storedPath(place.path) });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { OwnedSecret, Row } from "../../../lib/ports/rows.ts";
-import { aPushed } from "../../builders.ts";
+import { aKey, aPushed } from "../../builders.ts";
 import { aScene, LEASE_MS, type OpenStore, type Scene, SLOT } from "./scene.ts";
 
 const WHEEL = { kind: "wheel", slot: SLOT } as const;
@@ -86,6 +86,28 @@ export function pushClaimsContract(open: OpenStore): void {
       assert.equal(await scene.store.nudge(lease.key, { now: scene.clock(), verify: false }), undefined);
       assert.equal(scene.writes(), 0);
       assert.equal(await scene.settle(lease, WHEEL), "nudged");
+    });
+
+    it("lease-table 31: a path that a record left out is its row's until a settle, and free after one, even if that worker died", async () => {
+      await using scene = await aScene(open);
+      const [db, more] = [aPushed(), aPushed("more")];
+      const { key } = await scene.settled(WHEEL, {}, { pushed: [db, more] });
+      const rival = await scene.declare({ key: aKey("rival") });
+      const rivals = async (path = db) => {
+        const claimed = (await scene.claimPush(await scene.row(rival.key), [path])) ?? assert.fail();
+        return "taken" in claimed ? claimed.by : "free";
+      };
+      const dead = await scene.claimed(await scene.row(key));
+      await scene.store.record(dead.lease, { ...dead.row.state, pushed: [more] }, scene.clock());
+      assert.equal(await rivals(), key);
+      scene.pass(LEASE_MS);
+      assert.equal(await rivals(), key);
+      const next = await scene.claimed(await scene.row(key));
+      await scene.settle(next.lease, WHEEL, { pushed: [more] });
+      assert.equal(await rivals(more), key);
+      assert.equal(await rivals(), "free");
+      assert.deepEqual(await scene.readers(), [rival.key]);
+      assert.deepEqual(await scene.readers("kv/more"), [key]);
     });
   });
 }
