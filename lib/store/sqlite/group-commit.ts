@@ -22,27 +22,8 @@ export interface GroupCommit {
  * resolves before it is committed.
  */
 export function groupCommit(database: DatabaseSync, nameOf: (error: unknown) => unknown): GroupCommit {
-  const begin = database.prepare("BEGIN IMMEDIATE");
-  const commit = database.prepare("COMMIT");
+  const commitAll = committing(database, nameOf);
   let waiting: Change[] = [];
-
-  const commitAll = (changes: readonly Change[]): void => {
-    const results: unknown[] = [];
-    try {
-      begin.run();
-      for (const change of changes) results.push(change.run());
-      commit.run();
-    } catch (error) {
-      rollBack(database);
-      // One failed change must not affect the others: each runs again by itself.
-      if (changes.length === 1) changes[0]?.reject(nameOf(error));
-      else for (const change of changes) commitAll([change]);
-      return;
-    }
-    changes.forEach((change, index) => {
-      change.resolve(results[index]);
-    });
-  };
 
   const commitSome = (): void => {
     const changes = waiting.slice(0, MAX_IN_COMMIT);
@@ -60,6 +41,52 @@ export function groupCommit(database: DatabaseSync, nameOf: (error: unknown) => 
     flush: () => {
       while (waiting.length > 0) commitSome();
     },
+  };
+}
+
+function committing(database: DatabaseSync, nameOf: (error: unknown) => unknown) {
+  const begin = database.prepare("BEGIN IMMEDIATE");
+  const commit = database.prepare("COMMIT");
+  /**
+   * False: another process keeps the lock, and all these are rejected. Each further attempt would wait for it again, and
+   * block this process meanwhile.
+   */
+  const begins = (changes: readonly Change[]): boolean => {
+    try {
+      begin.run();
+      return true;
+    } catch (error) {
+      rollBack(database);
+      const named = nameOf(error);
+      for (const { reject } of changes) reject(named);
+      return false;
+    }
+  };
+  /** Runs them in the transaction that has begun, and ends it. */
+  const ends = (changes: readonly Change[]): "committed" | { readonly error: unknown } => {
+    const results: unknown[] = [];
+    try {
+      for (const change of changes) results.push(change.run());
+      commit.run();
+    } catch (error) {
+      rollBack(database);
+      return { error };
+    }
+    changes.forEach((change, index) => {
+      change.resolve(results[index]);
+    });
+    return "committed";
+  };
+  const commitEach = (changes: readonly Change[]): void => {
+    for (const [index, change] of changes.entries()) {
+      if (!begins(changes.slice(index))) return;
+      const end = ends([change]);
+      if (end !== "committed") change.reject(nameOf(end.error));
+    }
+  };
+  return (changes: readonly Change[]): void => {
+    // One failed change must not affect the others: each runs again by itself.
+    if (changes.length === 1 || (begins(changes) && ends(changes) !== "committed")) commitEach(changes);
   };
 }
 
