@@ -19,7 +19,7 @@ function aFile() {
   const dir = mkdtempSync(join(tmpdir(), "keyferry-sqlite-"));
   const path = join(dir, "state.sqlite");
   const damaged: string[] = [];
-  const store = openSqliteStore({ path, onDamage: (key) => damaged.push(key) });
+  const store = openSqliteStore({ path, onDamage: (key) => void damaged.push(key) });
   const rowOf = async (key = aKey()) => (await store.read([key], "strong")).get(key) ?? assert.fail(key);
   return {
     ...{ dir, store, damaged, rowOf },
@@ -86,6 +86,17 @@ describe("a damaged state", () => {
     assert.equal(await file.store.hubState("bad"), undefined);
     assert.notEqual(await file.store.hubState("good"), undefined);
     assert.deepEqual(file.damaged, ["hub:bad"]);
+  });
+
+  it("has keys that are none: their rows are left out of what is due, and shorten no page", async () => {
+    await using file = aFile();
+    for (const name of ["a", "b", "c", "d"]) await file.store.declare(aDeclared({ key: aKey(name) }), NOW);
+    for (const name of ["a", "c"]) file.run(`UPDATE sync SET key = 'none-${name}' WHERE key = '${aKey(name)}'`);
+    const due = async (limit: number) =>
+      (await file.store.due({ after: 0, until: NOW, now: NOW }, limit)).map(({ key }) => key);
+    assert.deepEqual(await due(1), [aKey("b")]);
+    for (const limit of [2, 3, 4, 9]) assert.deepEqual(await due(limit), [aKey("b"), aKey("d")], `${limit}`);
+    assert.deepEqual([...new Set(file.damaged)], ["none-a", "none-c"]);
   });
 
   it("has a lane that is none: its row is new work", async () => {
