@@ -1,5 +1,7 @@
+import type { EpochMs } from "../clock.ts";
 import { fingerprint } from "../digest.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
+import type { Row } from "../ports/rows.ts";
 import type { ClusterState } from "../ports/store.ts";
 import { canonical } from "../util/canonical.ts";
 import type { Json } from "../util/json.ts";
@@ -27,6 +29,8 @@ export function renewalInDoubt(state: ClusterState, settings: ClusterSettings): 
   return ranWith === undefined || ranWith === settingsOf(settings) ? state : { ...state, ranWith: IN_DOUBT };
 }
 
+type Ran = Pick<ClusterState, "ranWith" | "formerUntil">;
+
 /**
  * Runs every sync and reference again when the settings of its cluster are others than at the last watch pass. So a row
  * also stores where it is found by events: under its Vault's name in fleet.yaml, or its address where it has none.
@@ -34,14 +38,39 @@ export function renewalInDoubt(state: ClusterState, settings: ClusterSettings): 
 export async function renewChanged(
   deps: Pick<DiscoveryDeps, "leases" | "queue" | "clock" | "log">,
   settings: ClusterSettings,
-  { ranWith: before }: ClusterState,
+  { ranWith: before, formerUntil }: ClusterState,
   { settingsLagMs = 0 }: Pick<WatchPassOptions, "settingsLagMs">,
-): Promise<Pick<ClusterState, "ranWith">> {
+): Promise<Ran> {
   const ranWith = settingsOf(settings);
   // Nothing ran before, or an earlier version stored no fingerprint.
-  if (before === undefined || before === ranWith) return { ranWith };
+  if (before === undefined || before === ranWith) {
+    return { ranWith, ...(await renewMeanwhile(deps, settings, formerUntil)) };
+  }
   deps.log.info("cluster-settings-changed", { cluster: settings.name });
+  const until = deps.clock() + settingsLagMs;
   const keys = (await deps.leases.byCluster(settings.name)).map(({ key }) => key);
   await nudgeInParts(deps, keys, { afterMs: settingsLagMs });
-  return { ranWith };
+  return { ranWith, ...(settingsLagMs > 0 && { formerUntil: until }) };
+}
+
+/**
+ * What was at work or due before the former settings were out of use took no notice of a nudge for that time, and may
+ * have run with them: so runs again what has not settled since then.
+ */
+async function renewMeanwhile(
+  deps: Pick<DiscoveryDeps, "leases" | "queue" | "clock">,
+  { name }: ClusterSettings,
+  until: EpochMs | undefined,
+): Promise<Pick<Ran, "formerUntil">> {
+  if (until === undefined) return {};
+  if (deps.clock() < until) return { formerUntil: until };
+  const hasNotSettled = (row: Row | undefined) => (row?.state.settledAt ?? 0) < until;
+  const keys = (await deps.leases.byCluster(name)).map(({ key }) => key);
+  await nudgeInParts(deps, keys, {
+    among: async (part) => {
+      const rows = await deps.leases.read(part, "eventual");
+      return part.filter((key) => hasNotSettled(rows.get(key)));
+    },
+  });
+  return {};
 }

@@ -65,13 +65,13 @@ export async function startingPoint(
   const isRestored = !isAnother && isDoubtful && (await isBehind(deps, settings, state, signal));
   if (isRestored) deps.log.warn("cluster-restored", { cluster: settings.name });
   await nudgeUntold(deps, settings.name, state);
-  const ranWith = await renewChanged(deps, settings, state, options);
+  const ran = await renewChanged(deps, settings, state, options);
   const isFresh = isAnother || isFiltered || isRestored || options.acceptMissing;
   // The watch stage updates what was seen of other controllers.
-  const { besideVso: _before, vsoIn: _seen, sameAs: _other, macKey, ...rest } = state;
+  const { besideVso: _before, vsoIn: _seen, sameAs: _other, formerUntil: _former, macKey, ...rest } = state;
   return {
     ...rest,
-    ...ranWith,
+    ...ran,
     ...(settings.besideVso && { besideVso: settings.besideVso }),
     uid,
     ...sameAs,

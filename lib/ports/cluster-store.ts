@@ -33,6 +33,8 @@ export interface ClusterState {
   readonly outOfSight?: EpochMs;
   /** Fingerprint of the settings of which all syncs were told; empty: of none; missing: it is not known. */
   readonly ranWith?: string;
+  /** Until when other processes may run syncs with the settings of before; missing: such syncs have run again since. */
+  readonly formerUntil?: EpochMs;
   /** Upper bounds of its stored objects and their bytes. */
   readonly kept?: { readonly rows: number; readonly bytes: number };
 }

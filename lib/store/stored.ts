@@ -145,6 +145,7 @@ const clusterIn = reader({
     told: isCount,
     outOfSight: isTime,
     ranWith: isText,
+    formerUntil: isTime,
     kept: formed({ rows: isCount, bytes: isCount }),
   },
 });

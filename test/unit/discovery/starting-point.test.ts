@@ -4,10 +4,10 @@ import { releaseDeparted } from "../../../lib/discovery/departed.ts";
 import { type DiscoveryDeps, REFERENCE_KINDS, SYNC_KINDS } from "../../../lib/discovery/deps.ts";
 import type { WatchPassOptions } from "../../../lib/discovery/pass.ts";
 import { inDoubt, startingPoint } from "../../../lib/discovery/starting-point.ts";
-import { cleanupKey, referenceKey, type SyncKey, syncKey } from "../../../lib/keys.ts";
+import { cleanupKey, partsOf, referenceKey, type SyncKey, syncKey } from "../../../lib/keys.ts";
 import type { ClusterSettings } from "../../../lib/ports/fleet.ts";
 import type { Row, RowState } from "../../../lib/ports/rows.ts";
-import type { ClusterState } from "../../../lib/ports/store.ts";
+import type { ClusterState, Schedule } from "../../../lib/ports/store.ts";
 import { type SqliteStore, simulatedSqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
 import { aCluster, aDeclared, aKey, anIssue, aPushed, aReference, aReferenceKey } from "../../builders.ts";
 
@@ -28,7 +28,7 @@ const OPTIONS: WatchPassOptions = {
 async function scene(...clusters: readonly string[]) {
   const leases = simulatedSqliteStore(undefined);
   for (const cluster of clusters) await leases.declare(aDeclared({ key: aKey("db", cluster) }), NOW);
-  const world = { revision: "60", lists: 0 };
+  const world = { revision: "60", lists: 0, now: NOW };
   const sweeps: string[] = [];
   const replaced: unknown[] = [];
   const nothing = () => undefined;
@@ -44,7 +44,7 @@ async function scene(...clusters: readonly string[]) {
     queue: {
       send: async (messages: readonly { readonly cluster?: string }[]) => void sweeps.push(JSON.stringify(messages)),
     },
-    ...{ clock: () => NOW, random: () => 0.5, log: { info: nothing, warn } },
+    ...{ clock: () => world.now, random: () => 0.5, log: { info: nothing, warn } },
   } as unknown as DiscoveryDeps;
   const start = (
     state: Partial<ClusterState>,
@@ -185,6 +185,41 @@ describe("a watch pass starts", () => {
     await one.start({ ...first.state, ranWith: "" }, { settings, options: { settingsLagMs: 35_000 } });
     const [row] = await one.leases.byCluster("east");
     assert.equal(row?.dueAt, NOW + 35_000, "other processes work with the former ones until then");
+  });
+
+  it("and runs once more what other processes may have run with the former settings meanwhile, and only that", async () => {
+    await using one = await scene("east");
+    const before = { ...(await one.left()), ranWith: "former" };
+    const names = ["at-work", "due-soon", "parked", "later"];
+    for (const name of names) await one.leases.declare(aDeclared({ key: aKey(name) }), NOW);
+    const run = async (name: string, at: number, schedule: Schedule = { kind: "parked" }) => {
+      const row = (await one.leases.read([aKey(name)], "strong")).get(aKey(name)) ?? assert.fail();
+      const { lease } = (await one.leases.claim(row, { now: at, until: at + 90_000 })) ?? assert.fail();
+      return () => one.leases.settle(lease, { state: row.state, schedule, now: at + 1_000 });
+    };
+    for (const name of ["db", "parked", "later"]) await (await run(name, NOW - 5_000))();
+    await (await run("due-soon", NOW - 5_000, { kind: "due", at: NOW + 5_000 }))();
+    const settle = await run("at-work", NOW - 5_000);
+    const options = { settingsLagMs: 35_000 };
+    let state = await one.start(before, { options });
+    assert.equal(state.formerUntil, NOW + 35_000);
+    assert.equal(await settle(), "nudged");
+    for (const name of ["at-work", "due-soon"]) await (await run(name, NOW + 5_000))();
+    for (const name of ["db", "parked"]) await (await run(name, NOW + 35_000))();
+    const dueAt = async () => {
+      const rows = await one.leases.byCluster("east");
+      return Object.fromEntries(rows.map((row) => [partsOf(row.key).name, row.dueAt && row.dueAt - NOW]));
+    };
+    const done = { db: undefined, parked: undefined, later: 35_000 };
+    assert.deepEqual(await dueAt(), { ...done, "at-work": undefined, "due-soon": undefined });
+    one.world.now = NOW + 34_999;
+    state = await one.start(state, { options });
+    assert.equal(state.formerUntil, NOW + 35_000, "it is too early");
+    one.world.now = NOW + 60_000;
+    state = await one.start(state, { options });
+    assert.equal(state.formerUntil, undefined);
+    assert.deepEqual(await dueAt(), { ...done, "at-work": 60_000, "due-soon": 60_000 });
+    assert.equal((await one.start(before)).formerUntil, undefined, "one process knows its settings at once");
   });
 
   it("lease-table 21: after it has stored what is in doubt, for another cluster, filter or setting", async () => {

@@ -181,7 +181,7 @@ describe("where discovery stands, as it is read", () => {
   const WHOLE = {
     ...{ cursors: { Secret: CURSOR }, attempts: 1, uid: "u", restores: 2, filter: "f", error: ERROR },
     ...{ awaitingApproval: APPROVAL, besideVso: ["shop"], vsoIn: {}, operator: {}, macKey: {}, told: 3, outOfSight: 4 },
-    ...{ ranWith: "settings", kept: KEPT, sameAs: "west" },
+    ...{ ranWith: "settings", formerUntil: 5, kept: KEPT, sameAs: "west" },
   };
   const EMPTY = { cursors: {}, attempts: 0 };
   const read = (value: unknown) => soundClusterState(value, () => undefined);
@@ -199,6 +199,7 @@ describe("where discovery stands, as it is read", () => {
     ...{ uid: NO_TEXT, restores: NO_COUNT, filter: NO_TEXT, error: NO_ERROR, besideVso: NO_TEXTS, vsoIn: NO_SHAPE },
     ...{ operator: NO_SHAPE, macKey: NO_SHAPE, told: NO_COUNT, outOfSight: NO_TIME, ranWith: NO_TEXT, sameAs: NO_TEXT },
     awaitingApproval: [...NO_SHAPE, ...broken(APPROVAL), { ...APPROVAL, since: LAST + 1 }],
+    formerUntil: NO_TIME,
     kept: [...NO_SHAPE, ...broken(KEPT)],
   });
 
