@@ -53,11 +53,12 @@ export interface Untransformed {
   readonly message: string;
 }
 
-/** How the transformation of an answer fails. */
-export const TRANSFORM_FAILURES: ReadonlySet<unknown> = new Set<ErrorCode>([
+/** How answers fail that would fail again and again, until somebody changes the declaration, or the role in Vault. */
+export const VAIN_FAILURES: ReadonlySet<unknown> = new Set<ErrorCode>([
   "TRANSFORM_FAILED",
   "SECRET_REFUSED",
   "SECRET_TOO_LARGE",
+  "VAULT_LEASE_UNUSABLE",
 ]);
 
 function timeOf(value: unknown): EpochMs | undefined {
@@ -71,7 +72,7 @@ function textOf(value: unknown): string | undefined {
 function untransformedOf(value: Json | undefined): Untransformed | undefined {
   const { of, times, last, code, message } = asObject(value) ?? {};
   const isNumbered = typeof times === "number" && typeof last === "number";
-  if (!isNumbered || typeof of !== "string" || typeof message !== "string" || !TRANSFORM_FAILURES.has(code))
+  if (!isNumbered || typeof of !== "string" || typeof message !== "string" || !VAIN_FAILURES.has(code))
     return undefined;
   return { of, times, last, code: code as ErrorCode, message };
 }

@@ -6,14 +6,14 @@ import type { Row } from "../../ports/rows.ts";
 import type { IssuedData } from "../../ports/vault-issues.ts";
 import { LONGEST_PAUSE_MS } from "../../schedule/back-off.ts";
 import type { ObtainInput } from "../kind.ts";
-import { type IssuedState, TRANSFORM_FAILURES } from "./issued-state.ts";
+import { type IssuedState, VAIN_FAILURES } from "./issued-state.ts";
 import type { IssuingKind, ResolvedIssued } from "./issuing-kind.ts";
 import { requestOf } from "./request-of.ts";
 
 /**
  * Throws the last failure again, without asking, where that many answers in a row failed and the last one is not an
- * hour old: each is a credential that Vault makes in vain, and the cause is nearly always the declaration. Its edit, or
- * another value of keyferry.dev/refresh, is another declaration.
+ * hour old: each is a credential that Vault makes in vain, and the cause is nearly always the declaration, or a role
+ * whose leases are too short. An edit, or another value of keyferry.dev/refresh, is another declaration.
  */
 export function mustBeWorthAsking<R extends ResolvedIssued>(
   kind: Pick<IssuingKind<R>, "endsAt">,
@@ -55,7 +55,7 @@ export function afterAnswer(
   { code, message }: SyncError,
 ): IssuedState {
   const isRead = lease === undefined && resolved.request.method === "GET";
-  if (isRead || !TRANSFORM_FAILURES.has(code)) return was;
+  if (isRead || !VAIN_FAILURES.has(code)) return was;
   const of = declaredId(claim.row, resolved);
   const times = was.untransformed?.of === of ? was.untransformed.times : 0;
   return { ...was, untransformed: { of, times: times + 1, last: clock(), code, message } };

@@ -4,6 +4,7 @@ import { type ErrorCode, SyncError } from "../../../../lib/errors.ts";
 import { type IssuedState, issuedState } from "../../../../lib/kinds/issued/issued-state.ts";
 import { requestOf } from "../../../../lib/kinds/issued/request-of.ts";
 import { aLease, START } from "../../issues/an-issue.ts";
+import { ISSUED } from "../../issues/an-issuing-vault.ts";
 import { aResolved, aRun, type Scene } from "./a-credential.ts";
 import { asked, DIGEST, inUse, leaseless, live, obtained, WAS } from "./obtained.ts";
 
@@ -43,6 +44,16 @@ describe("an answer that can't be transformed", () => {
       assert.equal((await failed(inUse({ own: over }), code)).own.untransformed?.code, code);
     }
     assert.equal((await failed(inUse({ own: over }), "VAULT_CERTIFICATE_UNUSABLE")).own.untransformed, undefined);
+  });
+
+  it("is counted like one whose lease is too short to be renewed", async () => {
+    const short = () => ({ ...ISSUED, lease: { id: "creds/1", seconds: 9, renewable: true } });
+    const scene = { ...inUse({ own: { ...WAS, replaceAt: START } }), kind: {}, answers: { issue: short } };
+    const once = await failed(scene, "VAULT_LEASE_UNUSABLE");
+    const { untransformed } = once.own;
+    assert.deepEqual([untransformed?.times, untransformed?.code], [1, "VAULT_LEASE_UNUSABLE"]);
+    const six = { ...once.own, untransformed: untransformed && { ...untransformed, times: 6 } } as IssuedState;
+    assert.deepEqual((await failed({ ...scene, own: six }, "VAULT_LEASE_UNUSABLE")).asked, []);
   });
 
   it("is asked for no more for an hour after six in a row", async () => {
