@@ -21,8 +21,9 @@ export async function every(
   }
 }
 
+/** Never more than `ms`: the clock may have stepped back during the work. */
 function nextBeat(clock: Clock, startedAt: EpochMs, ms: number): number {
-  return Math.max(0, startedAt + ms - clock());
+  return Math.min(ms, Math.max(0, startedAt + ms - clock()));
 }
 
 /** Resolves early, without an error, when the signal aborts. */

@@ -1,5 +1,4 @@
-import type { Clock } from "../clock.ts";
-import { SECOND_MS } from "../clock.ts";
+import { type Clock, type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import type { KeptLookUps, LookUpMessage } from "../ports/queue.ts";
 
 /** Look-ups that wait for their time in this process. */
@@ -24,6 +23,12 @@ export interface LookUpsOptions {
 /** At more than this, the oldest are given up for a sweep of their Vault. */
 const MOST_WAITING = 20_000;
 const AGAIN_MS = 5 * SECOND_MS;
+/** No look-up is asked for so long ahead: such a time was set before the clock stepped back. */
+const TOO_FAR_MS = 20 * MINUTE_MS;
+
+function isDue({ at }: LookUpMessage, now: EpochMs): boolean {
+  return at <= now || at > now + TOO_FAR_MS;
+}
 
 /** Sweeps and their parts are not stored: the next process begins these anew (lib/nudging/sweep.ts). */
 const isKept = ({ look }: LookUpMessage): boolean => look.kind === "places" || look.kind === "denied";
@@ -72,7 +77,7 @@ export function lookUps({ clock, sweep, kept, most = MOST_WAITING }: LookUpsOpti
       const now = clock();
       const failures: unknown[] = [];
       const done: (number | undefined)[] = [];
-      for (const [message, id] of [...waiting].filter(([{ at }]) => at <= now)) {
+      for (const [message, id] of [...waiting].filter(([message]) => isDue(message, now))) {
         waiting.delete(message);
         try {
           await work(message);

@@ -15,6 +15,8 @@ export function tokenSweeps(clock: Clock): TokenSweeps {
   const ask = (cluster: string, at: EpochMs): void => {
     asked.set(cluster, Math.min(at, asked.get(cluster) ?? at));
   };
+  /** No sweep is asked for longer ahead than the next full one: such a time was set before the clock stepped back. */
+  const isDue = (at: EpochMs, now: EpochMs): boolean => at <= now || at > now + TOKEN_SWEEP_MS;
   return {
     note(messages) {
       for (const { cluster, at } of messages) {
@@ -31,13 +33,13 @@ export function tokenSweeps(clock: Clock): TokenSweeps {
           failures.push(error);
           again();
         });
-      if (now >= allAt) {
+      if (isDue(allAt, now)) {
         allAt = now + TOKEN_SWEEP_MS;
         await tried(undefined, () => {
           allAt = now;
         });
       }
-      for (const [cluster, at] of [...asked].filter(([, due]) => due <= now)) {
+      for (const [cluster, at] of [...asked].filter(([, due]) => isDue(due, now))) {
         // Removed first, so that a change during the sweep requests another one.
         asked.delete(cluster);
         await tried(cluster, () => ask(cluster, at));

@@ -4,6 +4,8 @@ import { lookUps } from "../../../lib/embedded/look-ups.ts";
 import type { KeptLookUps, LookUpMessage } from "../../../lib/ports/queue.ts";
 import { openSqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
 
+const DAY_MS = 24 * 3_600_000;
+
 function aScene({ most, kept }: { readonly most?: number; readonly kept?: KeptLookUps } = {}) {
   let now = 1_000;
   let isAway = false;
@@ -48,6 +50,16 @@ describe("look-ups that wait in one process", () => {
     assert.deepEqual(await due(), [soon]);
     pass(60_000);
     assert.deepEqual([await due(), await due()], [[later], []]);
+  });
+
+  it("do not wait for a clock that has stepped back by a day", async () => {
+    const { looks, message, due, pass } = aScene();
+    pass(2 * DAY_MS);
+    const [soon, sweep] = [message("a", 60_000), message("b", 10 * 60_000)];
+    await looks.note([soon, sweep]);
+    assert.deepEqual(await due(), []);
+    pass(-DAY_MS);
+    assert.deepEqual(await due(), [soon, sweep]);
   });
 
   it("come again after a failure, which stops no other one", async () => {

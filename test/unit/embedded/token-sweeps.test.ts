@@ -4,6 +4,8 @@ import { tokenSweeps } from "../../../lib/embedded/token-sweeps.ts";
 import type { TokenSweepMessage } from "../../../lib/ports/queue.ts";
 import { TOKEN_SWEEP_MS } from "../../../lib/schedule/passes-due.ts";
 
+const DAY_MS = 24 * 3_600_000;
+
 function aScene() {
   let now = 1_000;
   const swept: (string | undefined)[] = [];
@@ -44,6 +46,16 @@ describe("sweeps of tokens in one process", () => {
     assert.deepEqual(await sweepDue(), ["east"]);
     pass(6_000);
     assert.deepEqual(await sweepDue(), ["west"]);
+    assert.deepEqual(await sweepDue(), []);
+  });
+
+  it("come no later than as often as ever when the clock steps back by a day", async () => {
+    const { sweeps, sweepDue, pass, message } = aScene();
+    pass(2 * DAY_MS);
+    await sweepDue();
+    sweeps.note([message("east", 5_000)]);
+    pass(-DAY_MS);
+    assert.deepEqual(await sweepDue(), [undefined, "east"]);
     assert.deepEqual(await sweepDue(), []);
   });
 
