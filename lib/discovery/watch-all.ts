@@ -87,7 +87,7 @@ interface Shared {
 }
 
 async function watchOne(shared: Shared, target: WatchTarget): Promise<void> {
-  const { deps, settings, options, window, inWindow, until, gate, lists } = shared;
+  const { deps, settings, options, window, inWindow, gate, lists } = shared;
   const { cursors, onProgress } = shared.input;
   const { name } = target;
   shared.started.add(name);
@@ -106,20 +106,25 @@ async function watchOne(shared: Shared, target: WatchTarget): Promise<void> {
   while (isWatched(progress) && options.seconds > 0) {
     await options.sleep(TOGETHER_MS, inWindow);
     if (gate.isOpen() || inWindow.aborted) return window.abort();
-    progress = await follow(progress, Math.ceil(Math.max(MEANWHILE_MS, until - deps.clock()) / SECOND_MS));
+    progress = await follow(progress, Math.ceil(Math.max(MEANWHILE_MS, timeLeft(shared)) / SECOND_MS));
   }
   if (progress.error && ENDS_THE_PASS.has(progress.error.code)) window.abort();
 }
 
+/** In ms. None is left after the clock stepped back, which would make the pass longer by as much. */
+function timeLeft({ deps, options, inWindow, until }: Shared): number {
+  const left = inWindow.aborted ? 0 : until - deps.clock();
+  return left > options.seconds * SECOND_MS ? 0 : left;
+}
+
 /** Tries what could not be read again and again, as long as the watch pass lasts. */
 async function followUnread(shared: Shared, input: Omit<ListAndWatchInput, "seconds">): Promise<Progress> {
-  const { deps, options, inWindow, until } = shared;
-  const timeLeft = (): number => (inWindow.aborted ? 0 : until - deps.clock());
+  const { deps, options, inWindow } = shared;
   let progress = input.from;
-  for (let left = timeLeft(); isUnread(progress) && left > 0; left = timeLeft()) {
+  for (let left = timeLeft(shared); isUnread(progress) && left > 0; left = timeLeft(shared)) {
     await options.sleep(Math.min(UNREAD_AGAIN_MS, left), inWindow);
-    if (timeLeft() <= 0) continue;
-    const seconds = Math.ceil(timeLeft() / SECOND_MS);
+    if (timeLeft(shared) <= 0) continue;
+    const seconds = Math.ceil(timeLeft(shared) / SECOND_MS);
     progress = await listAndWatch(deps, { ...input, from: progress, seconds }, inWindow);
   }
   return progress;

@@ -104,7 +104,9 @@ async function saveDone(
 ): Promise<WatchPassOutcome> {
   const now = deps.clock();
   const isLong = options.hasTimeLimit === true && now - startedAt > options.seconds * SECOND_MS + OVERRUN_MS;
-  const againAt = Math.max(now + options.againMs, startedAt + pauseAfter(state, error, isLong, deps.random));
+  // The clock may have stepped back since the start.
+  const since = Math.min(startedAt, now);
+  const againAt = Math.max(now + options.againMs, since + pauseAfter(state, error, isLong, deps.random));
   const isSaved = await deps.leases.saveCluster(row, state, { dueAt: againAt });
   if (!isSaved) deps.log.warn("cluster-lease-lost", { cluster: settings.name });
   if (error?.code === "DEADLINE_EXCEEDED") {

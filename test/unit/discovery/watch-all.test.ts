@@ -31,17 +31,21 @@ interface Given {
   readonly credentials?: number;
   /** The process stops when this kind is watched. */
   readonly stop?: string;
+  /** The clock steps back by an hour when this kind is listed first. */
+  readonly stepsBack?: string;
 }
 
 /** Watches three kinds for a minute, or only lists them; watches end at once when `cut` names their kind. */
-async function scene({ lists = {}, seconds = 60, cut, slow, slowSeconds = 1, expired, credentials = 0, stop }: Given) {
+async function scene({ lists = {}, seconds = 60, slowSeconds = 1, credentials = 0, ...given }: Given) {
+  const { cut, slow, expired, stop, stepsBack } = given;
   let now = START;
+  let skewMs = 0;
   const process = new AbortController();
   const done: string[] = [];
   const asleep = new Set<{ readonly until: number; readonly wake: () => void }>();
   const asked: Record<string, number> = {};
   const deps = {
-    ...{ clock: () => now, log: QUIET, metrics: { count: () => undefined } },
+    ...{ clock: () => now - skewMs, log: QUIET, metrics: { count: () => undefined } },
     leases: {
       referencesOf: async () => (credentials > 0 ? [aReference({ spec: { appRole: { secretRef: "login" } } })] : []),
       references: async () => new Map(),
@@ -55,6 +59,7 @@ async function scene({ lists = {}, seconds = 60, cut, slow, slowSeconds = 1, exp
         const at = asked[kind] ?? 0;
         asked[kind] = at + 1;
         done.push(`list ${kind} at ${(now - START) / 1_000}`);
+        if (kind === stepsBack) skewMs = 3_600_000;
         if (kind === slow) await sleep(slowSeconds * 1_000, signal);
         if (signal.aborted) throw new SyncError("DEADLINE_EXCEEDED", "late");
         const answers = lists[kind] ?? ["served"];
@@ -219,6 +224,14 @@ describe("the kinds of a cluster", () => {
     const lists = Object.fromEntries(KINDS.map(({ kind }) => [kind, ["KUBE_DENIED"] as const]));
     const { done, elapsed } = await scene({ seconds: 12, lists });
     assert.deepEqual([elapsed, of(done, "list VaultAuth").length], [12, 3]);
+  });
+
+  it("have no more time when the clock steps back by an hour", async () => {
+    const denied = Object.fromEntries(KINDS.map(({ kind }) => [kind, ["KUBE_DENIED"] as const]));
+    for (const lists of [denied, { VaultStaticSecret: ["KUBE_DENIED"] as const }, {}]) {
+      const { elapsed } = await scene({ seconds: 12, lists, stepsBack: "VaultDynamicSecret" });
+      assert.ok(elapsed <= 13, `${elapsed}`);
+    }
   });
 
   it("are watched until the last one is listed, however short the time", async () => {

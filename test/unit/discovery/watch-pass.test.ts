@@ -11,6 +11,7 @@ import { aCluster, aKey } from "../../builders.ts";
 import { aSeen } from "./a-seen.ts";
 
 const START = Date.UTC(2030, 0, 1);
+const HOUR_MS = 3_600_000;
 const fail =
   (code: ErrorCode, more: object = {}) =>
   async (): Promise<never> => {
@@ -99,6 +100,14 @@ describe("a watch pass", () => {
     assert.deepEqual(await later.run(), { kind: "done", againAt: START + 20_000 });
     await using empty = await aScene({ clusters: { list: async () => undefined } });
     assert.equal((await empty.run()).againAt, START + 30_000, "nothing could be watched");
+  });
+
+  it("is followed as soon as ever by the next one when the clock steps back by an hour meanwhile", async () => {
+    let stepBack = (): void => undefined;
+    await using one = await aScene({ clusters: { vsoLease: async () => stepBack() } });
+    stepBack = () => one.pass(-HOUR_MS);
+    assert.deepEqual(await one.run(), { kind: "done", againAt: START - HOUR_MS + 1_000 });
+    assert.equal((await one.row()).dueAt, START - HOUR_MS + 1_000);
   });
 
   it("is none of a cluster that another worker has", async () => {
