@@ -251,8 +251,12 @@ async function watchSilence(
 ): Promise<void> {
   let since = deps.clock();
   while (!stop.aborted) {
-    const last = Math.max(since, lastLines.get(sink.vault) ?? 0);
-    const leftMs = last + afterMs - deps.clock();
+    const now = deps.clock();
+    // Times ahead were before the clock stepped back: they count as now.
+    since = Math.min(since, now);
+    const lastLine = Math.min(lastLines.get(sink.vault) ?? 0, now);
+    lastLines.set(sink.vault, lastLine);
+    const leftMs = Math.max(since, lastLine) + afterMs - now;
     if (leftMs > 0) await deps.sleep(Math.min(leftMs, MINUTE_MS), stop);
     else {
       const what = { vault: sink.vault, inlet: sink.way, missed: "silent" };

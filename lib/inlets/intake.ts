@@ -135,7 +135,8 @@ function missedNotes(deps: InletDeps, sink: Sink) {
   const toldAt = new Map<MissedReason, EpochMs>();
   const dueAt = (reason: MissedReason): EpochMs => {
     const at = toldAt.get(reason);
-    return at === undefined ? 0 : at + MISSED_EVERY_MS;
+    // A later time than now was before the clock stepped back.
+    return at === undefined || at > deps.clock() ? 0 : at + MISSED_EVERY_MS;
   };
   return {
     /** False: it is to be told already. */

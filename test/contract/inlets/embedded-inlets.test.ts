@@ -172,6 +172,18 @@ describe("the inlets of a process", () => {
     assert.deepEqual([...new Set(of("main").reasons)], ["silent"]);
   });
 
+  it("sweep after as long a silence when the clock has stepped back by an hour", async () => {
+    await set({ main: { file: { path: "./audit.log" }, silentAfterMs: 60_000 } });
+    await until("the first sweep", () => of("main").reasons.length > 0);
+    await appendFile(join(folder.path, "audit.log"), "a line\n");
+    await until("the line", () => of("main").lines.length === 1);
+    const swept = of("main").reasons.length;
+    deps.now -= 3_600_000;
+    const startedAt = deps.now;
+    await until("another sweep", () => of("main").reasons.length > swept);
+    assert.ok(deps.now - startedAt <= 70_000, `${deps.now - startedAt}`);
+  });
+
   it("sweep what a sender with a token, which does not send again, sent while nobody took it", async () => {
     await writeFile(join(folder.path, "main.token"), `${TOKEN}\n`);
     await set({ main: { http: { listen: at(0), path: "/main", bearerFile: "./main.token" } }, edge: http("edge") });

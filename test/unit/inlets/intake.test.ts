@@ -4,6 +4,7 @@ import { type IntakeLimits, intake } from "../../../lib/inlets/intake.ts";
 import { sinkOf } from "../../../lib/inlets/sink.ts";
 import { NO_ANSWER, type RecordedDeps, type RecordingInlet, recordedDeps, recordingInlet, until } from "./recorder.ts";
 
+const HOUR_MS = 3_600_000;
 const lines = (...texts: readonly string[]) => ({ lines: texts, tooLong: 0 });
 
 describe("lines in memory", () => {
@@ -65,6 +66,17 @@ describe("lines in memory", () => {
     assert.equal(inlet.reasons.length, 1);
     await until("another sweep", () => inlet.reasons.length === 2);
     assert.ok(deps.now - startedAt >= 60_000, `${deps.now - startedAt}`);
+  });
+
+  it("that are missing are told of within a minute, also when the clock has stepped back by an hour", async () => {
+    const one = start();
+    one.missed("reconnected");
+    await until("a sweep", () => inlet.reasons.length === 1);
+    deps.now -= HOUR_MS;
+    const startedAt = deps.now;
+    one.missed("reconnected");
+    await until("another sweep", () => inlet.reasons.length === 2);
+    assert.ok(deps.now - startedAt <= 61_000, `${deps.now - startedAt}`);
   });
 
   it("wait for an inlet that fails", async () => {
