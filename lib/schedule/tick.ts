@@ -51,8 +51,8 @@ export interface TickResult {
   /** Until when refreshes are dispatched; undefined before the first tick that dispatches any. */
   readonly dispatchedUntil: EpochMs | undefined;
   /**
-   * `held-back`: old messages wait. `raced`: another tick moved dispatchedUntil. `stopped`: the signal aborted. The
-   * next tick does the rest.
+   * Of the refreshes. `held-back`: old messages wait. `raced`: another tick moved dispatchedUntil. `stopped`: the signal
+   * aborted. The next tick does the rest.
    */
   readonly outcome: "complete" | "held-back" | "raced" | "stopped";
 }
@@ -69,11 +69,16 @@ export async function tick(deps: TickDeps, signal: AbortSignal): Promise<TickRes
   // Renewals come first: a Vault lease that is not renewed in time is lost (lease-table 29).
   await dispatchRenewals(deps, sent, { now, until }, signal);
   const isHeldBack = await isBehind(deps, now, signal);
-  await dispatchDue(deps, sent, { after: dueFrom(deps, dispatched, isHeldBack, now), until, now }, signal);
+  const after = dueFrom(deps, dispatched, isHeldBack, now);
+  const dueKeys = () => dispatchDue(deps, sent, { after, until, now }, signal);
+  // All that is due may be more than a tick has time for, and would then come before the refreshes of every tick.
+  const isSweep = after === 0;
+  if (!isSweep) await dueKeys();
   const periods = isHeldBack ? [] : await deps.leases.periods("refresh");
   const wheel = isHeldBack
     ? { outcome: "held-back" as const, dispatchedUntil: dispatched }
     : await dispatchWheel(deps, sent, { lane: "refresh", periods, dispatched, now, until }, signal);
+  if (isSweep) await dueKeys();
   deps.log.debug("tick-finished", { ...sent.counts(), ...wheel });
   return { ...sent.counts(), ...wheel };
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type EpochMs, MINUTE_MS, SECOND_MS } from "../../../lib/clock.ts";
+import { type EpochMs, HOUR_MS, MINUTE_MS, SECOND_MS } from "../../../lib/clock.ts";
 import type { KeysMessage } from "../../../lib/ports/queue.ts";
 import type { WheelLane } from "../../../lib/ports/rows.ts";
 import type { Due } from "../../../lib/ports/store.ts";
@@ -37,6 +37,7 @@ function aTick({
   const [sent, askedDue, moved]: [KeysMessage[], EpochMs[], string[]] = [[], [], []];
   const [told, overdue]: [string[], string[]] = [[], []];
   const counted = new Map<string, number>();
+  const hooks = { onSent: (): void => undefined };
   const quiet = () => undefined;
   const deps: TickDeps = {
     ...{ clock: () => now, horizonMs },
@@ -50,11 +51,16 @@ function aTick({
         counted.set(id, (counted.get(id) ?? 0) + by);
       },
     },
-    queue: { send: async (messages) => void sent.push(...messages) },
+    queue: {
+      async send(messages) {
+        sent.push(...messages);
+        hooks.onSent();
+      },
+    },
     leases: {
-      due: async ({ after, until }) => {
+      due: async ({ after, until }, limit) => {
         askedDue.push(after);
-        return due.filter(({ at }) => at > after && at <= until);
+        return due.filter(({ at }) => at > after && at <= until).slice(0, limit);
       },
       periods: async (lane) => periods[lane] ?? [],
       onWheel: async (lane, period, from) =>
@@ -69,7 +75,7 @@ function aTick({
     },
   };
   return {
-    ...{ sent, askedDue, moved, told, overdue, counted, dispatched },
+    ...{ sent, askedDue, moved, told, overdue, counted, dispatched, hooks },
     run: (signal = NEVER) => tick(deps, signal),
     /** Where the due index was read from first. */
     dueFrom: async () => {
@@ -131,6 +137,21 @@ describe("a tick", () => {
       assert.equal(one.counted.get("keyferry_ticks_held_back_total"), isHeldBack ? 1 : undefined);
       assert.equal(one.told.includes("tick-held-back"), isHeldBack);
     }
+  });
+
+  it("lease-table 14: dispatches refreshes although more is due than it has time for, and the next one reads what is new", async () => {
+    const due = Array.from({ length: 5_000 }, (_, n) => dueAt(`s${n}`, NOW - HOUR_MS + n));
+    const one = aTick({ due, periods: { refresh: [60] }, dispatched: { refresh: NOW - SECOND_MS } });
+    const stop = new AbortController();
+    one.hooks.onSent = () => {
+      if (one.sent.some(({ lane }) => lane === "now")) stop.abort();
+    };
+    const { due: sent, wheel } = await one.run(stop.signal);
+    assert.ok(sent > 0 && sent < due.length, `${sent} before it was stopped`);
+    assert.deepEqual([wheel, one.dispatched.refresh, one.overdue], [3, NOW + HORIZON_MS, []]);
+    one.askedDue.length = 0;
+    await one.run();
+    assert.deepEqual(one.askedDue, [NOW]);
   });
 
   it("sets back what a wrong clock dispatched more than five minutes ahead", async () => {
