@@ -276,8 +276,9 @@ async function probe(ms: number, deps: ReconcileDeps, { circuits }: Reconciler, 
 
 function tickDeps(deps: ReconcileDeps, queue: InProcessQueue): Parameters<typeof tick>[0] {
   const { leases, clock, log, metrics } = deps;
+  // Other lanes take no part: what waits in them is in the due index, or goes out whatever waits.
   const backlog = () => {
-    const oldestAt = queue.oldest();
+    const oldestAt = queue.oldest("refresh");
     return oldestAt === undefined ? {} : { oldestAt };
   };
   return { leases, queue: withoutBusy(queue), clock, log, metrics, horizonMs: HORIZON_MS, backlog };

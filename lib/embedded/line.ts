@@ -73,8 +73,25 @@ function takeFrom(line: Line, place: string, bundle: Bundle): readonly SyncKey[]
   return taken;
 }
 
+/**
+ * When the oldest should have started of those bundles that come next in their namespaces, and that nothing but the room
+ * of their lane prevents from starting; undefined: there is none.
+ */
+export function oldestWithoutRoom(
+  line: Line,
+  { now, obstacle }: { readonly now: EpochMs; readonly obstacle: Obstacle },
+): EpochMs | undefined {
+  let oldest: EpochMs | undefined;
+  for (const [place, bundles] of line.places) {
+    const bundle = firstReady(line, bundles, now);
+    if (bundle === undefined || (oldest !== undefined && bundle.at >= oldest)) continue;
+    if (obstacle(place, countFree(line, bundle)) === "lane") oldest = bundle.at;
+  }
+  return oldest;
+}
+
 /** The next start time after `after`, without keys at work: when their work ends, it asks again. */
-export function earliest(lines: readonly Line[], after = Number.NEGATIVE_INFINITY): EpochMs | undefined {
+export function earliest(lines: readonly Line[], after: EpochMs): EpochMs | undefined {
   let first: EpochMs | undefined;
   for (const line of lines) {
     for (const bundles of line.places.values()) {

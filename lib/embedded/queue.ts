@@ -5,14 +5,17 @@ import type { Lane } from "../ports/rows.ts";
 import type { Progress } from "../reconcile/batch.ts";
 import { MAX_KEYS } from "../schedule/messages.ts";
 import { type BudgetLimits, budgets } from "./budgets.ts";
-import { earliest, emptyLine, type Line, type Obstacle, put, takeNext } from "./line.ts";
+import { earliest, emptyLine, type Line, type Obstacle, oldestWithoutRoom, put, takeNext } from "./line.ts";
 
 /** Keys that wait in this process: by lane, each once, until their time. */
 export interface InProcessQueue extends WorkQueue<KeysMessage> {
   /** Whether this key is at work. */
   isBusy(lane: Lane, key: SyncKey): boolean;
-  /** When the oldest waiting key should have started; undefined when none is late. */
-  oldest(): EpochMs | undefined;
+  /**
+   * When the oldest key of this lane should have started that waits for nothing but room in the lane; undefined when
+   * none does. What waits for its own namespace or cluster, perhaps for very long, says nothing about the others.
+   */
+  oldest(lane: Lane): EpochMs | undefined;
   /** Resolves when no key is ready or at work. Keys with a later time do not count. */
   idle(): Promise<void>;
   /** Starts nothing more; resolves when the running work has ended. */
@@ -77,10 +80,15 @@ export function inProcessQueue(options: InProcessQueueOptions): InProcessQueue {
     }
   };
 
+  const obstacleIn =
+    (lane: Lane): Obstacle =>
+    (place, count) =>
+      budget.obstacle(lane, place, count);
+
   /** The keys of one message. Taking them charges the budgets, so that the next message sees what remains. */
   const nextMessage = (lane: Lane, now: EpochMs): readonly SyncKey[] => {
     const keys: SyncKey[] = [];
-    const obstacle: Obstacle = (place, count) => budget.obstacle(lane, place, count);
+    const obstacle = obstacleIn(lane);
     for (;;) {
       const more = takeNext(lines[lane], { now, most: MAX_KEYS - keys.length, obstacle });
       if (more.length === 0) return keys;
@@ -120,10 +128,7 @@ export function inProcessQueue(options: InProcessQueueOptions): InProcessQueue {
       for (const { keys, lane, at } of messages) put(lines[lane], keys, at);
       pumpSoon();
     },
-    oldest() {
-      const oldest = earliest(waiting());
-      return oldest !== undefined && oldest <= clock() ? oldest : undefined;
-    },
+    oldest: (lane) => oldestWithoutRoom(lines[lane], { now: clock(), obstacle: obstacleIn(lane) }),
     stop() {
       isStopped = true;
       return idle();

@@ -243,16 +243,30 @@ describe("the in-process queue", () => {
     await queue.idle();
   });
 
-  it("says how long the oldest has waited", async () => {
+  it("says how long the oldest of a lane has waited for nothing but room in it", async () => {
     const work = Promise.withResolvers<void>();
     const { queue } = aQueue(() => work.promise, { lane: { renew: 25, now: 25, refresh: 25 } });
-    assert.equal(queue.oldest(), undefined);
+    assert.equal(queue.oldest("now"), undefined);
     await queue.send([{ kind: "keys", keys: keys(25, "a"), lane: "now", at: 0 }]);
-    await queue.send([{ kind: "keys", keys: [key("b")], lane: "now", at: 1 }]);
+    await queue.send([{ kind: "keys", keys: [key("b")], lane: "now", at: 2 }]);
+    await queue.send(sent("west/shop", 1).map((one) => ({ ...one, at: 1 })));
     await settled();
-    assert.equal(queue.oldest(), 1);
+    assert.deepEqual([queue.oldest("now"), queue.oldest("refresh")], [1, undefined]);
     work.resolve();
     await queue.idle();
+    assert.equal(queue.oldest("now"), undefined);
+  });
+
+  it("says nothing of what waits for its own namespace or cluster", async () => {
+    for (const limits of [{ namespace: 25 }, { cluster: 25 }]) {
+      const work = Promise.withResolvers<void>();
+      const { queue } = aQueue(() => work.promise, limits);
+      await queue.send(sent("east/slow", 50));
+      await settled();
+      assert.equal(queue.oldest("now"), undefined);
+      work.resolve();
+      await queue.idle();
+    }
   });
 
   it("stops with what is under way, and starts nothing more", async () => {
