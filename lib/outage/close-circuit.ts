@@ -1,6 +1,7 @@
+import { clusterOfCircuit, placeOfSuspension } from "../circuits.ts";
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { fingerprint } from "../digest.ts";
-import type { SyncKey } from "../keys.ts";
+import { parseKey, type SyncKey } from "../keys.ts";
 import { LEASE_MS, type ReconcileDeps } from "../ports/deps.ts";
 import type { Circuit, Due } from "../ports/store.ts";
 import { sendDue } from "../schedule/messages.ts";
@@ -67,13 +68,27 @@ async function sentAhead(deps: Deps, circuit: Circuit): Promise<readonly Due[]> 
 }
 
 /** Waiting syncs are in the due index; missed refresh slots are dispatched again. */
-async function waitingFor({ leases }: Deps, { since }: Circuit, now: EpochMs): Promise<readonly Due[]> {
+async function waitingFor({ leases }: Deps, { id, since }: Circuit, now: EpochMs): Promise<readonly Due[]> {
   const waiting = await leases.due({ after: 0, until: now, now }, MAX_WAITING);
   // A run that met the outage first, or waited for an answer when others found it, had its slot before.
   const missed = await missedSlots(leases, since - LEASE_MS, now);
-  const byKey = new Map<SyncKey, Due>([...missed, ...waiting].map((due) => [due.key, due]));
+  const found = [...missed, ...waiting].filter(({ key }) => mayWaitFor(id, key));
+  const byKey = new Map<SyncKey, Due>(found.map((due) => [due.key, due]));
   const spread = Math.min(SPREAD_MS, byKey.size * SPREAD_PER_SYNC_MS);
   return [...byKey.values()].map((due) => ({ ...due, at: now + spreadOf(due.group) * spread }));
+}
+
+/**
+ * For a cluster, or a suspension in it, only the rows of that place wait. For a Vault any may: a row that was not settled
+ * since its declaration changed does not say which Vault it needs, nor does any row say from which Vault the access to
+ * its cluster comes.
+ */
+function mayWaitFor(id: string, key: SyncKey): boolean {
+  const cluster = clusterOfCircuit(id);
+  const place = cluster === undefined ? placeOfSuspension(id) : { cluster };
+  if (place === undefined) return true;
+  const parts = parseKey(key);
+  return parts?.cluster === place.cluster && (place.namespace ?? parts.namespace) === parts.namespace;
 }
 
 /**

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { MINUTE_MS, SECOND_MS } from "../../../lib/clock.ts";
+import { cleanupKey, clusterNamespaceOf, syncKey } from "../../../lib/keys.ts";
 import { circuits } from "../../../lib/outage/circuit.ts";
 import type { ReconcileDeps } from "../../../lib/ports/deps.ts";
 import type { WorkMessage } from "../../../lib/ports/queue.ts";
@@ -16,13 +17,18 @@ const CLOSED_WITHIN_MS = SECOND_MS;
 const ID = "strange: nothing is asked, and it closes";
 
 /** When each of these waiting syncs is asked to run, once the outage is over. */
-async function woken(waiting: readonly Due[]): Promise<readonly Pick<Due, "key" | "lane" | "at">[]> {
+async function woken(
+  waiting: readonly Due[],
+  { id = ID, slots = [] }: { readonly id?: string; readonly slots?: readonly Due[] } = {},
+): Promise<readonly Pick<Due, "key" | "lane" | "at">[]> {
   await using store = openSqliteStore({ path: ":memory:" });
   const times = { since: NOW - MINUTE_MS, probeAt: NOW };
-  await store.openCircuit({ id: ID, code: "VAULT_UNAVAILABLE", message: "m", attempts: 1, fence: 1, ...times });
+  await store.openCircuit({ id, code: "VAULT_UNAVAILABLE", message: "m", attempts: 1, fence: 1, ...times });
   const sent: WorkMessage[] = [];
   const deps = {
-    ...{ leases: { ...store, due: async () => waiting }, clock: () => NOW, random: () => 0 },
+    leases: { ...store, due: async () => waiting, periods: async () => [4], onWheel: async () => slots },
+    ...{ clock: () => NOW, random: () => 0 },
+    vault: { probe: async () => "answered" },
     ...{ metrics: counting(), log: QUIET, installation: "i", fleet: () => undefined },
     queue: { send: async (messages: readonly WorkMessage[]) => void sent.push(...messages) },
   } as unknown as ReconcileDeps;
@@ -67,5 +73,30 @@ describe("lease-table 16: the end of an outage wakes what waits", () => {
     assert.equal(asked.length, 20);
     assert.ok(asked.every(({ at }) => at >= NOW + CACHED_MS));
     assert.ok(new Set(asked.map(({ at }) => at)).size <= 2);
+  });
+
+  describe("of those that may wait for it", () => {
+    const keysOf = (...places: readonly string[]) =>
+      places.map((place, n): Due => {
+        const [cluster = "", namespace = ""] = place.split("/");
+        const key = syncKey({ cluster, kind: "VaultStaticSecret", namespace, name: `s${n}` });
+        return { key: n === 0 ? cleanupKey(key, "uid") : key, group: "g", lane: "now", at: NOW - 1 };
+      });
+    const all = keysOf("east/shop", "east/pay", "east/shop", "west/shop", "eastern/shop", "east-shop/shop");
+    const CASES: readonly (readonly [id: string, places: readonly string[]])[] = [
+      ["cluster:east", ["east/pay", "east/shop"]],
+      ["vso:east", ["east/pay", "east/shop"]],
+      ["vso:east/shop", ["east/shop"]],
+      ["vault:https://east/shop", ["east-shop/shop", "east/pay", "east/shop", "eastern/shop", "west/shop"]],
+    ];
+    for (const [id, places] of CASES)
+      it(`${id}: those of ${places.join(", ")}, in the due index and on the wheel`, async () => {
+        for (const from of ["due", "wheel"]) {
+          const slots = all.map((due) => ({ ...due, lane: "refresh" as const, phase: 0 }));
+          const asked = await (from === "due" ? woken(all, { id }) : woken([], { id, slots }));
+          const found = all.filter(({ key }) => places.includes(clusterNamespaceOf(key))).map(({ key }) => key);
+          assert.deepEqual([...new Set(asked.map(({ key }) => key))].sort(), found.sort(), from);
+        }
+      });
   });
 });
