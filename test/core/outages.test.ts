@@ -147,6 +147,31 @@ describe("an outage", () => {
     assert.equal(world.secret("sync-0")?.data.password, "two");
   });
 
+  for (const first of ["Vault", "cluster"] as const)
+    it(`lease-table 16: of a Vault and of a cluster ends for what waits for both with the last of them; first the ${first}`, async () => {
+      await using world = await aWorld();
+      await world.given(...names(5).map((name) => aVaultSecret(name)));
+      await world.given(...names(5).map((name) => aStaticSecret(name, { refreshAfter: "10h" })));
+      await world.advance("30s");
+      world.vault.fail("refused");
+      const keys = (await world.store.byCluster("east")).map(({ key }) => key);
+      await world.store.nudgeAll(keys, { now: world.time.now(), verify: false });
+      await world.advance("2m");
+      world.cluster().fail("refused");
+      await world.advance("2m");
+      assert.equal((await openCircuits(world)).length, 2);
+      await world.given(...names(5).map((name) => aVaultSecret(name, { password: "two" })));
+      const isAll = (value: string) => names(5).every((name) => world.secret(name)?.data.password === value);
+      const ends = [() => world.vault.fail(undefined), () => world.cluster().fail(undefined)];
+      for (const end of first === "Vault" ? ends : ends.toReversed()) {
+        assert.ok(isAll("one"));
+        end();
+        await world.advance("60s");
+      }
+      assert.deepEqual(await openCircuits(world), []);
+      assert.ok(isAll("two"));
+    });
+
   it("of one cluster costs another one nothing", async () => {
     await using world = await aWorld({ clusters: [{ name: "east" }, { name: "west" }] });
     await world.given(aVaultSecret());
