@@ -62,6 +62,8 @@ export function throttle(options: ThrottleOptions): Throttle {
 
   const holding = (server: string): Held | undefined => {
     const held = known.get(server);
+    // The clock stepped back: of a pause by the time before nobody knows the end.
+    if (held !== undefined && clock() < held.since) held.since = held.until = clock();
     const isOver = held && held.running === 0 && held.waiting.size === 0 && clock() - held.until > FORGOTTEN_MS;
     if (isOver) known.delete(server);
     return isOver ? undefined : held;

@@ -27,11 +27,16 @@ export function requestBudget(clock: Clock): RequestBudget {
   const useBudget = ({ perSecond }: VaultBudget): void => {
     costMs = SECOND_MS / perSecond;
   };
+  /** More was never spent of the future: where it seems so, the clock stepped back. */
+  const mostAt = (now: EpochMs): EpochMs => now + Math.max(MAX_DEBT_MS, costMs);
   const spend = (now: EpochMs): void => {
-    spentUntil = Math.min(Math.max(spentUntil, now) + costMs, now + Math.max(MAX_DEBT_MS, costMs));
+    spentUntil = Math.min(Math.max(spentUntil, now) + costMs, mostAt(now));
   };
   /** In how many ms the next request may be sent. */
-  const openIn = (now: EpochMs): number => Math.max(0, Math.ceil(spentUntil - Math.max(0, BURST_MS - costMs) - now));
+  const openIn = (now: EpochMs): number => {
+    spentUntil = Math.min(spentUntil, mostAt(now));
+    return Math.max(0, Math.ceil(spentUntil - Math.max(0, BURST_MS - costMs) - now));
+  };
 
   const pump = (): void => {
     clearTimeout(timer);

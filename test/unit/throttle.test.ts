@@ -65,6 +65,17 @@ describe("a server that asks for a pause", () => {
     assert.equal(server.sent, 2);
   });
 
+  it("is asked again when the clock stepped back", async (t) => {
+    const { server, ask, pass } = scene(t);
+    server.says = 30 * SECOND_MS;
+    await ask();
+    server.says = undefined;
+    await pass(SECOND_MS);
+    t.mock.timers.setTime(500_000);
+    assert.equal(await ask(), undefined);
+    assert.equal(server.sent, 2);
+  });
+
   it("is asked again within the same call after a short pause, and only if that does no harm", async (t) => {
     const { server, ask, pass } = scene(t);
     server.says = SECOND_MS;

@@ -55,6 +55,18 @@ describe("the request budget of a Vault", () => {
     assert.equal(sent.length, 60);
   });
 
+  it("is open again soon after the clock stepped back", async (t) => {
+    const { take, pass, sent, refused } = scene(t, 10);
+    for (let at = 0; at < 30; at++) void take("one/a");
+    await pass(3_000);
+    t.mock.timers.setTime(500_000);
+    void take("one/a");
+    assert.deepEqual(refused, [10_000 - 900]);
+    await pass(10_000);
+    await take("one/a");
+    assert.equal(sent.length, 31);
+  });
+
   it("lets clusters alternate, and the namespaces of a cluster", async (t) => {
     const { take, pass, sent } = scene(t, 1);
     await take("one/a");
