@@ -171,12 +171,14 @@ export function followedFleet(options: FollowedFleetOptions): FollowedFleet {
 /** Applies the fleet as it is now; one change at a time. */
 function applied({ fleet, engine, clients, access, copies, inlets }: FollowedFleetOptions): () => Promise<void> {
   let taken = fleet.current();
+  /** The fleet that connections are for: ahead of `taken` while a change is being applied, or failed. */
+  let connectedTo = taken;
   let last: Promise<void> = Promise.resolve();
   const once = async (): Promise<void> => {
     const now = fleet.current();
     if (now === taken) return;
-    const before = taken;
-    for (const place of movedPlaces(before, now)) clients.forget(place);
+    for (const place of movedPlaces(connectedTo, now)) clients.forget(place);
+    connectedTo = now;
     await engine.change(now.clusters, { isIncomplete: now.unread.length > 0 });
     await inlets.set(now.vaults);
     taken = now;

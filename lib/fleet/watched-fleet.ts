@@ -42,6 +42,8 @@ export function watchedFleet(options: WatchedFleetOptions): WatchedFleet {
   let current = byNameOf(read.fleet);
   /** The applied fleet: `current` is ahead of it while a change is being applied, or failed. */
   let taken = read.fleet;
+  /** A change that failed half-way may be in force in part: then even the applied fleet has to be applied again. */
+  let isHalfTaken = false;
   let isAsked = false;
   /** Since when the file is broken or not applied. */
   let failedAt: EpochMs | undefined;
@@ -50,13 +52,15 @@ export function watchedFleet(options: WatchedFleetOptions): WatchedFleet {
     const wasAsked = isAsked;
     isAsked = false;
     const { fleet } = await readFleet(path);
-    if (isDeepStrictEqual(fleet, taken)) {
+    if (!isHalfTaken && isDeepStrictEqual(fleet, taken)) {
       current = byNameOf(fleet);
       if (wasAsked || failedAt !== undefined) options.log.info("fleet-unchanged", { fleet: path });
       return;
     }
     current = byNameOf(fleet);
+    isHalfTaken = true;
     await take(fleet, taken);
+    isHalfTaken = false;
     taken = fleet;
     options.log.info("fleet-reloaded", { fleet: path, clusters: fleet.clusters.length });
   };

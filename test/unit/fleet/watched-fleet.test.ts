@@ -161,4 +161,21 @@ describe("a fleet.yaml that changes", () => {
     await polls(1, MINUTE);
     assert.deepEqual([taken, tries, from], [[["two"]], 3, "one"]);
   });
+
+  it("is handed on when an edit that could not be taken up is taken back, because half of it may be in force", async (t) => {
+    let tries = 0;
+    const { path, taken, told, polls } = await start(t, async () => {
+      if (++tries === 1) throw new SyncError("STORE_UNAVAILABLE", "locked");
+    });
+    writeFileSync(path, fleetOf("two"));
+    await polls(2);
+    assert.match(told.at(-1) ?? "", /^fleet-not-taken-up /);
+    writeFileSync(path, fleetOf("one"));
+    await polls(2);
+    assert.deepEqual([taken, tries], [[["one"]], 2]);
+    assert.match(told.at(-1) ?? "", /^fleet-reloaded /);
+    writeFileSync(path, `${fleetOf("one")}\n`);
+    await polls(2);
+    assert.equal(tries, 2, "and no more than once");
+  });
 });
