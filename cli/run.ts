@@ -86,6 +86,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
       ...apis,
       templates,
       fleet: (name) => fleet.find(name),
+      isFleetIncomplete: () => fleet.current().unread.length > 0,
       anchors: trustAnchors(vaults, files),
       ...{ digestKey: dataDir.digestKey, installation: dataDir.installation, clock },
       newHmacKey: () => randomBytes(16),

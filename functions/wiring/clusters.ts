@@ -18,6 +18,7 @@ export interface Clusters extends KubernetesApis {
   /** Reads the fleet again if it is too old, at the start of an invocation. */
   refresh(): Promise<void>;
   fleet(name: string): FleetCluster | undefined;
+  isFleetIncomplete(): boolean;
   readonly clients: Pick<ClusterClients, "send">;
   /** Which Vaults a cluster's resources may name. */
   readonly reachOf: ReachOf;
@@ -57,6 +58,7 @@ export function clustersOf(base: Base): Clusters {
     clients,
     forget: clients.forget,
     fleet: (name) => fleet.known()?.find(name),
+    isFleetIncomplete: () => fleet.known()?.current().unread.length !== 0,
     reachOf,
     budgetOf,
     anchors: trustAnchors(vaults, fleet.files),

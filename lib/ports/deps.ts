@@ -33,6 +33,11 @@ export interface ReconcileDeps {
   readonly templates: TemplateEngine;
   /** Undefined: the cluster is not, or no longer, in the fleet. */
   readonly fleet: (cluster: string) => ClusterSettings | undefined;
+  /**
+   * Whether a hub was not read yet: then a cluster that is missing may be one of its clusters, and nothing of it is
+   * ended. Missing: the fleet has no hubs.
+   */
+  readonly isFleetIncomplete?: () => boolean;
   /** The CA files of Vaults. Missing: fleet.yaml names none. */
   readonly anchors?: TrustAnchors;
   readonly digestKey: DigestKey;

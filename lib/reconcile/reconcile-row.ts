@@ -30,7 +30,7 @@ export async function reconcileRow(deps: CoreDeps, row: Row, message: KeysMessag
   const mode = admit(row, message, deps.clock());
   if (mode === undefined) return;
   const settings = deps.fleet(cluster);
-  if (isRetired(row, settings)) return endRetired(deps, row, batch.signal);
+  if (isRetired(deps, row, settings)) return endRetired(deps, row, batch.signal);
   if (settings === undefined) return;
   if (shouldRelease(row)) return release(deps, row);
   const kind = deps.kinds.of(name);
@@ -55,9 +55,14 @@ function runSync(deps: CoreDeps, kind: SyncKind, admitted: Admitted, batch: Batc
  * Its cluster, namespace or declaration left us, and only what it has in Vault is left. A declaration that came back and
  * was deleted then has a Secret as well, to be cleaned up.
  */
-function isRetired({ key, state }: Row, settings: ClusterSettings | undefined): boolean {
+function isRetired(
+  { isFleetIncomplete }: Pick<ReconcileDeps, "isFleetIncomplete">,
+  { key, state }: Row,
+  settings: ClusterSettings | undefined,
+): boolean {
   if (!isCleanupKey(key)) return false;
-  return settings === undefined || (state.retainUntil !== undefined && state.owned.length === 0);
+  if (state.retainUntil !== undefined && state.owned.length === 0) return true;
+  return settings === undefined && !isFleetIncomplete?.();
 }
 
 /** The workloads that may still use a former credential. */

@@ -13,7 +13,7 @@ import { clusterOfScope, scopeOfCluster } from "../token-scope.ts";
 /** How many rows are read at once to find another user of a token. */
 const ROWS_AT_ONCE = 100;
 
-interface Deps extends Pick<ReconcileDeps, "leases" | "vault" | "fleet" | "log" | "metrics"> {
+interface Deps extends Pick<ReconcileDeps, "leases" | "vault" | "fleet" | "isFleetIncomplete" | "log" | "metrics"> {
   readonly kinds: KindRegistry;
 }
 
@@ -32,7 +32,7 @@ export async function sweepTokens(
   const byScope = Map.groupBy(kept.filter(isOfSync), ({ scope }) => scope);
   for (const [scope, ofScope] of byScope) {
     const settings = deps.fleet(clusterOfScope(scope) ?? "");
-    const users = settings ? await usersOf(deps, settings, ofScope) : NOBODY;
+    const users = settings ? await usersOf(deps, settings, ofScope) : usersOfMissing(deps);
     for (const token of ofScope) {
       if (signal.aborted) return;
       await unlessBug(deps, token.by, () => sweepOne(deps, circuits, token, users, signal));
@@ -59,7 +59,7 @@ async function sweepOne(
   const user = found.get(token.id);
   if (user === token.by) return;
   if (user !== undefined) await deps.vault.tokens.keepFor(token, user);
-  // An unreadable row may still need the token.
+  // A row that can't be seen may still need the token.
   else if (isWhole) await end(deps, circuits, token, signal);
 }
 
@@ -79,11 +79,14 @@ async function unlessBug(deps: Deps, key: SyncKey, work: () => Promise<void>): P
 interface Users {
   /** By identity: a sync that uses it. */
   readonly found: Map<string, SyncKey>;
-  /** Whether every row could be checked. */
+  /** Whether every row that may use them could be checked. */
   isWhole: boolean;
 }
 
-const NOBODY: Users = { found: new Map(), isWhole: true };
+/** Of a cluster that is not in the fleet: nobody, unless it belongs to a hub that was not read yet. */
+function usersOfMissing({ isFleetIncomplete }: Deps): Users {
+  return { found: new Map(), isWhole: !isFleetIncomplete?.() };
+}
 
 /** Usually the token's sync still exists: one row, and its references. */
 async function usersOf(deps: Deps, settings: ClusterSettings, kept: readonly SyncToken[]): Promise<Users> {

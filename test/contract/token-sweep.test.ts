@@ -41,6 +41,7 @@ async function aScene(syncs: Readonly<Record<string, string>>) {
   const keptFor: SyncKey[] = [];
   const fleet = new Set(["east"]);
   const open = new Set<string>();
+  let isFleetIncomplete = false;
   let failure: SyncError | undefined;
   let broken: SyncKey | undefined;
   /** The rows, and one among them that nobody can work with. */
@@ -53,6 +54,7 @@ async function aScene(syncs: Readonly<Record<string, string>>) {
   const deps = {
     leases: { ...store, read },
     fleet: (name: string) => (fleet.has(name) ? settingsOf(name) : undefined),
+    isFleetIncomplete: () => isFleetIncomplete,
     log: quiet,
     metrics: { count: () => undefined, observe: () => undefined },
     vault: {
@@ -101,6 +103,9 @@ async function aScene(syncs: Readonly<Record<string, string>>) {
     auth,
     breaks: (key: SyncKey | undefined) => {
       broken = key;
+    },
+    isUnread: (is: boolean) => {
+      isFleetIncomplete = is;
     },
     fails: (error: SyncError | undefined) => {
       failure = error;
@@ -186,6 +191,19 @@ describe("a sweep of tokens", () => {
     scene.fleet.clear();
     await scene.sweep();
     assert.deepEqual(scene.kept, []);
+  });
+
+  it("ends none of a cluster that may belong to a hub that was not read yet", async () => {
+    await using scene = await aScene({ a: "one" });
+    const token = await scene.token("a");
+    scene.fleet.clear();
+    scene.isUnread(true);
+    await scene.sweep();
+    await scene.sweep("east");
+    assert.deepEqual([scene.kept, scene.ended], [[token], []]);
+    scene.isUnread(false);
+    await scene.sweep();
+    assert.deepEqual([scene.kept, scene.ended], [[], [token.id]]);
   });
 
   it("is not ended by a row that nobody can work with, and ends nothing that this row may need", async () => {

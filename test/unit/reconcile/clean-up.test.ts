@@ -118,6 +118,25 @@ describe("the clean-up of a declaration that is gone", () => {
     await assert.rejects(broken.clean(), TypeError);
   });
 
+  it("waits while its cluster may belong to a hub that was not read yet", async () => {
+    let isFleetIncomplete = true;
+    const pushed = [aPushed("db", { digest: "d" })];
+    await using one = await left({ owned: OWNED, pushed }, { deps: { isFleetIncomplete: () => isFleetIncomplete } });
+    const settings = one.deps.fleet("east");
+    one.change({ settings: undefined });
+    await one.clean();
+    const { state, dueAt } = await one.row(CLEANUP);
+    assert.deepEqual([one.cleared, state.owned, state.pushed, (dueAt ?? 0) <= START], [[], OWNED, pushed, true]);
+    one.change({ settings });
+    await one.clean();
+    assert.deepEqual([one.cleared, await one.exists(CLEANUP)], [[1], false]);
+    await using other = await left({ owned: OWNED }, { deps: { isFleetIncomplete: () => isFleetIncomplete } });
+    isFleetIncomplete = false;
+    other.change({ settings: undefined });
+    await other.clean();
+    assert.deepEqual([other.cleared, await other.exists(CLEANUP)], [[], false], "no cluster has this name");
+  });
+
   it("is done when the namespace goes, which removes all that is in it", async () => {
     for (const code of ["NAMESPACE_MISSING", "NAMESPACE_TERMINATING"] as const) {
       await using one = await left({ owned: OWNED }, { clears: fail(code) });
