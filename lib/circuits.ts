@@ -1,3 +1,13 @@
+import { type EpochMs, MINUTE_MS } from "./clock.ts";
+
+/** Pauses between probes, and their claims, last seconds: what is further ahead is by a clock that was ahead. */
+const LONGEST_PROBE_PAUSE_MS = 5 * MINUTE_MS;
+
+/** Whether a circuit's probe is due, also after a clock was set back by hours. */
+export function isProbeDue({ probeAt }: { readonly probeAt: EpochMs }, now: EpochMs): boolean {
+  return probeAt <= now || probeAt > now + LONGEST_PROBE_PAUSE_MS;
+}
+
 /** The id of a Vault's circuit: its syncs wait together while it is out of reach (lease-table 16). */
 export function circuitOfVault(address: string): string {
   return `vault:${address.replace(/\/+$/, "")}`;

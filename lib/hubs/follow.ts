@@ -1,4 +1,4 @@
-import { type Clock, type EpochMs, SECOND_MS } from "../clock.ts";
+import { type Clock, type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { described } from "../described.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { Hub } from "../fleet/hub-schema.ts";
@@ -7,6 +7,8 @@ import { tasks } from "../util/tasks.ts";
 
 const POLL_MS = SECOND_MS;
 const AFTER_CRASH_MS = 30 * SECOND_MS;
+/** Twice the longest pause between passes: what is further ahead is by a clock that was ahead. */
+const TOO_FAR_MS = 10 * MINUTE_MS;
 
 export interface FollowOptions {
   /** fleet.yaml's fleet now. */
@@ -40,9 +42,13 @@ export async function followHubs(
   const dueNow = (): void => {
     for (const [name, at] of again) if (Number.isFinite(at)) again.delete(name);
   };
+  const isDue = ({ name }: Hub): boolean => {
+    const [at, now] = [again.get(name) ?? 0, clock()];
+    return at <= now || (Number.isFinite(at) && at > now + TOO_FAR_MS);
+  };
   while (!stop.aborted) {
     if (isAsked()) dueNow();
-    for (const hub of own().hubs) if ((again.get(hub.name) ?? 0) <= clock()) passes.add(once(hub));
+    for (const hub of own().hubs) if (isDue(hub)) passes.add(once(hub));
     await sleep(POLL_MS, stop);
   }
   await passes.allDone();

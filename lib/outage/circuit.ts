@@ -1,4 +1,4 @@
-import { clusterOfCircuit, isOutage, placeOfSuspension, vaultOfCircuit } from "../circuits.ts";
+import { clusterOfCircuit, isOutage, isProbeDue, placeOfSuspension, vaultOfCircuit } from "../circuits.ts";
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { DISPOSITIONS, OUTAGE_CODES, SyncError } from "../errors.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
@@ -85,14 +85,14 @@ export function circuits(deps: Deps, ca: CaCache): Circuits {
     },
     async probe(id, signal) {
       const found = (await deps.leases.circuits()).find((circuit) => circuit.id === id);
-      if (!found || found.probeAt > deps.clock()) return;
+      if (!found || !isProbeDue(found, deps.clock())) return;
       await probe(deps, ca, found, signal);
       known = undefined;
     },
     async probeDue(signal) {
       const now = deps.clock();
       const open = await deps.leases.circuits();
-      const due = open.filter((circuit) => circuit.probeAt <= now);
+      const due = open.filter((circuit) => isProbeDue(circuit, now));
       const results = await Promise.allSettled(due.map((circuit) => probe(deps, ca, circuit, signal)));
       // Reported after all probes: a failed write of one circuit must not prevent the other probes.
       for (const result of results) if (result.status === "rejected") throw result.reason;

@@ -1,5 +1,5 @@
 import { circuitOfCluster } from "../circuits.ts";
-import type { EpochMs } from "../clock.ts";
+import { type EpochMs, MINUTE_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import { isKept, withIssues } from "../issues/issue-times.ts";
 import { endsAtEarliest, type Renewing, renewAgainIn, renewIssues } from "../issues/renew-issues.ts";
@@ -39,7 +39,13 @@ export async function renewRow(deps: ReconcileDeps, row: Row, at: EpochMs, batch
     await tellRisk(deps, row, undefined, batch);
 }
 
-/** Its cluster is out of reach for so long that its Secrets may be gone for good. */
+/** More than a failed probe and the pause before it take. */
+const PROBE_MS = MINUTE_MS;
+
+/**
+ * Its cluster is out of reach for so long that its Secrets may be gone for good. So many failed probes must prove that:
+ * the clock may have been behind when the circuit opened.
+ */
 async function isOutOfReachTooLong(
   { fleet, clock }: ReconcileDeps,
   { key, state }: Row,
@@ -47,7 +53,9 @@ async function isOutOfReachTooLong(
 ): Promise<boolean> {
   const { cluster } = partsOf(key);
   const open = isCleanupKey(key) ? undefined : await batch.circuits.openAmong([circuitOfCluster(cluster)]);
-  return open !== undefined && clock() - open.since > retentionOf(state.waitsFor, fleet(cluster)?.vaults);
+  if (open === undefined) return false;
+  const outFor = Math.min(clock() - open.since, open.attempts * PROBE_MS);
+  return outFor > retentionOf(state.waitsFor, fleet(cluster)?.vaults);
 }
 
 /** Ends what it has; when its cluster is back, another one is issued. */

@@ -1,4 +1,4 @@
-import { circuitOfCluster } from "../circuits.ts";
+import { circuitOfCluster, isProbeDue } from "../circuits.ts";
 import { type EpochMs, MINUTE_MS } from "../clock.ts";
 import { OUTAGE_CODES } from "../errors.ts";
 import type { Circuit, ClusterRow } from "../ports/store.ts";
@@ -44,5 +44,5 @@ export function isTokenSweepDue(now: EpochMs): boolean {
 
 /** Circuits whose probe should have begun: its message is lost or late. */
 export function probesOverdue(open: readonly Circuit[], now: EpochMs): readonly Circuit[] {
-  return open.filter(({ probeAt }) => probeAt <= now);
+  return open.filter((circuit) => isProbeDue(circuit, now));
 }

@@ -15,7 +15,6 @@ import { throttling } from "./dynamodb/throttling.ts";
 import { type Ended, queueEvent, type RunningFunction, startFunction } from "./functions/running.ts";
 
 const BIG = Number.POSITIVE_INFINITY;
-const FAR = Date.UTC(2090, 0, 1);
 const A_WATCH_PASS = queueEvent({ m: watchPassesBody([{ cluster: "east", fence: 0 }]) });
 /** The message comes again, and becomes a dead letter in the end: there is an alarm on those. */
 const AGAIN: Ended = { result: { batchItemFailures: [{ itemIdentifier: "m" }] } };
@@ -112,7 +111,8 @@ describe("functions whose world is wrong", { timeout: 180_000 }, () => {
     const table = await dynalite.createTable();
     const store = dynamoLeaseStore({ client: dynalite.client, table });
     await using tick = await start("tick", { KEYFERRY_TABLE: table });
-    const of = { code: "OTHER_CONTROLLER", message: "", since: 0, attempts: 1, fence: 1, probeAt: FAR } as const;
+    const notDue = Date.now() + 4 * 60_000;
+    const of = { code: "OTHER_CONTROLLER", message: "", since: 0, attempts: 1, fence: 1, probeAt: notDue } as const;
     await store.openCircuit({ id: suspensionOf("east"), ...of });
     await tick.invoke({});
     assert.equal(counted(tick.printed(), "keyferry_circuits_open"), 0);

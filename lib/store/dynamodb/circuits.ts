@@ -1,3 +1,4 @@
+import { isProbeDue } from "../../circuits.ts";
 import { type EpochMs, SECOND_MS } from "../../clock.ts";
 import type { ErrorCode } from "../../errors.ts";
 import { CIRCUIT_EVENT_KEPT_MS } from "../../ports/circuit-store.ts";
@@ -57,7 +58,7 @@ export function circuitStore(connection: Connection): CircuitStore {
     },
     claimProbe: async ({ id, fence, probeAt }, { now, until }) => {
       connection.count("claimProbe");
-      if (probeAt > now) return undefined;
+      if (!isProbeDue({ probeAt }, now)) return undefined;
       const change = { set: { fence: fence + 1, probeAt: until } };
       const itIsAsItWasRead = all(itemExists, fenceIsStill(fence), probeAtIsStill(probeAt));
       const claimed = await connection.update<CircuitItem>(circuitAt(id), change, itIsAsItWasRead);

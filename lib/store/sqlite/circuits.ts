@@ -1,3 +1,4 @@
+import { isProbeDue } from "../../circuits.ts";
 import type { EpochMs } from "../../clock.ts";
 import type { ErrorCode } from "../../errors.ts";
 import type { DomainEvent } from "../../ports/rows.ts";
@@ -31,7 +32,7 @@ export function circuitStore(connection: Connection): CircuitStore {
     VALUES (:id, :code, :message, :since, :attempts, :fence, :probeAt) ON CONFLICT (id) DO NOTHING`);
   const claim = connection.writeOne<CircuitRecord>(`
     UPDATE circuit SET fence = fence + 1, probe_at = :until
-    WHERE id = :id AND fence = :fence AND probe_at = :probeAt AND probe_at <= :now RETURNING ${COLUMNS}`);
+    WHERE id = :id AND fence = :fence AND probe_at = :probeAt RETURNING ${COLUMNS}`);
   const keep = connection.write(`
     UPDATE circuit SET code = :code, message = :message, attempts = :attempts, probe_at = :probeAt
     WHERE id = :id AND fence = :fence`);
@@ -50,7 +51,7 @@ export function circuitStore(connection: Connection): CircuitStore {
     openCircuit: (circuit, event) => connection.change("openCircuit", () => isDone(open({ ...circuit }), event)),
     claimProbe: ({ id, fence, probeAt }, { now, until }) =>
       connection.change("claimProbe", () => {
-        const claimed = claim({ id, fence, probeAt, now, until });
+        const claimed = isProbeDue({ probeAt }, now) ? claim({ id, fence, probeAt, until }) : undefined;
         return claimed === undefined ? undefined : circuitOf(claimed);
       }),
     keepOpen: ({ id, fence }, { code, message, attempts, probeAt }) =>

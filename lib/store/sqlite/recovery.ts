@@ -3,7 +3,7 @@ import type { Connection } from "./connection.ts";
 
 export interface Recovery {
   /**
-   * Ends every lease. Only for the holder of the data directory's lock, because then no other worker runs. Rows of a
+   * Ends every lease, and the pauses between probes. Only for the holder of the data directory's lock, because then no other worker runs. Rows of a
    * killed process are due at once instead of at the end of their leases; their fences stay, so that it can't store
    * anything. That they were worked on stays known.
    */
@@ -21,6 +21,8 @@ export function recovery(connection: Connection): Recovery {
     UPDATE body SET state = json_remove(state, '$.busyUntil', '$.busyFence') WHERE ${BUSY_UNTIL} > :now`);
   const syncs = connection.write("UPDATE sync SET lease_until = :now, due_at = :now WHERE lease_until > :now");
   const clusters = connection.write("UPDATE cluster SET lease_until = NULL, due_at = :now WHERE lease_until > :now");
+  const hubs = connection.write("UPDATE hub SET lease_until = NULL, due_at = :now WHERE lease_until > :now");
+  const probes = connection.write("UPDATE circuit SET probe_at = :now WHERE probe_at > :now");
   return {
     expireLeases: (now) =>
       connection.change("expireLeases", () => {
@@ -29,6 +31,8 @@ export function recovery(connection: Connection): Recovery {
         idle({ now });
         syncs({ now });
         clusters({ now });
+        hubs({ now });
+        probes({ now });
       }),
   };
 }

@@ -130,6 +130,22 @@ export function sideRowsContract(open: OpenStore): void {
       assert.deepEqual(await store.circuits(), [{ ...follower, ...next }]);
     });
 
+    it("lease-table 16: a probe that is due minutes from now was put off by a clock that was ahead, and is due", async () => {
+      await using scene = await aScene(open);
+      const { store } = scene;
+      const now = scene.clock();
+      const inMinutes = (minutes: number) => ({
+        ...CIRCUIT,
+        id: `${CIRCUIT.id}${minutes}`,
+        probeAt: now + minutes * 60_000,
+      });
+      const claims = [5, 6].map(async (minutes) => {
+        await store.openCircuit(inMinutes(minutes));
+        return (await store.claimProbe(inMinutes(minutes), { now, until: now + LEASE_MS }))?.probeAt;
+      });
+      assert.deepEqual(await Promise.all(claims), [undefined, now + LEASE_MS]);
+    });
+
     it("lease-table 16: who probed closes the circuit; a late prober closes nothing", async () => {
       await using scene = await aScene(open);
       const { store } = scene;

@@ -33,6 +33,8 @@ interface Scene {
   readonly renewLease?: () => RenewAnswer;
   /** Since when the cluster is out of reach. */
   readonly outSince?: number;
+  /** How many probes of it have failed. */
+  readonly probes?: number;
   /** Whether fleet.yaml still has the cluster. */
   readonly isInFleet?: boolean;
   readonly writeStatus?: () => never;
@@ -46,7 +48,17 @@ async function readOf(leases: SqliteStore, key: SyncKey): Promise<Row> {
 
 /** A row in a table in memory that has these issues, on the renew wheel, and parked. */
 async function scene(given: Scene) {
-  const { issues, key = KEY, state, renewLease, outSince, isInFleet = true, writeStatus, meanwhile } = given;
+  const {
+    issues,
+    key = KEY,
+    state,
+    renewLease,
+    outSince,
+    probes = 60,
+    isInFleet = true,
+    writeStatus,
+    meanwhile,
+  } = given;
   const leases = simulatedSqliteStore(undefined);
   const declared = aDeclared({ key: KEY });
   await leases.declare(declared, START - MINUTE_MS);
@@ -90,7 +102,9 @@ async function scene(given: Scene) {
     circuits: {
       openAmong: async (circuits: readonly string[]) => {
         opened.push([...circuits]);
-        return outSince !== undefined && circuits.includes("cluster:east") ? { since: outSince } : undefined;
+        return outSince !== undefined && circuits.includes("cluster:east")
+          ? { since: outSince, attempts: probes }
+          : undefined;
       },
     },
   } as unknown as Batch;
@@ -269,6 +283,18 @@ describe("a cluster that is out of reach", () => {
         isEnded,
       );
       if (isEnded) assert.equal(row.dueAt, START);
+    }
+  });
+
+  it("keeps them when few probes have failed: the clock may have been set forward since", async () => {
+    for (const [probes, isEnded] of [
+      [5, false],
+      [6, true],
+    ] as const) {
+      await using one = await outFor(60 * MINUTE_MS, { probes });
+      await one.renew();
+      const states = (await issuesOf(one)).map(({ state }) => state);
+      assert.equal(states.includes("live"), !isEnded, `${probes} probes`);
     }
   });
 

@@ -164,6 +164,29 @@ describe("the state of an engine that was killed", () => {
     assert.equal((await cluster("idle")).dueAt, NOW + 5);
   });
 
+  it("has hubs that can be read, and circuits that are probed at once", async () => {
+    await using file = aFile();
+    const { store } = file;
+    const hub = async (name: string) => (await store.hubs()).find((row) => row.name === name) ?? assert.fail(name);
+    await store.claimHub("read", { now: NOW, until: NOW + LEASE_MS });
+    await store.saveHub(
+      (await store.claimHub("idle", { now: NOW, until: NOW + 1 })) ?? assert.fail(),
+      undefined,
+      NOW + 5,
+    );
+    const circuit = { code: "KUBE_UNREACHABLE", message: "", since: NOW, attempts: 3, fence: 7 } as const;
+    const [far, past] = [
+      { ...circuit, id: "cluster:far", probeAt: NOW + LEASE_MS },
+      { ...circuit, id: "cluster:past", probeAt: NOW - 1 },
+    ];
+    await store.openCircuit(far);
+    await store.openCircuit(past);
+    await store.expireLeases(NOW + 1);
+    const { leaseUntil, dueAt } = await hub("read");
+    assert.deepEqual([leaseUntil, dueAt, (await hub("idle")).dueAt], [undefined, NOW + 1, NOW + 5]);
+    assert.deepEqual(await store.circuits(), [{ ...far, probeAt: NOW + 1 }, past]);
+  });
+
   it("has clean-ups that need not wait for their declaration's last run", async () => {
     await using file = aFile();
     const { store } = file;
