@@ -1,5 +1,15 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../lib/clock.ts";
 import { type DigestKey, digestKey } from "../lib/digest.ts";
@@ -59,7 +69,8 @@ export function peekDataDir(dir: string): Omit<DataDir, keyof Disposable | "toke
 function digestKeyOf(dir: string, text: string): DigestKey {
   const key = Buffer.from(text, "base64");
   if (key.length === KEY_BYTES) return digestKey(key);
-  throw new InputError(join(dir, "digest.key"), [`it must hold ${KEY_BYTES} bytes in base64`]);
+  const remedy = "put it back from a copy, or delete it, and keyferry applies each Secret once, with the same data";
+  throw new InputError(join(dir, "digest.key"), [`it must hold ${KEY_BYTES} bytes in base64: ${remedy}`]);
 }
 
 function keysOf(dir: string): Omit<DataDir, keyof Disposable> {
@@ -95,14 +106,20 @@ function unusable(dir: string, error: unknown): InputError {
   return new InputError(dir, [`it cannot be used as data directory: ${codeOf(error)}`]);
 }
 
+/** An empty file counts as missing: its first writing was cut off. */
 function readOrMake(path: string, make: () => string): string {
   try {
-    return readFileSync(path, "utf8").trim();
+    const text = readFileSync(path, "utf8").trim();
+    if (text !== "") return text;
   } catch (error) {
     if (codeOf(error) !== "ENOENT") throw error;
   }
   const made = make();
-  writeFileSync(path, `${made}\n`, { mode: 0o600, flag: "wx" });
+  const next = `${path}.next`;
+  rmSync(next, { force: true });
+  // On disk before it has its name, so that a full disk or a power cut leaves nothing half-written.
+  writeFileSync(next, `${made}\n`, { mode: 0o600, flag: "wx", flush: true });
+  renameSync(next, path);
   return made;
 }
 
