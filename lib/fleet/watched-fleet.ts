@@ -5,11 +5,14 @@ import { InputError, SyncError } from "../errors.ts";
 import type { Log, Metrics } from "../ports/telemetry.ts";
 import type { Fleet, FleetCluster } from "./fleet.ts";
 import { readFleet } from "./read-fleet.ts";
+import { isTooManyGone } from "./too-many-gone.ts";
 
 /**
  * How often the file's time is checked. The file is read after two equal times, so that it is not read half-written.
  */
 const POLL_MS = SECOND_MS;
+/** For how many polls a file must stay the same that lacks much: its writing may have stalled. */
+const BELIEVED_POLLS = 30;
 /** How often a broken or failed fleet file is tried again, and counted. */
 const AGAIN_MS = MINUTE_MS;
 
@@ -17,7 +20,7 @@ const AGAIN_MS = MINUTE_MS;
 export interface WatchedFleet {
   current(): Fleet;
   find(name: string): FleetCluster | undefined;
-  /** Makes the watch read the file again now, changed or not. */
+  /** Makes the watch read the file again now, changed or not, and believe it. */
   ask(): void;
   /** Passes on each new fleet until the signal. A broken file is logged, and the fleet stays. */
   watch(take: TakeFleet, signal: AbortSignal): Promise<void>;
@@ -47,11 +50,21 @@ export function watchedFleet(options: WatchedFleetOptions): WatchedFleet {
   let isAsked = false;
   /** Since when the file is broken or not applied. */
   let failedAt: EpochMs | undefined;
+  /** For how many polls the file was the same. */
+  let steady = 0;
+  let isAwaited = false;
 
   const takeUp = async (take: TakeFleet): Promise<void> => {
     const wasAsked = isAsked;
-    isAsked = false;
+    isAsked = isAwaited = false;
     const { fleet } = await readFleet(path);
+    const gone = wasAsked || steady >= BELIEVED_POLLS ? [] : goneOf(taken, fleet);
+    if (gone.length > 0) {
+      isAwaited = true;
+      const waitSeconds = (BELIEVED_POLLS * POLL_MS) / SECOND_MS;
+      options.log.warn("fleet-clusters-missing", { fleet: path, gone, waitSeconds });
+      return;
+    }
     if (!isHalfTaken && isDeepStrictEqual(fleet, taken)) {
       current = byNameOf(fleet);
       if (wasAsked || failedAt !== undefined) options.log.info("fleet-unchanged", { fleet: path });
@@ -86,10 +99,11 @@ export function watchedFleet(options: WatchedFleetOptions): WatchedFleet {
       let [seen, handled]: readonly (string | undefined)[] = [];
       while (!signal.aborted) {
         const now = await stampOf(path);
-        const isStable = now === seen;
+        steady = now === seen ? steady + 1 : 0;
         seen = now;
         const isDue = failedAt !== undefined && clock() - failedAt >= AGAIN_MS;
-        if (isAsked || isDue || (isStable && now !== handled)) {
+        const isBelieved = isAwaited && steady >= BELIEVED_POLLS;
+        if (isAsked || isDue || isBelieved || (steady > 0 && now !== handled)) {
           handled = now;
           await attempt(take);
         }
@@ -101,6 +115,18 @@ export function watchedFleet(options: WatchedFleetOptions): WatchedFleet {
 
 function byNameOf(fleet: Fleet): { readonly fleet: Fleet; readonly byName: ReadonlyMap<string, FleetCluster> } {
   return { fleet, byName: new Map(fleet.clusters.map((cluster) => [cluster.name, cluster])) };
+}
+
+/** What is gone, if it is so much that the file may be half-written: hubs, or many clusters. */
+function goneOf(before: Fleet, now: Fleet): readonly string[] {
+  const namesIn = ({ clusters, hubs }: Fleet) => [
+    ...clusters.map(({ name }) => name),
+    ...hubs.map(({ name }) => `hub:${name}`),
+  ];
+  const left = new Set(namesIn(now));
+  const gone = namesIn(before).filter((name) => !left.has(name));
+  const isHubGone = before.hubs.some(({ name }) => !left.has(`hub:${name}`));
+  return isHubGone || isTooManyGone(gone.length, before.clusters.length) ? gone : [];
 }
 
 /** Changes with every edit, also when a link in the path changes, as in a mounted ConfigMap. */

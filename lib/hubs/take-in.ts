@@ -1,5 +1,6 @@
 import type { EpochMs } from "../clock.ts";
 import type { SyncError } from "../errors.ts";
+import { isTooManyGone } from "../fleet/too-many-gone.ts";
 import type { RowError } from "../ports/rows.ts";
 import type { ClusterState, HubMember, HubState } from "../ports/store.ts";
 
@@ -30,14 +31,6 @@ export interface TakeIn {
   readonly acceptMissing: boolean;
   readonly now: EpochMs;
   readonly nameOfUnread: (object: string) => string;
-}
-
-/** If more clusters are gone at once, a person must confirm it. */
-const BELIEVED_COUNT = 2;
-const BELIEVED_SHARE = 0.2;
-
-export function isTooManyGone(gone: number, of: number): boolean {
-  return gone > Math.max(BELIEVED_COUNT, of * BELIEVED_SHARE);
 }
 
 /** Whether an object has to be read: it is new or changed, or it could not be read. */

@@ -10,8 +10,12 @@ import { type TakeFleet, type WatchedFleet, watchedFleet } from "../../../lib/fl
 const MINUTE = 60_000;
 
 function fleetOf(...names: readonly string[]): string {
+  return fleetWith({}, ...names);
+}
+
+function fleetWith(more: object, ...names: readonly string[]): string {
   const clusters = names.map((name) => ({ name, connect: { kubeconfig: { path: `./${name}` } } }));
-  return JSON.stringify({ apiVersion: "keyferry.dev/v1alpha1", kind: "Fleet", clusters });
+  return JSON.stringify({ apiVersion: "keyferry.dev/v1alpha1", kind: "Fleet", clusters, ...more });
 }
 
 interface Scene {
@@ -177,5 +181,60 @@ describe("a fleet.yaml that changes", () => {
     writeFileSync(path, `${fleetOf("one")}\n`);
     await polls(2);
     assert.equal(tries, 2, "and no more than once");
+  });
+});
+
+describe("a fleet.yaml that lacks many clusters, or a hub", () => {
+  const FIVE = ["one", "two", "three", "four", "five"];
+  const HUB = { name: "main", connect: { kubeconfig: { path: "./hub" } }, argocd: {} };
+
+  async function five(t: TestContext, more: object = {}): Promise<Scene> {
+    const scene = await start(t);
+    writeFileSync(scene.path, fleetWith(more, ...FIVE));
+    await scene.polls(2);
+    assert.deepEqual(scene.taken.splice(0), [FIVE]);
+    scene.told.length = 0;
+    return scene;
+  }
+
+  it("waits for the rest of a writing that stalls", async (t) => {
+    const { path, fleet, taken, told, polls } = await five(t);
+    writeFileSync(path, fleetOf("one", "two"));
+    await polls(25);
+    assert.deepEqual([taken, fleet.current().clusters.length], [[], 5]);
+    assert.deepEqual(told, [
+      `fleet-clusters-missing ${JSON.stringify({ fleet: path, gone: ["three", "four", "five"], waitSeconds: 30 })}`,
+    ]);
+    writeFileSync(path, fleetOf("one", "two", "three"));
+    await polls(25);
+    assert.deepEqual(taken, [["one", "two", "three"]], "two are believed at once");
+  });
+
+  it("is handed on once the file was the same for half a minute, or at once when someone asks", async (t) => {
+    const { path, fleet, taken, told, polls } = await five(t);
+    writeFileSync(path, fleetOf("one"));
+    await polls(20);
+    writeFileSync(path, `${fleetOf("one")}\n`);
+    await polls(30);
+    assert.deepEqual(taken, []);
+    await polls(1);
+    assert.deepEqual(taken, [["one"]]);
+    assert.match(told.at(-1) ?? "", /^fleet-reloaded /);
+    writeFileSync(path, fleetOf(...FIVE));
+    await polls(2);
+    writeFileSync(path, fleetOf("two"));
+    fleet.ask();
+    await polls(1);
+    assert.deepEqual(taken.slice(1), [FIVE, ["two"]]);
+  });
+
+  it("waits for a hub that is gone", async (t) => {
+    const { path, taken, told, polls } = await five(t, { hubs: [HUB] });
+    writeFileSync(path, fleetOf(...FIVE));
+    await polls(20);
+    assert.deepEqual(taken, []);
+    assert.match(told.join(), /"gone":\["hub:main"\]/);
+    await polls(20);
+    assert.deepEqual(taken, [FIVE]);
   });
 });

@@ -3,12 +3,12 @@ import { describe, it } from "node:test";
 import { SyncError } from "../../../lib/errors.ts";
 import type { Fleet } from "../../../lib/fleet/fleet.ts";
 import type { Hub } from "../../../lib/fleet/hub-schema.ts";
+import { isTooManyGone } from "../../../lib/fleet/too-many-gone.ts";
 import { composed } from "../../../lib/hubs/compose.ts";
 import {
   checked,
   checksDue,
   type Identity,
-  isTooManyGone,
   type ReadObject,
   takenIn,
   withoutRivals,
