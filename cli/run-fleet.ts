@@ -42,9 +42,11 @@ export function hubPasses({ deps, file, fleet, accepted }: HubPassesOptions): Hu
   const first = new Set<string>();
   const one = async (hub: Hub, signal: AbortSignal): Promise<EpochMs> => {
     const isFirst = !first.has(hub.name);
+    // An edit may have brought this hub a moment ago: the names of clusters that it took out are free.
+    const taken = await fleet.take(file.current());
     const { state, againAt } = await hubPass(
       deps,
-      { fleet: fleet.current(), hub, accepted: isFirst ? accepted : new Set() },
+      { fleet: taken, hub, accepted: isFirst ? accepted : new Set() },
       signal,
     );
     if (state === undefined) return againAt;
