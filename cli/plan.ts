@@ -1,6 +1,5 @@
 import { destination } from "pino";
 import { SECOND_MS, systemClock } from "../lib/clock.ts";
-import { releaseDeparted } from "../lib/discovery/departed.ts";
 import { type Surveyed, survey } from "../lib/discovery/survey.ts";
 import type { FleetCluster } from "../lib/fleet/fleet.ts";
 import { budgetsOfFleet, reachOfFleet, trustAnchors } from "../lib/fleet/vaults.ts";
@@ -9,6 +8,7 @@ import { parseKey, type SyncKey } from "../lib/keys.ts";
 import { KINDS } from "../lib/kinds/registry.ts";
 import type { ClusterClients } from "../lib/kubernetes/cluster-client.ts";
 import { kubernetesApis } from "../lib/kubernetes/kubernetes-apis.ts";
+import { departures } from "../lib/plan/departures.ts";
 import { type Planner, planner } from "../lib/plan/plan.ts";
 import { notingReleases } from "../lib/plan/plan-releases.ts";
 import type { Planned } from "../lib/plan/planned.ts";
@@ -58,21 +58,25 @@ export async function planCommand(texts: readonly string[], flags: PlanFlags): P
     log: silent,
     mayExec: flags.stack === undefined,
   };
-  const { clients, fleet, close } = await reachedFleet(from, stop);
+  const { clients, stored, fleet, close } = await reachedFleet(from, stop);
   const byName = new Map(fleet.clusters.map((cluster) => [cluster.name, cluster]));
   const noted = notingReleases(store, fleet.clusters);
   const apis = readOnlyApis({ ...inputs, fleet, clients, leases: noted.leases });
   try {
-    const departed = await releasedClusters(noted.leases, fleet);
+    const departed = await departures(store, [stored, fleet], { clock: systemClock, log: silent });
     const { hubs, clusters: chosen } = named(texts, fleet);
     const clusters = await surveyed(apis, chosen, stop);
     const isWhole = !hasGaps(hubs) && clusters.every(({ errors }) => errors.length === 0);
-    const { rows, released } = await chosenWork(store, noted.released(), clusters, { texts, isWhole });
+    const letGo = [...departed.syncs, ...noted.released()];
+    const { rows, released } = await chosenWork(store, letGo, clusters, { texts, isWhole });
     say(`planning ${rows.length} ${rows.length === 1 ? "sync" : "syncs"}`);
     const planned = [...(await plannedOf(apis.planner, rows, byName, stop)), ...released];
     // Cancelled syncs look like failures, but are not.
     if (stop.aborted) return 1;
-    const view = planView(clusters, planned.sort(byKey), { hubs, departed: texts.length === 0 ? departed : [] });
+    const view = planView(clusters, planned.sort(byKey), {
+      hubs,
+      departed: texts.length === 0 ? departed.clusters : [],
+    });
     if (flags.output === "json") printJson(view);
     else print(planText(view, flags.stack));
     return view.exitCode;
@@ -136,15 +140,6 @@ function readOnlyApis({ clients, leases, fleet, files, digestKey, installation }
 }
 
 const NO_QUEUE: WorkQueue = { send: async () => undefined };
-
-/** Clusters in the state that are not in the fleet, which a run releases at its start. */
-async function releasedClusters(leases: LeaseStore, { clusters, unread }: ComposedFleet): Promise<readonly string[]> {
-  if (unread.length > 0) return [];
-  const fleet = new Set(clusters.map(({ name }) => name));
-  const departed = (await leases.clusters()).map(({ name }) => name).filter((name) => !fleet.has(name));
-  await releaseDeparted({ leases, queue: NO_QUEUE, clock: systemClock, log: silent }, clusters, { isAlone: true });
-  return departed;
-}
 
 /** Discovery removes finalizers of deleted resources and writes their status; a plan does not. */
 const NO_WRITES: Omit<ResourceApi, "get"> = {

@@ -32,12 +32,14 @@ export async function reachedFleet(
   readonly clients: ClusterClients;
   readonly apis: KubernetesApis;
   readonly access: (name: string) => Promise<ClusterAccess>;
+  /** By what was stored of the hubs, before they were read. */
+  readonly stored: ComposedFleet;
   readonly fleet: ComposedFleet;
   readonly close: () => Promise<void>;
 }> {
   const clock = systemClock;
   const fleet = liveFleet(own, leases);
-  await fleet.take(own);
+  const stored = await fleet.take(own);
   const reachOf = reachOfFleet(fleet.current);
   // Nothing is stored: such a command has tokens of its own.
   const access = lazyVault(() => ({ clock, log, files, reachOf, vaults: () => fleet.current().vaults }));
@@ -49,5 +51,5 @@ export async function reachedFleet(
     clients.close();
     await access.close();
   };
-  return { clients, apis, access: clusterAccess, fleet: fleet.current(), close };
+  return { clients, apis, access: clusterAccess, stored, fleet: fleet.current(), close };
 }
