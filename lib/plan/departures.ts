@@ -3,7 +3,7 @@ import { releaseDeparted } from "../discovery/departed.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { LeaseStore } from "../ports/store.ts";
 import type { Log } from "../ports/telemetry.ts";
-import type { Planned } from "./plan.ts";
+import type { Planned } from "./planned.ts";
 import { notingReleases } from "./plan-releases.ts";
 
 /** The clusters of fleet.yaml and its hubs at one time. */
