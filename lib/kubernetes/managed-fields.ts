@@ -41,7 +41,9 @@ function dataKeysOf(entry: Shape): readonly string[] {
 
 function identityOf(entry: Shape): string {
   const parts = ["manager", "operation", "time"].map((field) => textAt(entry, field) ?? "");
-  return [...parts, ...[...dataKeysOf(entry)].sort()].join(" ");
+  // An edit of a label, an annotation or an owner reference only takes it out of VSO's entry.
+  const fields = isVso(entry) ? [JSON.stringify(shapeAt(entry, "fieldsV1"))] : [];
+  return [...parts, ...[...dataKeysOf(entry)].sort(), ...fields].join(" ");
 }
 
 /** A Secret's `metadata.managedFields` without their times (kubernetes-rules 10). */
@@ -57,7 +59,7 @@ export function managedFieldsOf(metadata: Shape): ManagedFields {
     ours.length > 0
       ? []
       : entries
-          .filter((entry) => dataKeysOf(entry).length > 0)
+          .filter((entry) => dataKeysOf(entry).length > 0 || isVso(entry))
           .map(identityOf)
           .sort();
   return {

@@ -30,12 +30,15 @@ describe("a Secret that VSO wrote is taken over; a cluster in which Secrets may 
     [one, two] = [placeIn(first, NS), placeIn(second, NS)];
     vso = vsoIn(first);
     await vso.putHmacKey();
-    for (const path of ["equal", "differs", "marked", "renamed", "db"])
+    for (const path of ["equal", "differs", "marked", "labelled", "orphaned", "renamed", "db"])
       await world.vault.putKv("kv1", path, { password: PASSWORD });
     const raw = `{"password":"${PASSWORD}"}`;
     await asVsoLeavesIt("equal", { password: PASSWORD, _raw: raw });
     const destination = { name: "marked", create: true, labels: { team: "a", tier: "gold" } };
     await asVsoLeavesIt("marked", { password: PASSWORD, _raw: raw }, { destination }, destination.labels);
+    const labelled = { ...destination, name: "labelled" };
+    await asVsoLeavesIt("labelled", { password: PASSWORD, _raw: raw }, { destination: labelled }, labelled.labels);
+    await asVsoLeavesIt("orphaned", { password: PASSWORD, _raw: raw });
     await asVsoLeavesIt(
       "renamed",
       { password: PASSWORD, _raw: raw },
@@ -117,6 +120,17 @@ describe("a Secret that VSO wrote is taken over; a cluster in which Secrets may 
     assert.equal((await one.secret("marked"))?.resourceVersion, adopted.get("marked")?.resourceVersion);
     await one.patchSecret("equal", { data: { password: "eA==" } });
     await one.secretThat("equal", ({ data }) => data.password === PASSWORD);
+  });
+
+  it("kubernetes-rules 10: and so is an edit of its labels or of its owner references", async () => {
+    for (const name of ["labelled", "orphaned"]) {
+      await one.synced(name);
+      assert.equal((await one.secret(name))?.resourceVersion, adopted.get(name)?.resourceVersion);
+    }
+    await one.patchSecret("labelled", { metadata: { labels: { tier: "lead" } } });
+    await one.patchSecret("orphaned", { metadata: { ownerReferences: null } });
+    await one.secretThat("labelled", ({ labels }) => labels.tier === "gold");
+    await one.secretThat("orphaned", ({ ownerReferences }) => ownerReferences.length === 1);
   });
 
   it("kubernetes-rules 3: a label that only VSO wrote goes when it is not declared any more", async () => {

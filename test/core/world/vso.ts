@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
-import { API, NAMESPACE } from "./builders.ts";
+import { API, aStaticSecret, NAMESPACE } from "./builders.ts";
 import { aDynamicSecret, aPkiSecret, DYNAMIC, PKI } from "./issuing.ts";
 import type { World } from "./world.ts";
 
@@ -9,10 +9,17 @@ const KEY = Buffer.alloc(16, 7);
 const CACHE_KEY = "kubernetes-0123456789abcdef012345";
 const MANAGER = "manager";
 
+interface Marks {
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
 export interface OldVso {
   readonly token: string;
   /** A VaultDynamicSecret, its Secret and its status. */
   leaveDynamic(name: string, spec?: Parameters<typeof aDynamicSecret>[1]): Promise<{ readonly lease: string }>;
+  /** A VaultStaticSecret of the kv-v1 path `<name>`, with this data there, and with its destination's labels and annotations. */
+  leaveStatic(name: string, data: Readonly<Record<string, string>>, destination?: Marks): Promise<void>;
   leaveCertificate(name: string, spec?: Parameters<typeof aPkiSecret>[1]): Promise<{ readonly serial: string }>;
   /** Its stored token, as `persistence: direct-unencrypted` leaves it. */
   storeToken(change?: { readonly labels?: object; readonly mac?: string }): Promise<void>;
@@ -31,13 +38,21 @@ export async function anOldVso(world: World): Promise<OldVso> {
   };
   const seconds = (): number => Math.floor(world.time.now() / 1_000);
 
-  const leave = async (kind: string, name: string, data: Record<string, unknown>, type: string, own: object) => {
+  const leave = async (
+    kind: string,
+    name: string,
+    data: Record<string, unknown>,
+    type: string,
+    own: object,
+    marks: Marks = {},
+  ) => {
     const { metadata } = world.resource(name, kind) ?? assert.fail(name);
     const labels = {
       "app.kubernetes.io/managed-by": "hashicorp-vso",
       "app.kubernetes.io/name": "vault-secrets-operator",
       "app.kubernetes.io/component": "secret-sync",
       "secrets.hashicorp.com/vso-ownerRefUID": metadata.uid,
+      ...marks.labels,
     };
     const texts = [...Object.entries(data), ["_raw", JSON.stringify(data)] as const];
     const encoded = Object.fromEntries(
@@ -48,7 +63,7 @@ export async function anOldVso(world: World): Promise<OldVso> {
       apiVersion: "v1",
       kind: "Secret",
       type,
-      metadata: { name, namespace: NAMESPACE, labels, ownerReferences },
+      metadata: { ...{ name, namespace: NAMESPACE }, ...marks, labels, ownerReferences },
     };
     const path = `/api/v1/namespaces/${NAMESPACE}/secrets?fieldManager=${MANAGER}`;
     const made = await cluster.request("POST", path, { ...secret, data: encoded });
@@ -75,6 +90,11 @@ export async function anOldVso(world: World): Promise<OldVso> {
       const secretLease = { id, duration, renewable, requestID: "of-vso" };
       await leave(DYNAMIC, name, data, "Opaque", { lastRenewalTime: seconds(), secretLease });
       return { lease: String(id) };
+    },
+    async leaveStatic(name, data, destination = {}) {
+      await world.vault.putKv("old", name, data);
+      await world.given(aStaticSecret(name, { type: "kv-v1", mount: "old", destination: { ...destination } }));
+      await leave("VaultStaticSecret", name, data, "Opaque", {}, destination);
     },
     async leaveCertificate(name, spec = {}) {
       await world.given(aPkiSecret(name, spec));

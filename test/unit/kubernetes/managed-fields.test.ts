@@ -59,6 +59,24 @@ describe("managed fields", () => {
     assert.equal(managedFieldsOf(metadata(vso, noted)).fingerprint, all[0]);
   });
 
+  it("kubernetes-rules 10: of a Secret that was adopted, labels, annotations and owners that left VSO's entry count as well", () => {
+    const owned = {
+      "f:labels": { [OWNER_LABEL]: {}, "f:tier": {} },
+      "f:annotations": { "f:team": {} },
+      "f:ownerReferences": { 'k:{"uid":"1"}': {} },
+    };
+    const of = (marks: object) =>
+      managedFieldsOf(metadata(entry("manager", { ...fields("a"), "f:metadata": marks }, { operation: "Update" })));
+    const all = [
+      owned,
+      { ...owned, "f:labels": { [OWNER_LABEL]: {} } },
+      { ...owned, "f:labels": { "f:tier": {} } },
+      { ...owned, "f:annotations": {} },
+      { ...owned, "f:ownerReferences": {} },
+    ].map((marks) => of(marks).fingerprint);
+    assert.equal(new Set(all).size, 5);
+  });
+
   it("kubernetes-rules 10: the order of entries and who the others are do not matter", () => {
     const ours = entry("keyferry", fields("a"));
     const one = metadata(ours, entry("x", fields("b")), entry("y", fields("c")));
