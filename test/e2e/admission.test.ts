@@ -11,6 +11,7 @@ import type { World } from "./support/world.ts";
 const PASSWORD = "Kx3-silver-thimble-orchard";
 const WEBHOOK = "require-team.policies.example.com";
 const POLICY = "no-plain-secrets.example.com";
+const DENIED_TYPE = "example.com/denied";
 /** What a webhook may say of the object that it was shown, wherever there is room for it. */
 const QUOTED = { message: `no: ${PASSWORD}`, reason: PASSWORD };
 
@@ -84,7 +85,10 @@ describe("an admission webhook or policy stands in the way", () => {
       apiVersion: api,
       kind: "ValidatingAdmissionPolicy",
       metadata: { name: POLICY },
-      spec: { failurePolicy: "Fail", matchConstraints: { resourceRules: [rule] }, validations },
+      spec: {
+        ...{ failurePolicy: "Fail", matchConstraints: { resourceRules: [rule] } },
+        validations: [...validations, { expression: `object.type != '${DENIED_TYPE}'` }],
+      },
     };
     const binding = {
       apiVersion: api,
@@ -109,6 +113,24 @@ describe("an admission webhook or policy stands in the way", () => {
       );
     }
     await policed.declare("allowed", { path: "db" });
+    await policed.synced("allowed");
+  });
+
+  it("kubernetes-rules 13: a policy that denies another type of a Secret: the Secret stays, and is made anew for a type that it allows", async () => {
+    const policed = placeIn(cluster, "policed");
+    const before = await policed.secret("allowed");
+    const retype = (type: string) =>
+      policed.declare("allowed", { path: "db", destination: { name: "allowed", create: true, type } });
+    await retype(DENIED_TYPE);
+    assert.match(
+      await policed.failed("allowed", "ADMISSION_DENIED"),
+      new RegExp(
+        `the admission policy ${POLICY.replaceAll(".", "\\.")} denies secrets policed/allowed-keyferry-dry-run-`,
+      ),
+    );
+    assert.deepEqual(await policed.secret("allowed"), before);
+    await retype("example.com/allowed");
+    await policed.secretThat("allowed", ({ type }) => type === "example.com/allowed");
     await policed.synced("allowed");
   });
 

@@ -2,6 +2,7 @@ import { SyncError } from "../../errors.ts";
 import type { Claim } from "../../ports/claim.ts";
 import type { Precondition, SeenSecret, WrittenSecret } from "../../ports/secrets.ts";
 import type { DestinationApis } from "../destination.ts";
+import { rehearseAnew } from "./anew.ts";
 import { heldBefore } from "./held-before.ts";
 import { observe } from "./observe.ts";
 import { withOrphans } from "./orphans.ts";
@@ -114,7 +115,7 @@ async function standBeside({ apis, signal }: Acting, work: Work, seen: SeenSecre
   return withReference(work, { ...seen, resourceVersion });
 }
 
-/** Checks the new type by a dry run before the Secret is deleted: a refused create would lose it. */
+/** Tries the new Secret in two ways before the old one is deleted: a refused create would lose it. */
 async function recreate(acting: Acting, work: Work, seen: SeenSecret): Promise<Work> {
   const { apis, claim, signal } = acting;
   const { uid, resourceVersion } = seen;
@@ -124,6 +125,7 @@ async function recreate(acting: Acting, work: Work, seen: SeenSecret): Promise<W
   } catch (error) {
     if (!(error instanceof SyncError) || error.code !== "SECRET_TYPE_DIFFERS") throw error;
   }
+  await rehearseAnew(apis.secrets, work.secret, seen, desiredSecret(work), signal);
   await claim.require();
   await apis.secrets.remove(work.secret, seen, signal);
   await claim.require();

@@ -6,6 +6,7 @@ import { type SecretData, SecretValue } from "../../secret-value.ts";
 import type { DestinationApis } from "../destination.ts";
 import type { Holding } from "../holding.ts";
 import { isPreconditionFailure } from "./act.ts";
+import { rehearseAnew } from "./anew.ts";
 import { decide } from "./decide.ts";
 import { find, observed } from "./observe.ts";
 import { type Decision, desiredSecret, type Work, withReference } from "./state.ts";
@@ -103,7 +104,7 @@ function rehearsalOf({ work, decision }: Admitted, keys: readonly string[]): Reh
   return { kind: "apply", desired, precondition: { kind: "as-seen", uid, resourceVersion } };
 }
 
-/** The API server checks all else before it refuses another type, and then keyferry deletes and creates the Secret. */
+/** Where only the type is refused, keyferry deletes the Secret and creates it: then the creation is tried, too. */
 async function rehearsed(
   { secrets }: DestinationApis,
   admitted: Admitted,
@@ -111,11 +112,14 @@ async function rehearsed(
   signal: AbortSignal,
 ): Promise<void> {
   const rehearsal = rehearsalOf(admitted, keys);
+  const { secret } = admitted.work;
   try {
-    if (rehearsal) await secrets.rehearse(admitted.work.secret, rehearsal, signal);
+    if (rehearsal) await secrets.rehearse(secret, rehearsal, signal);
   } catch (error) {
     const isOfType = error instanceof SyncError && error.code === "SECRET_TYPE_DIFFERS";
-    if (!isOfType || admitted.decision?.do !== "recreate") throw error;
+    const { decision } = admitted;
+    if (!isOfType || decision?.do !== "recreate" || rehearsal?.kind !== "apply") throw error;
+    await rehearseAnew(secrets, secret, decision.seen, rehearsal.desired, signal);
   }
 }
 

@@ -42,6 +42,8 @@ interface Given {
   readonly typed?: string;
   /** The API server refuses another type until the Secret is deleted. */
   readonly refusesType?: boolean;
+  /** A creation would be refused, as a dry run tells. */
+  readonly deniesNew?: boolean;
   /** Data keys that others own. */
   readonly foreignKeys?: readonly string[];
   /** The run has the row already. */
@@ -56,6 +58,7 @@ interface Given {
 async function done({ row = aRow({ declared }), observe = "watch", restarts = false, moves = false, ...world }: Given) {
   const events: string[] = [];
   let { there, conflicts = false, typed, foreignKeys = [], refusesType = false, demands = 100 } = world;
+  const { deniesNew = false } = world;
   const written = (resourceVersion: string) => {
     there = { ...(there ?? THERE), resourceVersion, managed: { fingerprint: "m", ours: true, vso: false } };
     return { ...there, managed: there.managed, foreignKeys };
@@ -76,6 +79,10 @@ async function done({ row = aRow({ declared }), observe = "watch", restarts = fa
         }
         if (typed !== undefined || refusesType) throw new SyncError("SECRET_TYPE_DIFFERS", "its type cannot change");
         return written(moves ? "9" : (precondition.resourceVersion ?? "8"));
+      },
+      async rehearse({ name }: { name: string }, { precondition }: { precondition: { kind: string } }) {
+        events.push(`rehearse ${name === "db" ? "db" : "another"} ${precondition.kind}`);
+        if (deniesNew) throw new SyncError("ADMISSION_DENIED", "no such type here");
       },
       async takeOverFields() {
         events.push("take over");
@@ -147,6 +154,7 @@ const OTHER = digestOf(KEY, dataOf("old"));
 
 const OURS: SeenSecret = { ...THERE, managed: { fingerprint: "m", ours: true, vso: false } };
 const OF_A_TYPE: SeenSecret = { ...OURS, type: "kubernetes.io/tls" };
+const TRIED = "rehearse another absent";
 
 describe("a Secret of the cluster, brought to what is wanted", () => {
   it("is left alone, unclaimed and unasked, where the row says that it is so already", async () => {
@@ -207,16 +215,21 @@ describe("a Secret of the cluster, brought to what is wanted", () => {
     const there = { ...THERE, type: "example.com/other", managed: { fingerprint: "m", ours: true, vso: false } };
     const { events } = await done({ row: inStep(OTHER), there, typed: there.type });
     assert.deepEqual(
-      events.filter((event) => /apply|remove/.test(event)),
-      ["apply 7", "apply 7", "remove", "apply absent"],
+      events.filter((event) => /apply|remove|rehearse/.test(event)),
+      ["apply 7", "apply 7", "rehearse another absent", "remove", "apply absent"],
     );
+  });
+
+  it("of another type is not deleted, when what comes in its place would be refused", async () => {
+    const given = { there: OF_A_TYPE, refusesType: true, deniesNew: true };
+    await assert.rejects(done({ ...given, row: aRow({ declared, verify: true }) }), { code: "ADMISSION_DENIED" });
   });
 
   for (const [what, demands, given, events] of [
     ["the data is recorded", 1, { there: THERE, restarts: true }, ["claim", "record rolledDigest"]],
     ["fields are taken over", 1, { there: THERE }, ["claim", "take over"]],
-    ["a type is refused", 1, { there: OF_A_TYPE, refusesType: true }, ["claim", "apply 7"]],
-    ["a Secret is deleted", 2, { there: OF_A_TYPE, refusesType: true }, ["claim", "apply 7", "remove"]],
+    ["a type is refused", 1, { there: OF_A_TYPE, refusesType: true }, ["claim", "apply 7", TRIED]],
+    ["a Secret is deleted", 2, { there: OF_A_TYPE, refusesType: true }, ["claim", "apply 7", TRIED, "remove"]],
     ["it is applied", 1, { there: OURS, foreignKeys: ["theirs"] }, ["claim", "apply 7"]],
   ] as const) {
     it(`lease-table 6: is not written again after ${what}, when the lease ends too soon`, async () => {

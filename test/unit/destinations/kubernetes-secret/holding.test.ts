@@ -202,7 +202,11 @@ describe("a Secret before new data for it is issued", () => {
       const destination = { type: "kubernetes.io/basic-auth" };
       const recreated = admits({ destination, refusals: ["SECRET_TYPE_DIFFERS"] }, KEYS);
       await recreated.done;
-      assert.deepEqual(recreated.requests, ["get", "rehearse"]);
+      assert.deepEqual(recreated.requests, ["get", "rehearse", "rehearse"], "and it is created anew");
+      const preconditions = recreated.rehearsals.map((write) => write.kind === "apply" && write.precondition);
+      assert.deepEqual(preconditions, [AT_7, { kind: "absent" }]);
+      const unmade = { destination, refusals: ["SECRET_TYPE_DIFFERS", "ADMISSION_DENIED"] } as const;
+      await assert.rejects(admits(unmade, KEYS).done, refusal("ADMISSION_DENIED"));
       const changed = admits({ refusals: ["SECRET_TYPE_DIFFERS"] }, KEYS);
       await changed.done;
       assert.deepEqual(changed.requests, ["get", "rehearse", "get", "rehearse"], "somebody changed its type");
