@@ -95,15 +95,14 @@ function seenTarget({ kind }: NamedTarget, object: Shape): SeenTarget {
   const workload = WORKLOADS[kind];
   const { metadata, resourceVersion } = metadataOf(object, kind);
   const spec = shapeAt(object, "spec");
-  const times = workload
-    .restartTimes(spec)
-    .map(timeOf)
-    .filter((time) => time !== undefined);
   const isComplete = isRolloutComplete(kind, object);
   return {
     resourceVersion,
     createdAt: timeOf(textAt(metadata, "creationTimestamp")) ?? 0,
-    ...(times.length > 0 && { restartedAt: Math.max(...times) }),
+    restartTimes: workload
+      .restartTimes(spec)
+      .map(timeOf)
+      .filter((time) => time !== undefined),
     paused: workload.isPaused(spec),
     deleting: textAt(metadata, "deletionTimestamp") !== undefined,
     ...(isComplete !== undefined && { isComplete }),

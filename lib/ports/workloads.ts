@@ -16,8 +16,8 @@ export interface NamedTarget extends RolloutTarget {
 export interface SeenTarget {
   readonly resourceVersion: string;
   readonly createdAt: EpochMs;
-  /** When any program last restarted it; missing: never. */
-  readonly restartedAt?: EpochMs;
+  /** When programs last restarted it, one time for each annotation or field that says so. */
+  readonly restartTimes: readonly EpochMs[];
   /** Changes take effect only when it is resumed. */
   readonly paused: boolean;
   readonly deleting: boolean;
@@ -30,8 +30,8 @@ export interface WorkloadApi {
   /** One GET. Undefined: absent. */
   get(target: NamedTarget, signal: AbortSignal): Promise<SeenTarget | undefined>;
   /**
-   * Restarts it if it is unchanged since the read; otherwise, or when it is gone, returns false. `now` becomes its
-   * `restartedAt`, in whole seconds.
+   * Restarts it if it is unchanged since the read; otherwise, or when it is gone, returns false. `now` becomes one
+   * of its `restartTimes`, in whole seconds.
    */
   restart(target: NamedTarget, resourceVersion: string, now: EpochMs, signal: AbortSignal): Promise<boolean>;
 }

@@ -126,9 +126,9 @@ export function isCovered(seen: SeenTarget, since: EpochMs, now: EpochMs): boole
   return Math.max(restartOf(seen, now), seen.createdAt) >= since;
 }
 
-/** A time in the future is not a past restart. */
-function restartOf({ restartedAt }: SeenTarget, now: EpochMs): EpochMs {
-  return restartedAt !== undefined && restartedAt <= now + MINUTE_MS ? restartedAt : 0;
+/** A time in the future is not a past restart, and must not hide one. */
+function restartOf({ restartTimes }: SeenTarget, now: EpochMs): EpochMs {
+  return Math.max(0, ...restartTimes.filter((time) => time <= now + MINUTE_MS));
 }
 
 function nameOf({ kind, name }: RolloutTarget): string {

@@ -90,6 +90,19 @@ describe("a restart of workloads", () => {
     assert.equal((await world.row())?.state.rollout, undefined);
   });
 
+  it("comes once, although another program wrote a restart in the future, and another target is missing", async () => {
+    await using world = await aWorld();
+    const rolloutRestartTargets = ["app", "missing"].map((name) => ({ kind: "Deployment", name }));
+    await world.given(aDeployment("app"), aVaultSecret(), aStaticSecret("db", { rolloutRestartTargets }));
+    const annotations = { "kubectl.kubernetes.io/restartedAt": "2031-01-01T00:00:00Z" };
+    await world.edit("Deployment", "app", { spec: { template: { metadata: { annotations } } } });
+    await world.advance("1m");
+    const before = restarts(world);
+    await world.given(aVaultSecret("db", { password: "two" }));
+    await world.advance("1h");
+    assert.equal(restarts(world), before + 1);
+  });
+
   it("waits for a target that is missing or paused, and the sync is in step all the while", async () => {
     await using world = await aWorld();
     await world.given(aDeployment("app"), aVaultSecret(), withTarget());

@@ -150,7 +150,7 @@ describe("a replaced credential that workloads may still use", () => {
     const used = ending(START, { replacedAt: START - 60_000, inUseUntil: START + 600_000 });
     const endAfter = async (restartedAt: number) => {
       const { left, asked } = await after([used], (deps, claim) => {
-        const get = async () => ({ createdAt: 0, restartedAt, isComplete: true });
+        const get = async () => ({ createdAt: 0, restartTimes: [restartedAt], isComplete: true });
         const targets = [{ kind: "Deployment", name: "app" }] as const;
         return endDue({ ...deps, rollouts: { get } } as unknown as ReconcileDeps, claim, targets, signal);
       });

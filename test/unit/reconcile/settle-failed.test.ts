@@ -124,7 +124,13 @@ describe("a run that fails", () => {
 
 describe("restarts that a failing run owes", () => {
   const target = { kind: "Deployment", name: "app" } as const;
-  const app = { resourceVersion: "1", deleting: false, paused: false, createdAt: START - 60 * MINUTE_MS };
+  const app = {
+    resourceVersion: "1",
+    deleting: false,
+    paused: false,
+    createdAt: START - 60 * MINUTE_MS,
+    restartTimes: [],
+  };
   const rollout = { digest: `${DIGEST_KEY.id}:new`, since: START - MINUTE_MS, at: START, attempts: 0 };
   const owing = async (given: Parameters<typeof aSync>[0]) => {
     const one = await aSync({ targets: { app: app as never }, ...given });

@@ -8,7 +8,7 @@ import { aKey, aPushed, aReferenceKey } from "../../builders.ts";
 import { aData, aResolved, aSync, CIRCUIT, DIGEST_KEY, PLACE, START } from "./a-sync.ts";
 
 const target = { kind: "Deployment", name: "app" } as const;
-const app = { resourceVersion: "1", deleting: false, paused: false, createdAt: START - 3_600_000 };
+const app = { resourceVersion: "1", deleting: false, paused: false, createdAt: START - 3_600_000, restartTimes: [] };
 const rollout = (at: number) => ({ digest: `${DIGEST_KEY.id}:new`, since: START - 60_000, at, attempts: 0 });
 const outage = {
   id: CIRCUIT,

@@ -11,7 +11,7 @@ const KEY = syncKey({ cluster: "prod", kind: "VaultDynamicSecret", namespace: "s
 const forever = new AbortController().signal;
 
 const seen = (more: Partial<SeenTarget> = {}): SeenTarget => ({
-  ...{ resourceVersion: "1", createdAt: SINCE - 1, restartedAt: SINCE, paused: false, deleting: false },
+  ...{ resourceVersion: "1", createdAt: SINCE - 1, restartTimes: [SINCE], paused: false, deleting: false },
   isComplete: true,
   ...more,
 });
@@ -36,14 +36,14 @@ async function asked(...found: readonly (SeenTarget | SyncError | undefined)[]) 
 
 describe("whether all rollout targets run with the new data", () => {
   it("yes, when each was restarted or created since, and is complete", async () => {
-    const { answer, read } = await asked(seen(), seen({ createdAt: SINCE, restartedAt: SINCE - 5 }));
+    const { answer, read } = await asked(seen(), seen({ createdAt: SINCE, restartTimes: [SINCE - 5] }));
     assert.equal(answer, true);
     assert.deepEqual(read, ["prod/shop/0", "prod/shop/1"]);
   });
 
   const cases: readonly (readonly [string, SeenTarget | SyncError | undefined])[] = [
-    ["was not restarted since", seen({ restartedAt: SINCE - 1 })],
-    ["was restarted in the future", seen({ restartedAt: NOW + 3_600_000 })],
+    ["was not restarted since", seen({ restartTimes: [SINCE - 1] })],
+    ["was restarted in the future", seen({ restartTimes: [NOW + 3_600_000] })],
     ["is not complete", seen({ isComplete: false })],
     ["is being deleted", seen({ deleting: true })],
     ["is missing, since its name may be wrong", undefined],

@@ -17,7 +17,7 @@ const SINCE = NOW - 20_000;
 const OWED: OwedRollout = { digest: NEW, since: SINCE, at: NOW, attempts: 0 };
 const target = (name: string): RolloutTarget => ({ kind: "Deployment", name });
 const there = (changed: Partial<SeenTarget> = {}): SeenTarget => ({
-  ...{ resourceVersion: "7", deleting: false, paused: false, createdAt: NOW - 3_600_000 },
+  ...{ resourceVersion: "7", deleting: false, paused: false, createdAt: NOW - 3_600_000, restartTimes: [] },
   ...changed,
 });
 
@@ -117,7 +117,7 @@ describe("restarts that are owed and due", () => {
   });
 
   it("are not needed by what was restarted or made since", async () => {
-    for (const seen of [{ restartedAt: SINCE }, { createdAt: SINCE }]) {
+    for (const seen of [{ restartTimes: [SINCE] }, { createdAt: SINCE }]) {
       const one = await rolled({ seen: { app: there(seen) } });
       assert.deepEqual(
         [one.done, one.state, one.counts, one.events],
@@ -130,12 +130,15 @@ describe("restarts that are owed and due", () => {
 
   it("come a minute after the last restart", async () => {
     const restartedAt = SINCE - 1;
-    const one = await rolled({ seen: { app: there({ restartedAt }) } });
+    const one = await rolled({ seen: { app: there({ restartTimes: [restartedAt] }) } });
     assert.deepEqual(one.state, { rolledDigest: OLD, rollout: { ...OWED, at: restartedAt + 60_000 } });
     assert.deepEqual([one.condition, one.counts, one.log], [undefined, [], []]);
-    const over = await rolled({ owed: { since: NOW - 50_000 }, seen: { app: there({ restartedAt: NOW - 60_000 }) } });
+    const over = await rolled({
+      owed: { since: NOW - 50_000 },
+      seen: { app: there({ restartTimes: [NOW - 60_000] }) },
+    });
     assert.deepEqual(over.restarted, [target("app")]);
-    const ahead = await rolled({ seen: { app: there({ restartedAt: NOW + 60_001 }) } });
+    const ahead = await rolled({ seen: { app: there({ restartTimes: [NOW + 60_001] }) } });
     assert.deepEqual(ahead.restarted, [target("app")], "a time that far in the future is no restart");
   });
 
@@ -162,7 +165,7 @@ describe("restarts that are owed and due", () => {
       const again = await rolled({ owed: { attempts: 3 }, seen: { app: seen } });
       assert.deepEqual([again.events, again.state.rollout?.attempts], [[], 4]);
     }
-    const paused = await rolled({ seen: { app: there({ paused: true, restartedAt: SINCE }) } });
+    const paused = await rolled({ seen: { app: there({ paused: true, restartTimes: [SINCE] }) } });
     assert.deepEqual(paused.counts, ["east covered"]);
   });
 
@@ -175,7 +178,7 @@ describe("restarts that are owed and due", () => {
     const restartedAt = SINCE - 1;
     const one = await rolled({
       targets: ["app", "gone", "soon"],
-      seen: { gone: undefined, soon: there({ restartedAt }) },
+      seen: { gone: undefined, soon: there({ restartTimes: [restartedAt] }) },
     });
     assert.deepEqual(one.restarted, [target("app")]);
     assert.ok((one.state.rollout?.at ?? 0) < restartedAt + 60_000);
@@ -212,11 +215,12 @@ describe("restarts that are owed and due", () => {
 
 describe("a target that was restarted or made since", () => {
   it("is so by the later of both times, and not by one that is far in the future", () => {
-    assert.equal(isCovered(there({ restartedAt: SINCE }), SINCE, NOW), true);
-    assert.equal(isCovered(there({ restartedAt: SINCE - 1 }), SINCE, NOW), false);
+    assert.equal(isCovered(there({ restartTimes: [SINCE] }), SINCE, NOW), true);
+    assert.equal(isCovered(there({ restartTimes: [SINCE - 1] }), SINCE, NOW), false);
     assert.equal(isCovered(there({ createdAt: SINCE }), SINCE, NOW), true);
     assert.equal(isCovered(there(), SINCE, NOW), false);
-    assert.equal(isCovered(there({ restartedAt: NOW + 60_000 }), SINCE, NOW), true);
-    assert.equal(isCovered(there({ restartedAt: NOW + 60_001 }), SINCE, NOW), false);
+    assert.equal(isCovered(there({ restartTimes: [NOW + 60_000] }), SINCE, NOW), true);
+    assert.equal(isCovered(there({ restartTimes: [NOW + 60_001] }), SINCE, NOW), false);
+    assert.equal(isCovered(there({ restartTimes: [NOW + 60_001, SINCE] }), SINCE, NOW), true);
   });
 });
