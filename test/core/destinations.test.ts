@@ -31,6 +31,17 @@ describe("drift", () => {
     assert.deepEqual(Object.keys(world.secret("db")?.data ?? {}).sort(), ["_raw", "password"]);
   });
 
+  it("a key that somebody added is taken away, and that is told like any other repair", async () => {
+    await using world = await synced();
+    const told = () => [world.events("db").length, world.log.filter(({ event }) => event === "secret-written").length];
+    const [events = 0, lines = 0] = told();
+    await world.edit("Secret", "db", { data: { extra: base64("1") } });
+    await world.advance("5s");
+    assert.equal(world.secret("db")?.data.extra, undefined);
+    assert.deepEqual(told(), [events + 1, lines + 1]);
+    assert.ok(world.events("db").some(({ message }) => message === "Secret synced: its data differs"));
+  });
+
   it("a label of ours that somebody changed is put back", async () => {
     await using world = await synced();
     const label = "app.kubernetes.io/managed-by";

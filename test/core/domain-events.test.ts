@@ -31,14 +31,16 @@ describe("domain events", () => {
     await world.given(aVaultSecret("db", { password: "two" }));
     await world.advance("20s");
     assert.deepEqual(eventsIn(sink).slice(1), ["SecretSynced data"]);
-    await world.edit("Secret", "db", { data: { password: "ZXZl" } });
-    await world.advance("20s");
+    for (const data of [{ password: "ZXZl" }, { extra: "ZXZl" }]) {
+      await world.edit("Secret", "db", { data });
+      await world.advance("20s");
+    }
     await world.remove("Secret", "db");
     await world.advance("20s");
-    assert.deepEqual(eventsIn(sink).slice(2), ["DriftRepaired", "DriftRepaired"]);
+    assert.deepEqual(eventsIn(sink).slice(2), ["DriftRepaired", "DriftRepaired", "DriftRepaired"]);
     await world.edit("VaultStaticSecret", "db", { spec: { destination: { labels: { team: "shop" } } } });
     await world.advance("20s");
-    assert.deepEqual(eventsIn(sink).slice(4), ["SecretSynced declaration"]);
+    assert.deepEqual(eventsIn(sink).slice(5), ["SecretSynced declaration"]);
     const [first] = sink.events;
     const { id, time, ...detail } = first?.detail ?? {};
     assert.deepEqual(detail, {

@@ -66,8 +66,9 @@ async function write(acting: Acting, work: Work, decision: Write): Promise<Work>
     case "apply": {
       const { uid, resourceVersion, because } = decision;
       const written = await apply(acting, work, { kind: "as-seen", uid, resourceVersion });
-      // An apply without a change is not reported.
-      const wrote = written.resourceVersion === resourceVersion ? undefined : because;
+      // An apply without a change is not reported, unless keys of others are removed after it.
+      const isSame = written.resourceVersion === resourceVersion && written.foreignKeys.length === 0;
+      const wrote = isSame ? undefined : because;
       return applied(acting, work, wrote, written);
     }
     case "take-over":

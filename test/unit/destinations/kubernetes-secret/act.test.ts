@@ -189,6 +189,8 @@ describe("a Secret of the cluster, brought to what is wanted", () => {
     assert.equal(same.learned.wrote, undefined);
     const changed = await done({ row: inStep(OTHER), there: OURS, moves: true });
     assert.equal(typeof changed.learned.wrote, "string");
+    const cleared = await done({ row: inStep(OTHER), there: OURS, foreignKeys: ["theirs"] });
+    assert.equal(cleared.learned.wrote, changed.learned.wrote, "only a key of others was removed");
     const taken = await done({ there: THERE, row: aRow({ declared, verify: true }) });
     assert.equal(taken.learned.wrote, "taken over");
     const anew = await done({ row: aRow({ declared, verify: true }), there: OF_A_TYPE, refusesType: true });
