@@ -142,6 +142,32 @@ describe("whose Secret it is", () => {
   });
 });
 
+describe("two declarations that swap their Secrets", () => {
+  it("say that each waits for the other, and go on once one has a third Secret", async () => {
+    await using world = await aWorld();
+    const names = ["a", "b"] as const;
+    await world.given(...names.flatMap((name) => [aVaultSecret(name, { password: name }), aStaticSecret(name)]));
+    await world.advance("1m");
+    const move = (name: string, to: string) =>
+      world.edit("VaultStaticSecret", name, { spec: { destination: { name: to } } });
+    await move("a", "b");
+    await move("b", "a");
+    await world.advance("10m");
+    for (const [name, other] of [names, names.toReversed()]) {
+      const cycle = new RegExp(
+        `VaultStaticSecret ${other} now names ${name}, which this declaration has not left: each`,
+      );
+      assert.match(world.condition(name ?? ""), cycle);
+    }
+    await move("a", "c");
+    await world.advance("10m");
+    await move("a", "b");
+    await world.advance("10m");
+    assert.deepEqual([world.secret("b")?.data.password, world.secret("a")?.data.password], names);
+    assert.equal(world.secret("c"), undefined);
+  });
+});
+
 describe("clean-up", () => {
   it("what is no longer declared goes, with its row", async () => {
     await using world = await synced();

@@ -3,7 +3,7 @@ import { OWNER_LABELS, OWNER_UID_LABEL } from "../../owner-labels.ts";
 import type { SeenSecret } from "../../ports/secrets.ts";
 import { DestinationAwaited } from "../destination.ts";
 import { type Owners, ownersOf, type Rival } from "./owners.ts";
-import type { Decision, Seen } from "./state.ts";
+import { type Decision, ownedUnder, type Seen } from "./state.ts";
 
 /**
  * Whether we may write to this Secret (`create: true`); undefined: yes. It is ours when we recorded the write, when its
@@ -69,13 +69,26 @@ function mayStandBeside(secret: SeenSecret, { own }: Owners, { by }: Rival): boo
 }
 
 function awaited(seen: Seen, first: Rival, others: readonly Rival[]): DestinationAwaited {
-  const rivals = [first, ...others];
-  return new DestinationAwaited(
-    seen.destination.name,
-    `not the owner of the destination Secret ${seen.destination.name}: ${listed(rivals.map(({ kind, name }) => `${kind} ${name}`))} ` +
-      `${first.by === "mark" ? "wrote it and still exists" : "still exists and is in its ownerReferences"}. keyferry takes it over, ` +
-      "unchanged, once that declaration is gone or names another destination; until then choose another destination.name",
+  const { name } = seen.destination;
+  const rivals = listed([first, ...others].map((rival) => `${rival.kind} ${rival.name}`));
+  const isOnlyToLeave = others.length === 0 && first.names !== undefined;
+  const why = isOnlyToLeave ? stillToLeave(seen, first.names) : stillThere(first);
+  return new DestinationAwaited(name, `not the owner of the destination Secret ${name}: ${rivals} ${why}`);
+}
+
+function stillThere({ by }: Rival): string {
+  return (
+    `${by === "mark" ? "wrote it and still exists" : "still exists and is in its ownerReferences"}. keyferry takes it over, ` +
+    "unchanged, once that declaration is gone or names another destination; until then choose another destination.name"
   );
+}
+
+/** It leaves a Secret once it has written the other one: two that swap their Secrets never do. */
+function stillToLeave({ row }: Seen, names: string): string {
+  return ownedUnder(row, names) === undefined
+    ? `now names ${names}, but has not left this Secret yet. keyferry takes it over, unchanged, once it has`
+    : `now names ${names}, which this declaration has not left: each waits for the other. ` +
+        "Give one of them a third destination.name first";
 }
 
 /** Limits the length of a list in a message. */

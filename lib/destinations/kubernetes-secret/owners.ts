@@ -30,6 +30,8 @@ export interface Rival {
   readonly by: "reference" | "mark";
   /** Its marks show that it was the last writer. */
   readonly wrote: boolean;
+  /** The Secret that it names now, if another one: it has not left this one yet. */
+  readonly names?: string;
 }
 
 /**

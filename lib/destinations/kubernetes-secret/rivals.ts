@@ -38,9 +38,10 @@ export async function rivalsFor(
   const owners = ownersOf(found, owner);
   const rivals: Rival[] = [];
   for (const [at, other] of owners.declarations.entries()) {
-    if (at < MAX_ASKED && !(await isDeclared(apis, secret, other, signal))) continue;
+    const declared = at < MAX_ASKED ? await declaredAs(apis, secret, other, signal) : {};
+    if (declared === undefined) continue;
     const wrote = found.labels[OWNER_UID_LABEL] === other.uid;
-    rivals.push({ kind: other.kind.kind, name: other.name, by: "reference", wrote });
+    rivals.push({ kind: other.kind.kind, name: other.name, by: "reference", wrote, ...declared });
   }
   if (isRecorded && owners.own !== "absent") return rivals;
   const marker = await markedBy(apis, secret, found, owners, { owner, isRecorded }, signal);
@@ -70,19 +71,22 @@ async function markedBy(
   return findDeclaration(apis, secret, (found) => found.uid !== owner.uid && wants(found) && makes(found), signal);
 }
 
-async function isDeclared(
+/** Undefined: it does not exist, or is going. */
+async function declaredAs(
   apis: RivalApis,
-  { cluster, namespace }: NamedObject,
+  secret: NamedObject,
   { kind, name, uid }: OtherDeclaration,
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<Pick<Rival, "names"> | undefined> {
   // No object has such a name.
-  if (!isDnsSubdomain(name)) return false;
+  if (!isDnsSubdomain(name)) return undefined;
   try {
-    const found = await apis.resources.get({ cluster, namespace, name, kind }, signal);
-    return found !== undefined && found.uid === uid && !found.deleting;
+    const found = await apis.resources.get({ ...secret, name, kind }, signal);
+    if (found === undefined || found.uid !== uid || found.deleting) return undefined;
+    const names = destinationIn(found.spec) ?? "";
+    return names === secret.name || !isDnsSubdomain(names) ? {} : { names };
   } catch (error) {
-    if (error instanceof SyncError && BELIEVED.has(error.code)) return true;
+    if (error instanceof SyncError && BELIEVED.has(error.code)) return {};
     throw error;
   }
 }

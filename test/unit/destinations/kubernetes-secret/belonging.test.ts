@@ -145,6 +145,19 @@ describe("kubernetes-rules 6: may we write to this Secret?", () => {
     assert.match(marked.message, /VaultStaticSecret web wrote it and still exists/);
   });
 
+  it("says of one that names another Secret that it has not left this one, and whether it waits for ours", () => {
+    const moved = { ...RIVAL, names: "other" };
+    const secret = aSecret([OURS, SIBLING], THEIRS);
+    const { message } = awaitedBy(aSeen([], [moved]), secret);
+    assert.match(message, /: VaultStaticSecret web now names other, but has not left this Secret yet\. /);
+    assert.match(message, /keyferry takes it over, unchanged, once it has$/);
+    const swapped = awaitedBy(aSeen([{ name: "other", uid: "u2" }], [moved]), secret).message;
+    assert.match(swapped, /now names other, which this declaration has not left: each waits for the other\. /);
+    assert.match(swapped, /a third destination\.name/);
+    const staying = awaitedBy(aSeen([], [moved, { ...RIVAL, name: "third" }]), secret).message;
+    assert.match(staying, /web, VaultStaticSecret third still exists and is in its ownerReferences/);
+  });
+
   it("records the name alone of what it waits for, and all else as it was", () => {
     const error = awaitedBy(aSeen([], [{ ...RIVAL, by: "mark" }]), aSecret([SIBLING]));
     const other = { name: "other", uid: "u2" };

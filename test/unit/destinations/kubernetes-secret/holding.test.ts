@@ -75,7 +75,7 @@ function given({
         if (code) throw new SyncError(code, "refused");
       },
     },
-    resources: { get: async () => ({ uid: RIVAL.uid, deleting: false }) },
+    resources: { get: async () => ({ uid: RIVAL.uid, deleting: false, spec: {} }) },
     clusters: { list: async () => ({ items: [] }) },
     origin: {
       owner: OWNER,

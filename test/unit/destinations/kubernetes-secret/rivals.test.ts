@@ -69,6 +69,15 @@ describe("another declaration in a Secret's owner references", () => {
     assert.deepEqual(wrote.rivals, [{ ...rival, wrote: true }]);
   });
 
+  it("is one that still has to leave the Secret, where it names another one", async () => {
+    const named = async (name: unknown) => {
+      const moved = aSeen({ name: "other", spec: { destination: { name } } as SeenResource["spec"] });
+      return (await scene({ declared: [moved], secret: beside, isRecorded: true })).rivals;
+    };
+    assert.deepEqual(await named("elsewhere"), [{ ...rival, names: "elsewhere" }]);
+    for (const name of ["app", "Not/A/Name", undefined]) assert.deepEqual(await named(name), [rival]);
+  });
+
   it("is none once it is gone, is going, or is another one of its name", async () => {
     for (const declared of [[], [aSeen({ name: "other", deleting: true })], [aSeen({ name: "other", uid: "next" })]]) {
       assert.deepEqual((await scene({ declared, secret: beside, isRecorded: true })).rivals, []);
