@@ -37,6 +37,8 @@ export interface Learned {
   readonly owned: readonly OwnedSecret[];
   /** The reason for a write; missing: nothing was written. */
   readonly wrote?: string;
+  /** The program that wrote there before, by the name that it gave itself; missing: unknown. */
+  readonly over?: string;
   /** Members of the declaring resource's status. Null removes one. */
   readonly status?: JsonObject;
 }

@@ -7,6 +7,7 @@ import type { SeenResource } from "../ports/resources.ts";
 import type { OwnedSecret, Row } from "../ports/rows.ts";
 import { SECRET } from "../resource-kinds.ts";
 import { sendDue } from "../schedule/messages.ts";
+import { repairGapMs } from "../schedule/repairs.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import { unlessBug } from "./guard.ts";
 import { namespacedName, type SecretSeen, secretSearch } from "./secret-search.ts";
@@ -105,7 +106,7 @@ export function driftWatch(deps: DiscoveryDeps, cluster: string): DriftWatch {
     if (driftClass === "deferred" && !last) {
       deferred.set(namespacedName(secret), { secret, isDeleted, pauseMs, againAt: deps.clock() + pauseMs });
     } else if (driftClass !== "in-step") {
-      await nudge(row.key, isDeleted ? "deleted or relabelled" : "changed by another", isDeleted);
+      await nudge(row, isDeleted ? "deleted or relabelled" : "changed by another", isDeleted);
     }
   };
   const search = secretSearch(deps, cluster, (row, seen, last) => handleDrift(row, seen, FIRST_PAUSE_MS, last));
@@ -128,7 +129,7 @@ export function driftWatch(deps: DiscoveryDeps, cluster: string): DriftWatch {
       for (const row of rows) {
         const gone = row.state.owned.some(({ uid }) => uid !== undefined && !uids.has(uid));
         const isHeld = row.leaseUntil !== undefined && row.leaseUntil > deps.clock();
-        if (gone && !isHeld) await nudge(row.key, "missing", true);
+        if (gone && !isHeld) await nudge(row, "missing", true);
         const awaited = awaitedBy(row);
         if (awaited && !places.has(namespacedName(awaited))) search.released(awaited);
       }
@@ -169,11 +170,13 @@ function nudging(deps: DiscoveryDeps, cluster: string) {
     remade.set(key, now);
     return true;
   };
-  return async (key: SyncKey, why: string, isAbsent: boolean): Promise<void> => {
+  return async ({ key, state }: Row, why: string, isAbsent: boolean): Promise<void> => {
     deps.log.info("drift-seen", { key, why });
     deps.metrics.count("keyferry_drift_total", { cluster });
-    const atOnce = isAbsent && isFirst(key);
-    const due = await deps.leases.nudge(key, { now: deps.clock(), verify: true, atOnce });
+    const now = deps.clock();
+    const gapMs = repairGapMs(state.repairs, now);
+    const pace = gapMs === undefined ? { atOnce: isAbsent && isFirst(key) } : { gapMs };
+    const due = await deps.leases.nudge(key, { now, verify: true, ...pace });
     if (due) await sendDue(deps.queue, [due], deps.clock());
   };
 }

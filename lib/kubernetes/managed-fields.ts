@@ -72,14 +72,21 @@ export function managedFieldsOf(metadata: Shape): ManagedFields {
 /** The newest write of the status by another manager, unless ours is as new: within one second the order is unknown. */
 export function foreignStatusOf(metadata: Shape): StatusWrite | undefined {
   const writes = shapesAt(metadata, "managedFields").filter((entry) => textAt(entry, "subresource") === "status");
-  const newest = (entries: readonly Shape[]): StatusWrite | undefined =>
-    entries
-      .map((entry) => ({ manager: textAt(entry, "manager") ?? "", at: Date.parse(textAt(entry, "time") ?? "") }))
-      .filter(({ at }) => !Number.isNaN(at))
-      .reduce<StatusWrite | undefined>((best, write) => (best && best.at >= write.at ? best : write), undefined);
-  const own = newest(writes.filter(isOurs));
-  const theirs = newest(writes.filter((entry) => !isOurs(entry)));
+  const own = newestOf(writes.filter(isOurs));
+  const theirs = newestOf(writes.filter((entry) => !isOurs(entry)));
   return theirs && (own === undefined || theirs.at > own.at) ? theirs : undefined;
+}
+
+function newestOf(entries: readonly Shape[]): StatusWrite | undefined {
+  return entries
+    .map((entry) => ({ manager: textAt(entry, "manager") ?? "", at: Date.parse(textAt(entry, "time") ?? "") }))
+    .filter(({ at }) => !Number.isNaN(at))
+    .reduce<StatusWrite | undefined>((best, write) => (best && best.at >= write.at ? best : write), undefined);
+}
+
+/** The manager with the newest entry, ours left out: it need not own any field that we declare. */
+export function lastOther(metadata: Shape): string | undefined {
+  return newestOf(shapesAt(metadata, "managedFields").filter((entry) => !isOurs(entry)))?.manager;
 }
 
 /** The data keys that we own. */

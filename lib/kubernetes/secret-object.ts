@@ -3,7 +3,7 @@ import type { DesiredSecret, Precondition, SeenSecret, WrittenSecret } from "../
 import { SECRET } from "../resource-kinds.ts";
 import { type SecretData, SecretValue } from "../secret-value.ts";
 import type { JsonObject } from "../util/json.ts";
-import { managedFieldsOf, ownMarks } from "./managed-fields.ts";
+import { lastOther, managedFieldsOf, ownMarks } from "./managed-fields.ts";
 import { metadataOf, type Shape, shapesAt, textAt, textsAt } from "./shapes.ts";
 
 /** `data` as Kubernetes encodes it: padded base64. */
@@ -71,6 +71,7 @@ function demandsOf(precondition: Precondition): { uid?: string; resourceVersion:
 export function seenSecret(object: Shape): SeenSecret {
   const { metadata, uid, resourceVersion } = metadataOf(object, SECRET.kind);
   const data = Object.entries(textsAt(object, "data"));
+  const writtenBy = lastOther(metadata);
   return {
     uid,
     resourceVersion,
@@ -83,6 +84,7 @@ export function seenSecret(object: Shape): SeenSecret {
     data: new Map(data.map(([key, value]) => [key, SecretValue.of(Buffer.from(value, "base64"))])),
     managed: managedFieldsOf(metadata),
     ownMarks: ownMarks(metadata),
+    ...(writtenBy && { writtenBy }),
   };
 }
 

@@ -156,6 +156,12 @@ export interface WriteBurst {
   readonly parked?: string;
 }
 
+/** How often its Secret was put back, because another program changed it. What began long ago is over. */
+export interface Repairs {
+  readonly since: EpochMs;
+  readonly count: number;
+}
+
 /** An unsent domain event. Its id consists of key, fence and kind, so that sending it twice is harmless. */
 export interface DomainEvent {
   readonly id: string;
@@ -197,6 +203,8 @@ export interface RowState {
   readonly error?: RowError;
   /** A difference was seen, and the run that should have verified it failed: the next one that works does. */
   readonly isUnverified?: true;
+  /** Missing: there was none. */
+  readonly repairs?: Repairs;
   /** When the destination was last known to be in step under a lease. */
   readonly syncedAt?: EpochMs;
   readonly settledAt?: EpochMs;

@@ -27,6 +27,8 @@ export interface SeenSecret {
   readonly managed: ManagedFields;
   /** Labels and annotations that our next apply removes unless it names them. */
   readonly ownMarks?: { readonly labels: readonly string[]; readonly annotations: readonly string[] };
+  /** The field manager besides ours that wrote last; anybody may choose its name. Missing: none. */
+  readonly writtenBy?: string;
 }
 
 /** The relevant content of a Secret's managedFields. */

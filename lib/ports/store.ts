@@ -144,6 +144,8 @@ export interface NudgeOptions {
   readonly verify: boolean;
   /** Now, even shortly after the row was settled. */
   readonly atOnce?: boolean;
+  /** At the earliest so long after the last settle, in ms; default: 2 s. */
+  readonly gapMs?: number;
   /**
    * A reference changed. Counts for a row that is due as well: its run may have read the reference, and not have claimed
    * the row yet.
@@ -225,7 +227,7 @@ export interface SyncStore {
   retired(): Promise<readonly RowSummary[]>;
 
   /**
-   * Requests work now: nudges + 1; dueAt = now, or 2 s after the last settle unless `atOnce` is set. While it is
+   * Requests work now: nudges + 1; dueAt = now, or `gapMs` after the last settle unless `atOnce` is set. While it is
    * claimed dueAt stays, and settle leaves it due. Writes nothing when a complete run is coming anyway, because the row
    * is due by then and unclaimed, or claimed and nudged since; only `verify` and a higher expected version are still
    * stored (lease-table 9, 30). Then returns undefined, unless the row has waited for long; also when it is absent.

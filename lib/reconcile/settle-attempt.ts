@@ -24,6 +24,7 @@ import { causePlaceOf, longestPauseOf } from "./asking.ts";
 import { type Attempt, type InStep, restartedBy, rollOutWritten } from "./attempt.ts";
 import type { Batch } from "./batch.ts";
 import { ownOutage } from "./own-outage.ts";
+import { repairsOf, tellFight } from "./repaired.ts";
 import { report } from "./report-run.ts";
 import { type Run, vaultOf } from "./run.ts";
 import { type FailureContext, settleFailed, settleSynced, type Timing } from "./settle.ts";
@@ -88,7 +89,9 @@ async function settleInStep(deps: ReconcileDeps, run: Run, inStep: InStep, batch
     ...issuesOf(obtained.issues ?? before.issues),
     ...(resolved.blanks === undefined ? {} : { blanks: resolved.blanks }),
     ...seenAfter(claim.row, told.announced?.seen),
+    ...(isPush(resolved) ? {} : repairsOf(claim.row, inStep, deps.clock())),
   };
+  await tellFight(deps, run, inStep, state, batch.signal);
   const timing = await timingOf(deps);
   // Data is refreshed at its normal pace even if the status can't be written.
   const settlement = told.error

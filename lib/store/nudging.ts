@@ -3,7 +3,7 @@ import type { Expected, Row } from "../ports/rows.ts";
 import { type Due, EXPECTED_MS, type NudgeOptions } from "../ports/store.ts";
 import { sentAgain } from "./overdue.ts";
 
-/** Nudges start a row at most once in this time, in ms (lease-table 9). */
+/** Nudges start a row at most once in this time, in ms, unless they ask for a longer one (lease-table 9). */
 const NUDGE_GAP_MS = 2_000;
 
 /** The parts of a row that a nudge reads. */
@@ -59,11 +59,12 @@ interface Times {
 }
 
 /** At the end of its lease; else soon, and never later than it was due. */
-function timesOf(row: Nudgeable, { now, atOnce = false, isOfReference = false }: NudgeOptions): Times {
+function timesOf(row: Nudgeable, options: NudgeOptions): Times {
+  const { now, atOnce = false, gapMs = NUDGE_GAP_MS, isOfReference = false } = options;
   const { leaseUntil = NONE, dueAt = NEVER, settledAt = NONE, nudgesSeen = row.nudges } = row;
   // Its worker sees the nudge at settle and leaves the row due.
   if (leaseUntil > now) return { comesAnyway: row.nudges > nudgesSeen, at: leaseUntil };
-  const soonest = atOnce ? now : Math.max(now, settledAt + NUDGE_GAP_MS);
+  const soonest = atOnce ? now : Math.max(now, settledAt + gapMs);
   const at = Math.min(soonest, dueAt);
   // A due refresh may already be running.
   const comesAnyway = !isOfReference && (dueAt <= now || (dueAt <= soonest && row.lane === "now"));

@@ -73,6 +73,7 @@ const stateIn = reader({
     seen: formed({ ...isStatusSeen, hash: isText }),
     error: isError,
     isUnverified: isFlag,
+    repairs: formed({ since: isTime, count: isCount }),
     syncedAt: isTime,
     settledAt: isTime,
     bridgeUntil: isTime,

@@ -30,9 +30,10 @@ export const kubernetesSecrets: DestinationFactory<WantsSecret> = {
       name: nameOf(start.secret),
       decide: ({ seen }) => decide(seen),
       act: (decision, work, claim, signal) => act({ apis, claim, restartsWorkloads, signal }, work, decision),
-      learned: ({ seen, wrote }) => ({
+      learned: ({ seen, wrote, over }) => ({
         owned: seen.row.state.owned,
         ...(wrote === undefined ? {} : { wrote }),
+        ...(wrote === undefined || over === undefined ? {} : { over }),
       }),
       describe,
     };

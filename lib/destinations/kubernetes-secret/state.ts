@@ -41,6 +41,8 @@ export interface Work {
   readonly seen: Seen;
   /** Not part of the decision: the reason for a write, for the event. */
   readonly wrote?: string;
+  /** Neither: the other field manager that wrote before that write. */
+  readonly over?: string;
 }
 
 /**
@@ -96,9 +98,11 @@ export function recorded(
   };
   const after = withOwned(work, destination.create ? [entry, ...others] : others);
   const why = wrote ?? work.wrote;
+  const over = typeof work.seen.secret === "object" ? work.seen.secret.writtenBy : work.over;
   return {
     ...after,
     ...(why === undefined ? {} : { wrote: why }),
+    ...(over === undefined ? {} : { over }),
     seen: { ...after.seen, row: verified(after.seen.row), secret: "unread", applied: true },
   };
 }

@@ -29,6 +29,18 @@ export function nudgesContract(open: OpenStore): void {
       assert.deepEqual(await scene.dueKeys(), [row.key]);
     });
 
+    it("lease-table 9: one for a Secret that another program changes again and again waits as long as it asks for", async () => {
+      await using scene = await aScene(open);
+      const row = await scene.settled(WHEEL);
+      const settledAt = scene.clock();
+      scene.pass(3_000);
+      const nudge = async (more: object) =>
+        (await scene.store.nudge(row.key, { now: scene.clock(), verify: true, ...more }))?.at;
+      assert.equal(await nudge({ gapMs: 60_000 }), settledAt + 60_000);
+      assert.equal(await nudge({ gapMs: 60_000 }), undefined, "it comes anyway");
+      assert.equal(await nudge({}), scene.clock(), "any other one does not wait");
+    });
+
     it("lease-table 9: what is missing is made anew at once, however short ago the row was settled", async () => {
       await using scene = await aScene(open);
       const row = await scene.settled(WHEEL);

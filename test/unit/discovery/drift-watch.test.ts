@@ -136,6 +136,26 @@ describe("drift", () => {
   });
 });
 
+describe("drift of a Secret that another program changes again and again", () => {
+  it("lease-table 9: asks for a run a minute after the last one, and so does its deletion", async () => {
+    await using scene = await aScene();
+    await scene.written();
+    const { lease } = await scene.claimed();
+    const repairs = { since: START, count: 10 };
+    const state = { ...EMPTY_STATE, owned: [entry("db")], repairs };
+    await scene.store.settle(lease, { state, schedule: { kind: "parked" }, now: START });
+    const nudge = async (secret: SeenResource, isDeleted: boolean) => {
+      await scene.drift.see(secret, isDeleted);
+      const [[, { gapMs, atOnce }] = assert.fail("no nudge")] = scene.nudged.splice(0);
+      return [gapMs, atOnce];
+    };
+    assert.deepEqual(await nudge(drifted(), false), [60_000, undefined]);
+    assert.deepEqual(await nudge(aSecret(), true), [60_000, undefined]);
+    scene.pass(600_000);
+    assert.deepEqual(await nudge(aSecret(), true), [undefined, true]);
+  });
+});
+
 describe("drift that is seen of a Secret", () => {
   it("is its owner's, by name and uid, and nobody's without one", async () => {
     await using scene = await aScene();

@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { foreignStatusOf, managedFieldsOf, ourDataKeys, takenOver } from "../../../lib/kubernetes/managed-fields.ts";
+import {
+  foreignStatusOf,
+  lastOther,
+  managedFieldsOf,
+  ourDataKeys,
+  takenOver,
+} from "../../../lib/kubernetes/managed-fields.ts";
 
 const OWNER_LABEL = "f:secrets.hashicorp.com/vso-ownerRefUID";
 const fields = (...keys: string[]) => ({ "f:data": Object.fromEntries(keys.map((key) => [`f:${key}`, {}])) });
@@ -112,5 +118,14 @@ describe("managed fields", () => {
     assert.equal(foreignStatusOf(metadata(entry("manager", {}), status("keyferry", at(1)))), undefined);
     assert.equal(foreignStatusOf(metadata(status("manager", "sometime"))), undefined);
     assert.equal(foreignStatusOf({}), undefined);
+  });
+
+  it("tell who besides keyferry wrote last", () => {
+    const at = (seconds: number) => ({ time: `2030-01-01T00:00:0${seconds}Z` });
+    const entries = [entry("a", fields("a"), at(3)), entry("b", fields("b"), at(5)), entry("keyferry", {}, at(7))];
+    assert.equal(lastOther(metadata(...entries)), "b");
+    assert.equal(lastOther(metadata(entry("keyferry", {}, at(7)))), undefined);
+    assert.equal(lastOther(metadata(entry("a", fields("a"), { time: "sometime" }))), undefined);
+    assert.equal(lastOther({}), undefined);
   });
 });

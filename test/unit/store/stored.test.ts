@@ -73,6 +73,7 @@ describe("the state of a row, as it is read", () => {
   const PLACE = { vault: "main", path: "kv/db", role: "read" };
   const ROLLOUT = { digest: "d", since: 1, at: 2, attempts: 3 };
   const SEEN = { resourceVersion: "7", status: {}, hash: "h" };
+  const REPAIRS = { since: 1, count: 2 };
   const UNSENT = { id: "i", kind: "k", at: 1, detail: {} };
   const NEEDED = { refs: [KEY], owned: [{ name: "db", uid: "u", resourceVersion: "7" }], attempts: 2 };
   const WHOLE = {
@@ -88,7 +89,7 @@ describe("the state of a row, as it is read", () => {
       bridgeUntil: 3,
       busyUntil: 4,
     },
-    ...{ busyFence: 5, retainUntil: 5, unsent: [UNSENT], unknown: "it passes" },
+    ...{ busyFence: 5, retainUntil: 5, unsent: [UNSENT], repairs: REPAIRS, unknown: "it passes" },
   };
   const EMPTY = { refs: [], owned: [], attempts: 0 };
   const read = (value: unknown) => soundState(value, () => undefined);
@@ -105,6 +106,7 @@ describe("the state of a row, as it is read", () => {
     ...{ awaits: NO_TEXTS, waitsFor: NO_TEXT, digest: NO_TEXT, rolledDigest: NO_TEXT, appliedHash: NO_TEXT },
     blanks: NO_TEXT,
     place: [...NO_SHAPE, ...broken(PLACE), { ...PLACE, role: "other" }],
+    repairs: [...NO_SHAPE, ...broken(REPAIRS)],
     rollout: [...NO_SHAPE, ...broken(ROLLOUT), { ...ROLLOUT, since: LAST + 1 }, { ...ROLLOUT, at: LAST + 1 }],
     seen: [
       ...NO_SHAPE,
