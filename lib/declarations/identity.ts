@@ -11,7 +11,16 @@ import { normalAddress } from "../vault-address.ts";
 import { type FoundAuth, findAuth } from "./find-auth.ts";
 import { vaultAt, withLentIdentity } from "./lent-identity.ts";
 import { loginMethod, needsAudience } from "./login-method.ts";
-import { because, type Found, invalidReference, type LookUp, mustBeOperators, referTo, versionOf } from "./look-up.ts";
+import {
+  because,
+  type Found,
+  invalidReference,
+  type LookUp,
+  mustBeOperators,
+  type Noted,
+  referTo,
+  versionOf,
+} from "./look-up.ts";
 import { unsupportedInConnection } from "./unsupported.ts";
 
 /**
@@ -92,16 +101,29 @@ function caRefOf(
 
 /** Notes a Secret that is read later, with its version if that is known. */
 function noted<T extends CredentialRef & { kind: "secret" }>(lookup: LookUp, ref: T): T {
-  const version = lookup.note("Secret", { namespace: ref.namespace, name: ref.name });
-  return version === undefined ? ref : { ...ref, version };
+  const seen = noteSecret(lookup, ref);
+  return seen === undefined ? ref : { ...ref, version: seen.version };
 }
 
 type Method = VaultIdentity["method"];
+
+function noteSecret(lookup: LookUp, { namespace, name }: ObjectRef): Noted | undefined {
+  return lookup.note("Secret", { namespace, name });
+}
 
 /** Notes the Secret with the login's credentials, if there is one. */
 function withVersion(lookup: LookUp, method: Method): Method {
   const { credential } = method;
   return credential.kind === "secret" ? ({ ...method, credential: noted(lookup, credential) } as Method) : method;
+}
+
+/**
+ * The versions that this login has because its Secret is gone: none while it exists, or is not followed. So the token
+ * that the Secret gave is nobody's any more, and the next login says what is missing.
+ */
+function goneOf(lookup: LookUp, { credential }: Method): readonly string[] {
+  const seen = credential.kind === "secret" ? noteSecret(lookup, credential) : undefined;
+  return seen?.isGone ? [seen.version] : [];
 }
 
 /** The mount of the login. The fleet's override applies only to logins by the cluster's own tokens. */
@@ -140,8 +162,8 @@ export function resolveConnectionAt(lookup: LookUp, place: ObjectRef, why: strin
 }
 
 /**
- * The same id for equal logins, so that they share a token. It leaves out the versions of Secrets: a token stays valid
- * when its credential is replaced.
+ * The same id for equal logins, so that they share a token. It leaves out the versions of Secrets that exist: a token
+ * stays valid when its credential is replaced.
  */
 function idOf(cluster: string, versions: readonly string[], identity: Omit<VaultIdentity, "id">): string {
   const { target, namespace = "", mount, headers, method } = identity;
@@ -191,5 +213,5 @@ export function identityBy(
     method,
   };
   const versions = [auth.object, ...(connection === undefined ? [] : [connection.object])].map(versionOf);
-  return { id: idOf(cluster.name, versions, identity), ...identity };
+  return { id: idOf(cluster.name, [...versions, ...goneOf(lookup, method)], identity), ...identity };
 }

@@ -29,8 +29,13 @@ export interface LookUp {
     refs: readonly ObjectRef[],
     because: string,
   ): { readonly found: Found<K>; readonly at: ObjectRef };
-  /** Notes an object that is not read here: a Secret with credentials. Returns its version if its kind is followed. */
-  note(kind: string, ref: ObjectRef): string | undefined;
+  /** Notes an object that is not read here: a Secret with credentials. Undefined if it is not followed. */
+  note(kind: string, ref: ObjectRef): Noted | undefined;
+}
+
+export interface Noted {
+  readonly version: string;
+  readonly isGone: boolean;
 }
 
 export type LookUpCluster = Pick<ClusterSettings, "name" | "namespaces" | "operatorNamespace">;
@@ -60,7 +65,7 @@ export function lookUp(settings: LookUpCluster, reference: (key: ReferenceKey) =
     },
     note(kind, ref) {
       const object = remembered(kind, ref);
-      return object && versionOf(object);
+      return object && { version: versionOf(object), isGone: object.isGone ?? false };
     },
   };
 }

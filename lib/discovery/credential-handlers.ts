@@ -5,8 +5,10 @@ import { SECRET } from "../resource-kinds.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import type { EventHandler, Listing } from "./event-handlers.ts";
 import { unlessBug } from "./guard.ts";
-import { dropReference, type KnownReferences, nudgeDependents, takeReference } from "./references.ts";
+import { type KnownReferences, loseCredential, nudgeDependents, takeReference } from "./references.ts";
 import type { RowBudget } from "./row-budget.ts";
+
+type Place = Pick<SeenResource, "namespace" | "name">;
 
 interface Context {
   readonly settings: ClusterSettings;
@@ -14,11 +16,7 @@ interface Context {
 }
 
 /** Follows one Secret. */
-export function credentialHandler(
-  deps: DiscoveryDeps,
-  context: Context,
-  secret: { readonly namespace: string; readonly name: string },
-): EventHandler {
+export function credentialHandler(deps: DiscoveryDeps, context: Context, secret: Place): EventHandler {
   const { settings } = context;
   return {
     ...eventsOf(deps, context),
@@ -32,7 +30,7 @@ export function credentialHandler(
           await nudgeIf(deps, settings, changed);
         },
         async end() {
-          if (!isThere) await nudgeIf(deps, settings, await dropReference(deps, settings, SECRET, secret));
+          if (!isThere) await nudgeIf(deps, settings, await loseCredential(deps, keyOf(settings, secret)));
           return undefined;
         },
       };
@@ -85,11 +83,11 @@ function listingOf(deps: DiscoveryDeps, context: Context, { namespace, names }: 
     async end() {
       const known = await storedBefore();
       for (const name of missing) {
-        const key = referenceKey({ cluster: settings.name, kind: SECRET.kind, namespace, name });
+        const key = keyOf(settings, { namespace, name });
         // Nearly all that are missing never existed.
         if (!known.has(key)) continue;
-        const dropped = await dropReference(deps, settings, SECRET, { namespace, name });
-        if (dropped) changes.push(dropped);
+        const lost = await loseCredential(deps, key);
+        if (lost) changes.push(lost);
       }
       await nudgeDependents(deps, settings.name, changes);
       return undefined;
@@ -105,7 +103,7 @@ function eventsOf(deps: DiscoveryDeps, context: Context): Omit<EventHandler, "li
       await nudgeIf(deps, settings, changed);
     },
     async deleted(object) {
-      await nudgeIf(deps, settings, await dropReference(deps, settings, SECRET, object));
+      await nudgeIf(deps, settings, await loseCredential(deps, keyOf(settings, object)));
     },
     async notServed() {
       // Every cluster has Secrets.
@@ -119,4 +117,8 @@ async function nudgeIf(
   changed: ReferenceKey | undefined,
 ): Promise<void> {
   if (changed) await nudgeDependents(deps, name, [changed]);
+}
+
+function keyOf({ name: cluster }: ClusterSettings, { namespace, name }: Place): ReferenceKey {
+  return referenceKey({ cluster, kind: SECRET.kind, namespace, name });
 }

@@ -2,6 +2,7 @@ import { fingerprint } from "../digest.ts";
 import { partsOf, type ReferenceKey } from "../keys.ts";
 import { hasServedRights } from "../namespaces.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
+import type { Reference } from "../ports/rows.ts";
 import { pushingKind, SECRET } from "../resource-kinds.ts";
 import { credentialHandler, credentialsHandler } from "./credential-handlers.ts";
 import type { DiscoveryDeps } from "./deps.ts";
@@ -68,18 +69,21 @@ function byNamespace([a]: readonly [string, unknown], [b]: readonly [string, unk
 }
 
 async function namedBySyncs(deps: DiscoveryDeps, { name, observe }: ClusterSettings): Promise<Iterable<ReferenceKey>> {
-  if (observe !== "watch" || !(await nameCredentials(deps, name))) return [];
+  if (observe !== "watch") return [];
+  const references = await deps.leases.referencesOf(name);
+  if (!references.some(namesCredential)) return [];
   const keys = new Set<ReferenceKey>();
   for (const row of await deps.leases.byCluster(name)) {
     // A push has a watch of its own for the Secrets that it takes from.
     if (pushingKind(partsOf(row.key).kind) !== undefined) continue;
     for (const ref of row.refs) if (partsOf(ref).kind === SECRET.kind) keys.add(ref);
   }
+  // Their tokens ended when their last sync went: nobody needs to know any more.
+  for (const { key, isGone } of references) if (isGone && !keys.has(key)) await deps.leases.removeReference(key);
   return keys;
 }
 
 /** Most clusters log in only by service accounts: their rows need no search. */
-async function nameCredentials(deps: DiscoveryDeps, cluster: string): Promise<boolean> {
-  const references = await deps.leases.referencesOf(cluster);
-  return references.some(({ spec }) => /"(?:secretRef|caCertSecretRef)":/.test(JSON.stringify(spec)));
+function namesCredential({ spec }: Reference): boolean {
+  return /"(?:secretRef|caCertSecretRef)":/.test(JSON.stringify(spec));
 }

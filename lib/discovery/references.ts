@@ -21,7 +21,7 @@ export interface Taken {
   readonly due?: Due;
 }
 
-export type KnownReferences = ReadonlyMap<ReferenceKey, Pick<Reference, "uid" | "hash">>;
+export type KnownReferences = ReadonlyMap<ReferenceKey, Reference>;
 
 export interface TakeContext {
   readonly settings: ClusterSettings;
@@ -90,6 +90,18 @@ export async function dropReference(
   if (uid !== undefined && REFERENCE_STATUS_KINDS.includes(kind))
     await deps.leases.tombstone(syncKey(object), uid, deps.clock());
   return (await deps.leases.removeReference(key)) ? key : undefined;
+}
+
+/**
+ * A followed Secret with credentials is gone. It stays known as gone, because a Secret that is not known may exist: the
+ * token that it gave must serve nobody any more. Returns its key if it was known and not gone.
+ */
+export async function loseCredential(deps: DiscoveryDeps, key: ReferenceKey): Promise<ReferenceKey | undefined> {
+  const before = (await readOne(deps, key)).get(key);
+  if (before === undefined || before.isGone) return undefined;
+  await makeDependentsDue(deps, key);
+  const gone: Reference = { ...before, hash: "gone", labels: {}, annotations: {}, spec: {}, isGone: true };
+  return (await deps.leases.putReference(gone)) ? key : undefined;
 }
 
 /** Far longer than it takes to store a reference, with a store that is slow: then these rows are nudged. */

@@ -57,6 +57,8 @@ export interface Reference extends ResourceVersioned {
   readonly isStranger?: boolean;
   /** Its size in bytes, if it was too large to store: then the spec is empty. */
   readonly tooLarge?: number;
+  /** Only a Secret with credentials: it was followed, and was deleted. */
+  readonly isGone?: true;
 }
 
 /** A Secret that we wrote or were about to write: added with the claim, removed after the prune (lease-table 8). */

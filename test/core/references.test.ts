@@ -7,9 +7,24 @@ import {
   aVaultAuth,
   aVaultConnection,
   aVaultSecret,
+  NAMESPACE,
 } from "./world/builders.ts";
+import { aDynamicSecret, anIssuingWorld, logsIn } from "./world/issuing.ts";
 import { deniesPatchesIn } from "./world/webhooks.ts";
 import { aWorld, type World } from "./world/world.ts";
+
+/** VaultAuth `team`, which logs in by the AppRole credential in Secret `approle`. */
+async function byAppRole(world: World) {
+  const { roleId, secretId } = await world.vault.enableAppRole({ role: "app", policies: ["app"] });
+  const appRole = { roleId, secretRef: "approle" };
+  return {
+    auth: aVaultAuth("team", { method: "appRole", mount: "approle", kubernetes: undefined, appRole }),
+    credential: {
+      ...{ apiVersion: "v1", kind: "Secret", metadata: { name: "approle", namespace: NAMESPACE } },
+      data: { id: Buffer.from(secretId).toString("base64") },
+    },
+  };
+}
 
 describe("what a sync refers to", () => {
   it("lease-table 23: may appear later: it is written soon after its VaultAuth is there", async () => {
@@ -96,6 +111,43 @@ describe("what a sync refers to", () => {
     await world.remove("VaultStaticSecret", "db");
     await world.advance("15m");
     assert.equal(world.vault.server.tokens.alive().length, 0);
+  });
+
+  it("a deleted credential Secret ends the access that it gave, also for syncs that are declared later", async () => {
+    await using world = await aWorld();
+    const { auth, credential } = await byAppRole(world);
+    await world.given(aVaultSecret(), aVaultSecret("other"), credential, auth);
+    await world.given(aStaticSecret("db", { vaultAuthRef: "team" }));
+    await world.advance("2m");
+    const { tokens } = world.vault.server;
+    assert.deepEqual([world.secret("db")?.data.password, tokens.alive().length], ["one", 1]);
+    await world.remove("Secret", "approle");
+    await world.advance("2m");
+    assert.equal(tokens.alive().length, 0);
+    await world.given(aVaultSecret("db", { password: "two" }), aStaticSecret("other", { vaultAuthRef: "team" }));
+    await world.advance("10m");
+    assert.match(world.condition("db"), /^False: REFERENCE_MISSING/);
+    assert.match(world.condition("other"), /^False: REFERENCE_MISSING/);
+    assert.deepEqual([world.secret("db")?.data.password, world.secret("other")], ["one", undefined]);
+    await world.given(credential);
+    await world.advance("10s");
+    assert.deepEqual([world.secret("db")?.data.password, world.secret("other")?.data.password], ["two", "one"]);
+    assert.equal(tokens.alive().length, 1);
+  });
+
+  it("a deleted credential Secret ends no credential that is in use, and none is issued anew", async () => {
+    await using world = await anIssuingWorld();
+    const { auth, credential } = await byAppRole(world);
+    await world.given(credential, auth, aDynamicSecret("db", { vaultAuthRef: "team" }));
+    await world.advance("2m");
+    const before = world.secret("db")?.data;
+    await world.remove("Secret", "approle");
+    await world.advance("10m");
+    await world.given(credential);
+    await world.advance("10m");
+    assert.deepEqual([world.secret("db")?.data, await logsIn(world)], [before, true]);
+    assert.equal(world.vault.liveLeases().length, 1);
+    assert.match(world.condition("db", "Ready", "VaultDynamicSecret"), /^True/);
   });
 
   it("that changed while nobody watched, for so long that all is listed, is followed by syncs that aren't due", async () => {

@@ -46,8 +46,10 @@ async function aScene(
   const targets = await find();
   const keysSent = () =>
     sent.splice(0).flatMap((message): readonly string[] => (message.kind === "keys" ? message.keys : [message.kind]));
-  const known = async () =>
-    (await store.referencesOf("east")).map(({ key }) => key).filter((key) => key.includes("/Secret/"));
+  const known = async (isGone = false) =>
+    (await store.referencesOf("east"))
+      .filter((reference) => reference.key.includes("/Secret/") && (reference.isGone ?? false) === isGone)
+      .map(({ key }) => key);
   return {
     store,
     refer,
@@ -116,6 +118,23 @@ describe("the Secrets of logins and of CAs", () => {
     await list();
     assert.deepEqual([one.keysSent()[0], await one.known()], ["token-sweep", []], "a list without it");
     assert.equal(await handler.notServed(), undefined);
+  });
+
+  it("stay known as gone while a sync refers to them", async () => {
+    await using one = await aScene();
+    const handler = one.handler ?? assert.fail();
+    await handler.deleted(aSeen({ name: "token" }));
+    assert.deepEqual([await one.known(true), one.keysSent()], [[], []], "it was not known");
+    await handler.changed(aSeen({ name: "token" }), signal);
+    await handler.deleted(aSeen({ name: "token" }));
+    await one.find();
+    assert.deepEqual([await one.known(true), one.keysSent().length], [[secret("token")], 4]);
+    await handler.deleted(aSeen({ name: "token" }));
+    await handler.list().end(signal);
+    assert.deepEqual(one.keysSent(), [], "it was gone before");
+    await one.refer(aKey(), []);
+    await one.find();
+    assert.deepEqual(await one.known(true), []);
   });
 });
 

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { SyncError } from "../../../../lib/errors.ts";
-import { syncKey } from "../../../../lib/keys.ts";
+import { type ReferenceKey, syncKey } from "../../../../lib/keys.ts";
 import { resolveStaticSecret } from "../../../../lib/kinds/static/resolve.ts";
+import type { Reference } from "../../../../lib/ports/rows.ts";
 import type { JsonObject } from "../../../../lib/util/json.ts";
 import { aCluster, aDeclared } from "../../../builders.ts";
 import { DEFAULTS, EAST, fails, KUBERNETES, resolved, STATIC, world } from "./resolved.ts";
@@ -105,5 +106,23 @@ describe("an identity's id", () => {
     const place = { kind: "secret", cluster: "east", namespace: "shop", name: "approle", key: "id" };
     assert.deepEqual(one.method.credential, { ...place, version: "uid of Secret/shop/approle/h" });
     assert.deepEqual(other.method.credential, { ...place, version: "uid of Secret/shop/approle/h2" });
+  });
+
+  it("differs while its credential is known to be gone, each time by what is gone", () => {
+    const auth = { method: "appRole", mount: "approle", appRole: { roleId: "r", secretRef: "approle" } };
+    const reference = world({ ...DEFAULTS, "VaultAuth/vso/default": auth, "Secret/shop/approle": {} });
+    const by = (changed: Partial<Reference>) => {
+      const key = syncKey({ cluster: "east", kind: "VaultStaticSecret", namespace: "shop", name: "app" });
+      const seen = (one: ReferenceKey): Reference | undefined => {
+        const found = reference(one);
+        return found && one.includes("/Secret/") ? { ...found, ...changed } : found;
+      };
+      const declared = aDeclared({ key, uid: "u1", spec: STATIC });
+      const { outcome } = resolveStaticSecret({ declared, cluster: EAST, reference: seen });
+      return outcome instanceof SyncError ? outcome.message : outcome.asks.identity.id;
+    };
+    const gone = by({ hash: "gone", isGone: true });
+    assert.notEqual(gone, by({}));
+    assert.notEqual(gone, by({ hash: "gone", isGone: true, uid: "another" }));
   });
 });
