@@ -206,7 +206,9 @@ function subscribed(
       if (isFirst) frames.missed("reconnected");
       isFirst = false;
     };
-    await Promise.all([frames.run(stop), keepSubscribed(options, { vault, intake: frames, open, onState }, stop)]);
+    const onReconnected = (): void => frames.missed("reconnected");
+    const subscription = { vault, intake: frames, open, onState, onReconnected };
+    await Promise.all([frames.run(stop), keepSubscribed(options, subscription, stop)]);
   };
 }
 

@@ -9,7 +9,7 @@ import type { EventSource } from "../ports/vault-subscriptions.ts";
 import { asObject } from "../util/canonical.ts";
 import { vaultLabel } from "../vault-label.ts";
 import { FRAMES_LIMITS, type Intake, intake } from "./intake.ts";
-import { type InletDeps, sinkOf } from "./sink.ts";
+import { type InletDeps, type Sink, sinkOf, untilDone } from "./sink.ts";
 import { keepSubscribed, type SubscriptionState } from "./subscription.ts";
 import { withDeadline } from "./waits.ts";
 import {
@@ -64,8 +64,16 @@ export function instantUpdates(options: InstantUpdatesOptions): RunningInstantUp
       const question = { identity, by: key, types: TYPES, ...(namespace === undefined ? {} : { namespace }) };
       return options.source.open(question, signal);
     };
-    const shared = { vault: vaultLabel(one.vault), intake: frames.of(one.vault, stop) };
-    work.add(keepSubscribed(options, { ...shared, open, onState }, AbortSignal.any([stop, one.end.signal])));
+    const { frames: intake, sink } = frames.of(one.vault, stop);
+    const vault = vaultLabel(one.vault);
+    const end = AbortSignal.any([stop, one.end.signal]);
+    // Only they were promised its events. Vault ends it with each token that is replaced, so that a sweep of all would
+    // cost every tenant of the Vault whatever befalls one login.
+    const onReconnected = (): void => {
+      const missed = (signal: AbortSignal) => sink.missed("reconnected", signal, [...one.members]);
+      work.add(untilDone(options, { vault, inlet: sink.way }, missed, end).then(() => undefined));
+    };
+    work.add(keepSubscribed(options, { vault, intake, open, onState, onReconnected }, end));
   };
   return {
     want(wanted) {
@@ -112,19 +120,26 @@ function running(): Work {
   };
 }
 
+interface VaultFrames {
+  readonly frames: Intake;
+  readonly sink: Sink;
+  readonly end: AbortController;
+}
+
 /** One memory of frames for each Vault, whatever its number of subscriptions. */
 function framesByVault(options: InstantUpdatesOptions, work: Work) {
-  const known = new Map<string, { readonly frames: Intake; readonly end: AbortController }>();
+  const known = new Map<string, VaultFrames>();
   return {
-    of(vault: string, stop: AbortSignal): Intake {
+    of(vault: string, stop: AbortSignal): VaultFrames {
       const before = known.get(vault);
-      if (before !== undefined) return before.frames;
+      if (before !== undefined) return before;
       const end = new AbortController();
       const inlet = { ...options.inletOf(vault), vault: vaultLabel(vault) };
-      const frames = intake(options, sinkOf(inlet, "subscribe", options), FRAMES_LIMITS);
-      known.set(vault, { frames, end });
-      work.add(frames.run(AbortSignal.any([stop, end.signal])));
-      return frames;
+      const sink = sinkOf(inlet, "subscribe", options);
+      const one = { frames: intake(options, sink, FRAMES_LIMITS), sink, end };
+      known.set(vault, one);
+      work.add(one.frames.run(AbortSignal.any([stop, end.signal])));
+      return one;
     },
     end(vault: string): void {
       known.get(vault)?.end.abort();

@@ -1,6 +1,7 @@
 import { type Clock, type EpochMs, MINUTE_MS, type Random, SECOND_MS } from "../clock.ts";
 import { described } from "../described.ts";
 import { SyncError } from "../errors.ts";
+import type { SyncKey } from "../keys.ts";
 import type { Inlet, MissedReason, Taken } from "../ports/inlet.ts";
 import type { Log, Metrics } from "../ports/telemetry.ts";
 import { codeOf } from "../util/error-code.ts";
@@ -24,7 +25,7 @@ export interface Sink {
   /** Like `Inlet.take`. */
   take(lines: Lines, signal: AbortSignal): Promise<Taken>;
   /** Like `Inlet.missed`. */
-  missed(reason: MissedReason, signal: AbortSignal): Promise<void>;
+  missed(reason: MissedReason, signal: AbortSignal, of?: readonly SyncKey[]): Promise<void>;
 }
 
 /** Counts what passes to the inlet. `onLines` hears of every call with lines. */
@@ -47,8 +48,8 @@ export function sinkOf(
       if (bad > 0) metrics.count("keyferry_inlet_bad_lines_total", labels, bad);
       return { ...taken, lines: taken.lines + tooLong, bad };
     },
-    async missed(reason, signal) {
-      await inlet.missed(reason, signal);
+    async missed(reason, signal, of) {
+      await inlet.missed(reason, signal, of);
       metrics.count("keyferry_inlet_missed_total", { ...labels, reason });
       log.warn("audit-lines-missed", { vault, inlet: way, reason });
     },

@@ -12,8 +12,9 @@ export interface SubscriptionOptions {
   readonly vault: string;
   /** Throws a SyncError when Vault can't be asked. */
   readonly open: (signal: AbortSignal) => Promise<EventStream | RefusedEvents>;
-  /** Gets the frames; `reconnected` is told after each reconnect. */
-  readonly intake: Pick<Intake, "put" | "missed">;
+  readonly intake: Pick<Intake, "put">;
+  /** Told after each reconnect. */
+  readonly onReconnected: () => void;
   readonly onState: (state: SubscriptionState) => void;
 }
 
@@ -36,13 +37,13 @@ const PASSING = new Set(["VAULT_UNAVAILABLE", "VAULT_SEALED", "VAULT_THROTTLED",
 
 /** Subscribes, and again whenever the subscription ends, until the signal. Never throws. */
 export async function keepSubscribed(deps: InletDeps, options: SubscriptionOptions, stop: AbortSignal): Promise<void> {
-  const { intake, vault, onState } = options;
+  const { vault, onReconnected, onState } = options;
   const log = throttledLog(deps, vault);
   let hasFollowed = false;
   let failures = 0;
   const onOpen = (): void => {
     // This subscription does not tell of what happened before it was open.
-    if (hasFollowed) intake.missed("reconnected");
+    if (hasFollowed) onReconnected();
     hasFollowed = true;
     onState({ kind: "following" });
   };

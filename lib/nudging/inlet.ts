@@ -7,7 +7,7 @@ import { type Changed, changes } from "./changes.ts";
 import type { InletDeps } from "./deps.ts";
 import { secondLooks } from "./look-again.ts";
 import { nudgePlace } from "./nudge-places.ts";
-import { type Sweeps, sweepsOf } from "./sweep.ts";
+import { lookAtRows, type Sweeps, sweepsOf } from "./sweep.ts";
 import { windowed } from "./windows.ts";
 
 /** Events of one place within this time are one. */
@@ -56,9 +56,10 @@ export function createInlet(deps: InletDeps, vault: string): Inlet {
       count(deps, vault, counts);
       return { lines: lines.length, bad: counts.bad, nudged };
     },
-    async missed(reason, signal) {
+    async missed(reason, signal, of) {
       signal.throwIfAborted();
-      await sweeps.request(reason);
+      if (of === undefined) await sweeps.request(reason);
+      else await lookAtRows(deps, vault, of, reason);
     },
   };
 }

@@ -140,6 +140,16 @@ export async function sweep(
   await deps.queue.send([{ ...message, look: rest }]);
 }
 
+/** The same for some rows of the Vault, which one process alone asks for. */
+export async function lookAtRows(
+  deps: NudgingDeps,
+  vault: string,
+  keys: readonly SyncKey[],
+  reason: SweepReason,
+): Promise<void> {
+  await sendOut(deps, vault, keys, { at: deps.clock(), overMs: await spreadOf(deps, reason) });
+}
+
 /** Found by what they have in Vault, so that no other row is read. */
 async function sweepLeases(deps: NudgingDeps, vault: string, at: EpochMs): Promise<void> {
   const rows: Row[] = [];

@@ -1,3 +1,5 @@
+import type { SyncKey } from "../keys.ts";
+
 /** Why lines of a Vault may be missing: all its syncs are then looked at once. */
 export type MissedReason = "reconnected" | "offset-gone" | "too-old" | "silent" | "overflow";
 
@@ -19,6 +21,6 @@ export interface Inlet {
    * delivers the lines again, which is harmless.
    */
   take(lines: readonly string[], signal: AbortSignal): Promise<Taken>;
-  /** Sweeps the Vault's syncs once, spread over time. */
-  missed(reason: MissedReason, signal: AbortSignal): Promise<void>;
+  /** Looks at the Vault's syncs once, spread over time; `of`: only at these, of which alone events are missing. */
+  missed(reason: MissedReason, signal: AbortSignal, of?: readonly SyncKey[]): Promise<void>;
 }

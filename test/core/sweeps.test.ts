@@ -124,6 +124,17 @@ describe("a sweep", () => {
     assert.notEqual(world.secret("role")?.data.username, before);
     assert.equal(world.metrics.counts.get("keyferry_event_sweeps_total"), 1);
   });
+
+  it("looks at no others where events of some syncs alone may be missing, and plans no sweep", async () => {
+    await using world = await aQuietWorld();
+    await world.given(aStaticSecret("other", { path: "db", ...SLOW }));
+    await world.advance("10s");
+    await world.vault.putKv("kv", "db", { password: "two" });
+    await world.start().inlet(VAULT).missed("reconnected", forever, [world.key()]);
+    await world.advance("301s");
+    assert.deepEqual([password(world), password(world, "other")], ["two", "one"]);
+    assert.equal(world.metrics.counts.get("keyferry_event_sweeps_total"), undefined);
+  });
 });
 
 describe("a Vault that gets a name in fleet.yaml, or another one", () => {

@@ -1,6 +1,7 @@
 import { setTimeout as sleepFor } from "node:timers/promises";
 import { SyncError } from "../../../lib/errors.ts";
 import type { InletDeps } from "../../../lib/inlets/sink.ts";
+import type { SyncKey } from "../../../lib/keys.ts";
 import type { Inlet, MissedReason } from "../../../lib/ports/inlet.ts";
 import type { LogFields } from "../../../lib/ports/telemetry.ts";
 
@@ -10,6 +11,8 @@ export const NO_ANSWER = new SyncError("STORE_UNAVAILABLE", "the lease table doe
 export interface RecordingInlet extends Inlet {
   readonly lines: string[];
   readonly reasons: MissedReason[];
+  /** The syncs of each of them; undefined: all of the Vault. */
+  readonly missedOf: (readonly SyncKey[] | undefined)[];
   /** Lines of each call. */
   readonly calls: number[];
   /** Calls fail until it is undefined again. */
@@ -23,6 +26,7 @@ export function recordingInlet(vault = "main"): RecordingInlet {
     vault,
     lines: [],
     reasons: [],
+    missedOf: [],
     calls: [],
     failure: undefined,
     gate: undefined,
@@ -34,9 +38,10 @@ export function recordingInlet(vault = "main"): RecordingInlet {
       inlet.calls.push(lines.length);
       return { lines: lines.length, bad: 0, nudged: 0 };
     },
-    async missed(reason) {
+    async missed(reason, _signal, of) {
       if (inlet.failure !== undefined) throw inlet.failure;
       inlet.reasons.push(reason);
+      inlet.missedOf.push(of);
     },
   };
   return inlet;

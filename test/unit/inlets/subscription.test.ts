@@ -39,8 +39,9 @@ async function played(answers: readonly Answer[]) {
     return answer;
   };
   const frames = { put: ({ lines: more }: { lines: readonly string[] }) => void lines.push(...more) };
-  const told = { ...frames, missed: (reason: string) => void missed.push(reason) };
-  const options = { vault: "main", open, intake: told, onState: (state: SubscriptionState) => void states.push(state) };
+  const onReconnected = (): void => void missed.push("reconnected");
+  const onState = (state: SubscriptionState): void => void states.push(state);
+  const options = { vault: "main", open, intake: frames, onState, onReconnected };
   await keepSubscribed({ ...deps, sleep, random: () => 1 }, options, stop.signal);
   return { pauses, states, lines, missed, events: deps.events };
 }
@@ -67,7 +68,7 @@ describe("a subscription that is kept", () => {
     assert.deepEqual(states[0], { kind: "refused", because: "denied", message: "no policy" });
   });
 
-  it("asks for a sweep after each opening but the first", async () => {
+  it("says that events are missing after each opening but the first", async () => {
     const { missed, lines } = await played([outage, streamOf("1"), outage, streamOf("2", "3"), streamOf()]);
     assert.deepEqual(missed, ["reconnected", "reconnected"]);
     assert.deepEqual(lines, ["1", "2", "3"]);
