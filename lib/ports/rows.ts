@@ -248,6 +248,8 @@ export interface Row {
   readonly state: RowState;
   /** Counts the events that request work; settle compares it with what it saw. */
   readonly nudges: number;
+  /** Those that the last claim saw. Missing: none did, or an earlier version stored the row. */
+  readonly nudgesSeen?: number;
   /** A difference at the destination was seen: verify it before deciding. */
   readonly verify: boolean;
   readonly fence: number;
@@ -287,6 +289,11 @@ export function isToVerify({ verify, state }: Pick<Row, "verify" | "state">): bo
 export function verified(row: Row): Row {
   const { isUnverified: _former, ...state } = row.state;
   return { ...row, state, verify: false };
+}
+
+/** It was nudged, and no run has taken that up. */
+export function isNudged({ nudges, nudgesSeen = nudges }: Pick<Row, "nudges" | "nudgesSeen">): boolean {
+  return nudges > nudgesSeen;
 }
 
 /** The row has applied its declaration's version. */

@@ -229,8 +229,9 @@ export interface SyncStore {
   /**
    * Requests work now: nudges + 1; dueAt = now, or `gapMs` after the last settle unless `atOnce` is set. While it is
    * claimed dueAt stays, and settle leaves it due. Writes nothing when a complete run is coming anyway, because the row
-   * is due by then and unclaimed, or claimed and nudged since; only `verify` and a higher expected version are still
-   * stored (lease-table 9, 30). Then returns undefined, unless the row has waited for long; also when it is absent.
+   * is due by then and unclaimed, or claimed and nudged since; only `verify`, a higher expected version, and the first
+   * nudge of a row with issues are still stored (lease-table 9, 26, 30). Then returns undefined, unless the row has
+   * waited for long; also when it is absent.
    */
   nudge(key: SyncKey, options: NudgeOptions): Promise<Due | undefined>;
 

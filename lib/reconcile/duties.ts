@@ -6,7 +6,7 @@ import { isCleanupKey, type SyncKey } from "../keys.ts";
 import type { Claim } from "../ports/claim.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { Issue } from "../ports/issues.ts";
-import { isApplied, ownsNothing, type Row, type RowState } from "../ports/rows.ts";
+import { isApplied, isNudged, ownsNothing, type Row, type RowState } from "../ports/rows.ts";
 import type { Schedule, Settlement } from "../ports/store.ts";
 import type { RolloutTarget } from "../ports/workloads.ts";
 import { rolloutComplete } from "../rollout/complete.ts";
@@ -21,8 +21,9 @@ export function isOnlyEnding(row: Row): boolean {
   const { state, dueAt } = row;
   const end = nextEnd(state);
   if (end === undefined || dueAt !== end || ownTimes(state).includes(end)) return false;
-  // A deletion, a change or a nudge may have made it due at the very same time.
-  return isBeingDeleted(row) ? isCleared(state) : !row.verify && (isApplied(row) || state.error !== undefined);
+  // A deletion, a change or a nudge may have made it due at the very same time, or come when it was due.
+  if (isBeingDeleted(row)) return isCleared(state);
+  return !row.verify && !isNudged(row) && (isApplied(row) || state.error !== undefined);
 }
 
 /** Its clean-up is done, except for what Vault has not ended yet. */
@@ -85,6 +86,11 @@ async function look(
     targets !== undefined &&
     (await rolloutComplete(deps, key, targets, issue.replacedAt ?? since, signal).catch(() => false));
   return lookedAt(issue, isRolledOut, deps.clock());
+}
+
+/** When a row is due after a claim that was for something else than its own work: its nudges count as seen then. */
+export function dueAfter({ dueAt, ...row }: Row, now: EpochMs): EpochMs | undefined {
+  return isNudged(row) ? now : dueAt;
 }
 
 /**

@@ -18,7 +18,7 @@ import { sendDue } from "../schedule/messages.ts";
 import { nextSlot } from "../schedule/wheel.ts";
 import type { Batch } from "./batch.ts";
 import { claimOf } from "./claim.ts";
-import { endAll, stayed } from "./duties.ts";
+import { dueAfter, endAll, stayed } from "./duties.ts";
 
 /**
  * A slot of the renew wheel: keeps what the row has in Vault. Takes no claim and writes nothing, whoever works on the
@@ -133,7 +133,7 @@ async function tellRisk(
   const outcome = { kind: "warned", type: "CredentialRenewed", ...(warning && { warning }) } as const;
   const seen = await told(originOf(deps, claim.row), outcome, claim, signal);
   const next = { ...state, issues, ...seenAfter(claim.row, seen) };
-  await claim.settle(stayed({ ...claim.row, state: next }, deps.clock(), row.dueAt));
+  await claim.settle(stayed({ ...claim.row, state: next }, deps.clock(), dueAfter(row, deps.clock())));
 }
 
 /** A resource that can't be written must not keep the row. */

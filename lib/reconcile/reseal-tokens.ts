@@ -5,7 +5,7 @@ import type { Issue } from "../ports/issues.ts";
 import type { Row } from "../ports/rows.ts";
 import type { SealedBy } from "../ports/vault-issues.ts";
 import { claimOf } from "./claim.ts";
-import { stayed } from "./duties.ts";
+import { dueAfter, stayed } from "./duties.ts";
 
 /**
  * Encrypts with the present key the tokens of issues that a former key encrypted, so that the former key can be
@@ -62,7 +62,7 @@ async function resealUnderClaim(
       sealedBy.get(issue.serial) === "former" ? resealed(deps, row.key, issue) : issue,
     ),
   );
-  await claim.settle(stayed({ ...claim.row, state: { ...state, issues } }, deps.clock(), row.dueAt));
+  await claim.settle(stayed({ ...claim.row, state: { ...state, issues } }, deps.clock(), dueAfter(row, deps.clock())));
   return true;
 }
 

@@ -9,12 +9,12 @@ const NUDGE_GAP_MS = 2_000;
 /** The parts of a row that a nudge reads. */
 export interface Nudgeable extends Pick<Row, "key" | "verify" | "nudges"> {
   readonly group: string;
+  readonly nudgesSeen: number | undefined;
   readonly leaseUntil: EpochMs | undefined;
   readonly dueAt: EpochMs | undefined;
   readonly lane: string | undefined;
   readonly settledAt: EpochMs | undefined;
-  /** The nudges that the last claim saw. */
-  readonly nudgesSeen: number | undefined;
+  readonly hasIssues: boolean;
   readonly expect: Expected | undefined;
 }
 
@@ -41,10 +41,19 @@ export function nudgeOf(row: Nudgeable, options: NudgeOptions): Nudge {
   const { now, verify } = options;
   const { comesAnyway, again, at, time } = timesOf(row, options);
   const expect = raised(row.expect, options.expect, now);
-  if (comesAnyway && (!verify || row.verify) && expect === row.expect) return { writes: false, due: again };
+  const isNoted = comesAnyway && isKnown(row) && (!verify || row.verify) && expect === row.expect;
+  if (isNoted) return { writes: false, due: again };
   const kept = { writes: true, verify: verify || row.verify, expect } as const;
   if (comesAnyway) return { ...kept, due: again };
   return { ...kept, due: { key, group, lane: "now", at }, ...time };
+}
+
+/**
+ * Whether the run that comes anyway takes the nudge up unwritten. A row with issues may be due for the end of a former
+ * credential alone: then its run is a whole one only if it was nudged since its last claim.
+ */
+function isKnown({ leaseUntil, hasIssues, nudges, nudgesSeen = NONE }: Nudgeable): boolean {
+  return !hasIssues || leaseUntil !== undefined || nudges > nudgesSeen;
 }
 
 /** When a row runs next. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { aDeployment } from "./world/builders.ts";
+import { aDeployment, aVaultAuth } from "./world/builders.ts";
 import { aDynamicSecret, anIssuingWorld, aPkiSecret, DYNAMIC, logsIn } from "./world/issuing.ts";
 import type { World } from "./world/world.ts";
 
@@ -58,6 +58,21 @@ describe("what an issued credential leaves behind", () => {
     await world.advance("30s");
     assert.equal(world.vault.liveLeases().length, 0);
     assert.equal(world.secret("db"), undefined);
+  });
+
+  it("a changed VaultAuth that comes shortly before the time of an ending is followed", async () => {
+    await using world = await anIssuingWorld();
+    const annotations = { "keyferry.dev/revoke-replaced": "1s" };
+    await world.given(aVaultAuth("team"), aDynamicSecret("db", { annotations, vaultAuthRef: "team" }));
+    await world.advance("10s");
+    await world.edit(DYNAMIC, "db", { metadata: { annotations: { "keyferry.dev/refresh": "1" } } });
+    const isEnding = async () =>
+      (await world.row("db", DYNAMIC))?.state.issues?.some(({ state }) => state === "ending");
+    while (!(await isEnding())) await world.advance("100ms");
+    await world.given(aVaultAuth("team", { kubernetes: { role: "none", serviceAccount: "app" } }));
+    await world.advance("10s");
+    assert.equal(world.vault.liveLeases().length, 1);
+    assert.match(world.condition("db", "Ready", DYNAMIC), /VAULT_LOGIN_REFUSED/);
   });
 
   it("what was written to a destination that was renamed after a crash ends like any that is replaced", async () => {

@@ -195,14 +195,14 @@ async function write(
   // Nudged, or lost: then the second write fails, too.
   const known = settledState(settlement.state, () => stateOf(item, connection.damaged));
   const settled = { ...settlement, state: known };
-  const set = { ...nudgedAttributes(settled), ...expectAttributes(expectOf(item).expect, settlement) };
+  const set = { ...nudgedAttributes(lease, settled), ...expectAttributes(expectOf(item).expect, settlement) };
   const nudged = await connection.update(syncAt(lease.key), { set }, leaseIsOurs(lease));
   return nudged.holds ? "nudged" : "lost";
 }
 
 function store(connection: Connection, lease: Lease, settlement: Settlement, times: Changes) {
   const set: Changes = {
-    ...settledAttributes(settlement),
+    ...settledAttributes(lease, settlement),
     ...times,
     ...expectAttributes(lease.expect, settlement),
     look: false,
@@ -219,7 +219,7 @@ async function forget(connection: Connection, bodies: Bodies, lease: Lease) {
   return removed;
 }
 
-function settledAttributes({ state, schedule, renew, now }: Settlement): Changes {
+function settledAttributes({ nudges: nudgesSettled }: Lease, { state, schedule, renew, now }: Settlement): Changes {
   const { slot }: { readonly kind: string; readonly slot?: RefreshSlot } = schedule;
   return {
     ...stateAttributes({ ...state, settledAt: now }),
@@ -227,6 +227,7 @@ function settledAttributes({ state, schedule, renew, now }: Settlement): Changes
     ...renewAttributes(renew),
     leaseUntil: undefined,
     nudgesSeen: undefined,
+    nudgesSettled,
   };
 }
 
@@ -246,6 +247,6 @@ function timeAttributes(schedule: Exclude<Schedule, { readonly kind: "gone" }>):
  * Due now, whatever the schedule says; its slot on the wheel follows the schedule, and `verify` may belong to the
  * nudge.
  */
-function nudgedAttributes(settlement: Settlement): Changes {
-  return { ...settledAttributes(settlement), dueAt: settlement.now, lane: "now" };
+function nudgedAttributes(lease: Lease, settlement: Settlement): Changes {
+  return { ...settledAttributes(lease, settlement), dueAt: settlement.now, lane: "now" };
 }

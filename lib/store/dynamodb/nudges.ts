@@ -5,7 +5,7 @@ import { nudgeOf } from "../nudging.ts";
 import { all, fenceIsStill, leaseIsStill, noNudgeSince } from "./conditions.ts";
 import type { Connection } from "./connection.ts";
 import { OVERTAKEN, untilItHolds } from "./contention.ts";
-import { type Changes, expectOf, type SyncItem } from "./rows.ts";
+import { type Changes, expectOf, nudgesSeenOf, type SyncItem } from "./rows.ts";
 import { syncAt } from "./table.ts";
 
 /** How many rows are written at once. */
@@ -68,8 +68,13 @@ function itIsAsItWasRead({ fence, leaseUntil, nudges }: SyncItem) {
 }
 
 function nudgeable(old: SyncItem) {
-  const { pk: key, grp: group, lane, nudges, look: verify, leaseUntil, dueAt, settledAt, nudgesSeen } = old;
-  return { key, group, lane, nudges, verify, leaseUntil, dueAt, settledAt, nudgesSeen, expect: expectOf(old).expect };
+  const { pk: key, grp: group, lane, nudges, look: verify, leaseUntil, dueAt, settledAt } = old;
+  return {
+    ...{ key, group, lane, nudges, verify, leaseUntil, dueAt, settledAt },
+    nudgesSeen: nudgesSeenOf(old),
+    hasIssues: old.issues !== undefined,
+    expect: expectOf(old).expect,
+  };
 }
 
 function chunks<T>(items: readonly T[], size: number): readonly (readonly T[])[] {

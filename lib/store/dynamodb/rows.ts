@@ -47,7 +47,10 @@ export interface SyncItem extends SummaryItem {
   readonly cluster?: string;
   /** Counts records, which change neither fence nor lease. */
   readonly records?: number;
+  /** By its claim. Without a lease there is none, since an earlier version leaves it as it is when it claims. */
   readonly nudgesSeen?: number;
+  /** Those that the last settle knew of. */
+  readonly nudgesSettled?: number;
   readonly expectVersion?: number;
   readonly expectAt?: EpochMs;
   readonly renewSlot?: string;
@@ -245,13 +248,19 @@ export function ownedOf(item: SyncItem, damaged: OnDamage): readonly OwnedSecret
 
 export function rowOf(item: SyncItem, declared: Declared, damaged: OnDamage): Row {
   const { pk: key, nudges, look, fence, renewSlot, renewPhase } = item;
+  const nudgesSeen = nudgesSeenOf(item);
   const renew = slotFrom(renewSlot, renewPhase);
   return {
     ...{ key, declared, state: stateOf(item, damaged), nudges, verify: look, fence },
+    ...(nudgesSeen === undefined ? {} : { nudgesSeen }),
     ...timesOf(item),
     ...(renew && { renew }),
     ...expectOf(item),
   };
+}
+
+export function nudgesSeenOf({ leaseUntil, nudgesSeen, nudgesSettled }: SyncItem): number | undefined {
+  return leaseUntil === undefined ? nudgesSettled : nudgesSeen;
 }
 
 export function summaryOf(item: SummaryItem, damaged: OnDamage): RowSummary {

@@ -81,6 +81,7 @@ function claiming(connection: Connection) {
         state,
         fence,
         nudges,
+        nudgesSeen: row.nudges,
         verify: look === 1,
         ...times,
         ...expectOf(claimed),

@@ -17,12 +17,13 @@ type HotRecord = Pick<
   | "settled_at"
   | "expect"
   | "expect_at"
->;
+> & { readonly has_issues: 0 | 1 };
 
 /** Requests work: a read, and a write unless the row is worked on anyway. */
 export function nudging(connection: Connection): Pick<SyncStore, "nudge" | "nudgeAll"> {
   const record = connection.one<HotRecord>(`
-    SELECT key, grp, lane, look, nudges, nudges_seen, lease_until, due_at, settled_at, expect, expect_at
+    SELECT key, grp, lane, look, nudges, nudges_seen, lease_until, due_at, settled_at, expect, expect_at,
+      (SELECT issues IS NOT NULL FROM body WHERE id = sync.body) AS has_issues
     FROM sync WHERE key = :key`);
   const write = connection.write(`
     UPDATE sync SET nudges = nudges + 1, look = :look, expect = :expect, expect_at = :expectAt,
@@ -58,6 +59,7 @@ function nudgeable(old: HotRecord) {
     leaseUntil: set(old.lease_until),
     dueAt: set(old.due_at),
     settledAt: set(old.settled_at),
+    hasIssues: old.has_issues === 1,
     expect: expectOf(old).expect,
   };
 }

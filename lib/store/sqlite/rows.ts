@@ -63,6 +63,7 @@ export function rowOf(record: SyncRecord, damaged: OnDamage): Row | undefined {
     declared,
     state: stateOf(record, damaged),
     nudges: record.nudges,
+    ...(record.nudges_seen === null ? {} : { nudgesSeen: record.nudges_seen }),
     verify: record.look === 1,
     fence: record.fence,
     ...timesOf(record),

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { HOUR_MS } from "../../../lib/clock.ts";
-import { aKey } from "../../builders.ts";
+import { isNudged } from "../../../lib/ports/rows.ts";
+import { aKey, anIssue } from "../../builders.ts";
 import { aScene, LEASE_MS, type OpenStore, SLOT } from "./scene.ts";
 
 const WHEEL = { kind: "wheel", slot: SLOT } as const;
@@ -68,6 +69,24 @@ export function nudgesContract(open: OpenStore): void {
       const due = await scene.store.nudge(row.key, { now: scene.clock(), verify: false });
       assert.deepEqual(due, { key: row.key, group: row.declared.group, lane: "now", at: scene.clock() });
       assert.equal(scene.writes(), 0);
+    });
+
+    it("lease-table 9: a row with issues keeps it once, since it may be due for the end of one of them alone", async () => {
+      await using scene = await aScene(open);
+      const dueAt = scene.clock() + HOUR_MS;
+      const row = await scene.settled({ kind: "due", at: dueAt }, {}, { issues: [anIssue({ state: "ending" })] });
+      assert.equal(isNudged(row), false);
+      scene.pass(HOUR_MS + 500);
+      scene.writes();
+      for (let times = 0; times < 3; times++)
+        assert.equal(await scene.store.nudge(row.key, { now: scene.clock(), verify: false }), undefined);
+      assert.equal(scene.writes(), 1);
+      const nudged = await scene.row(row.key);
+      assert.deepEqual([nudged.dueAt, isNudged(nudged)], [dueAt, true]);
+      await scene.store.nudge(row.key, { now: scene.clock(), verify: false, isOfReference: true });
+      const { row: claimed } = await scene.claimed(await scene.row(row.key));
+      assert.equal(isNudged(claimed), false);
+      assert.equal(isNudged(await scene.row(row.key)), false);
     });
 
     it("lease-table 9: the wish to verify is kept even then", async () => {

@@ -4,7 +4,7 @@ import { cleanupKey, type SyncKey } from "../../../lib/keys.ts";
 import type { ReconcileDeps } from "../../../lib/ports/deps.ts";
 import type { Issue } from "../../../lib/ports/issues.ts";
 import { EMPTY_STATE, type RowState } from "../../../lib/ports/rows.ts";
-import { endAll, endDue, endUnused, isOnlyEnding, leaveAll, stayed } from "../../../lib/reconcile/duties.ts";
+import { dueAfter, endAll, endDue, endUnused, isOnlyEnding, leaveAll, stayed } from "../../../lib/reconcile/duties.ts";
 import { aDeclared, aKey, aRow } from "../../builders.ts";
 import { aClaim } from "../../claims.ts";
 import { anIssue, leaseless, START } from "../issues/an-issue.ts";
@@ -51,6 +51,14 @@ describe("a row that is due for the end of a former credential alone", () => {
     const row = applied({ issues: [ending(START)] }, START);
     assert.equal(isOnlyEnding({ ...row, verify: true }), false);
     assert.equal(isOnlyEnding({ ...row, state: { ...row.state, appliedHash: "older" } }), false);
+    assert.equal(isOnlyEnding({ ...row, nudges: 3, nudgesSeen: 2 }), false);
+    assert.equal(isOnlyEnding({ ...row, nudges: 3, nudgesSeen: 3 }), true);
+  });
+
+  it("is due now after a claim for something else that saw its nudges", () => {
+    const row = applied({ issues: [ending(START)] }, START);
+    assert.equal(dueAfter({ ...row, nudges: 3, nudgesSeen: 2 }, START + 1), START + 1);
+    assert.equal(dueAfter({ ...row, nudges: 3, nudgesSeen: 3 }, START + 1), START);
   });
 
   it("may be a clean-up, when all else of it is done", () => {

@@ -12,6 +12,7 @@ function aRow(overrides: Partial<Nudgeable> = {}): Nudgeable {
   return {
     ...{ key: KEY, group: "g", verify: false, nudges: 3, leaseUntil: undefined, dueAt: NOW + 3_600_000 },
     ...{ lane: "refresh", settledAt: NOW - 60_000, nudgesSeen: undefined, expect: undefined },
+    hasIssues: false,
     ...overrides,
   };
 }
@@ -29,6 +30,17 @@ describe("lease-table 9: a nudge", () => {
     assert.deepEqual(nudged({ settledAt: NOW - 500 }), at(NOW + 1_500));
     assert.deepEqual(nudged({ settledAt: NOW - 500 }, { atOnce: true }), at(NOW));
     assert.deepEqual(nudged({ settledAt: NOW - 500, dueAt: NOW + 1_000 }), at(NOW + 1_000));
+  });
+
+  it("of a row with issues is kept where it is due, unless its run knows already that it was nudged", () => {
+    const due = { dueAt: NOW, hasIssues: true } as const;
+    const kept = { writes: true, verify: false, expect: undefined, due: undefined };
+    assert.deepEqual(nudged({ ...due, nudgesSeen: 3 }), kept);
+    const nothing = { writes: false, due: undefined };
+    assert.deepEqual(nudged({ ...due, nudgesSeen: 2 }), nothing);
+    assert.deepEqual(nudged({ ...due, nudgesSeen: undefined }), nothing, "by an earlier version");
+    assert.deepEqual(nudged({ ...due, nudgesSeen: 3, leaseUntil: NOW }), nothing, "after a crash");
+    assert.deepEqual(nudged({ dueAt: NOW, nudgesSeen: 3 }), nothing);
   });
 
   it("writes nothing where the row is worked on anyway, and sends it again only where it has waited", () => {
