@@ -33,10 +33,13 @@ export interface FormerLogin {
   readonly login: SecretValue;
 }
 
-/** What is stored of a cluster's token; `held` is missing when it can't be read or is of other settings. */
+/** What is stored of a cluster's token; nothing but `token` when it can't be read or is of another Vault. */
 export interface Stored {
   readonly token: StoredToken;
+  /** Of these settings. */
   readonly held?: Held;
+  /** Of other settings: not to be used. */
+  readonly former?: Held;
 }
 
 /** The encrypted part. */
@@ -50,6 +53,12 @@ interface Plain {
 }
 
 const ID = "cluster-token/";
+
+/**
+ * While processes read a new fleet.yaml, some still have the former one: these must not end the login of the new
+ * settings.
+ */
+const SETTLED_MS = MINUTE_MS;
 
 /** The tokens beside the lease table. A failure here never costs a cluster: each process then has its own token. */
 export function sealedTokens(options: TokenCacheOptions, log: Log) {
@@ -68,7 +77,11 @@ export function sealedTokens(options: TokenCacheOptions, log: Log) {
       const token = await store.token("fleet", idOf(request.cluster));
       if (token === undefined) return undefined;
       const plain = await opened(token);
-      return plain?.settings === request.settings ? { token, held: heldOf(plain, token.serial) } : { token };
+      if (plain === undefined) return { token };
+      const held = heldOf(plain, token.serial);
+      if (plain.settings === request.settings) return { token, held };
+      const isOfVault = plain.vault === request.vault && token.circuit === circuitOfVault(request.address);
+      return isOfVault ? { token, former: held } : { token };
     });
   /** False: Vault did not end its login, and may do so later. */
   const isEnded = async (token: StoredToken, end: (login: FormerLogin) => Promise<boolean>): Promise<boolean> => {
@@ -90,7 +103,8 @@ export function sealedTokens(options: TokenCacheOptions, log: Log) {
         const token = { id: idOf(cluster), scope: "fleet", circuit, serial, sealed, endsAt: minted.endsAt } as const;
         if (await store.putToken(token, before?.token.serial)) {
           // Others that still have the former one find this one after a 401.
-          if (before?.held?.login) await request.end(before.held.login);
+          const replaced = before?.held ?? settledFormer(before, minted);
+          if (replaced?.login) await request.end(replaced.login);
           return { ...minted, serial };
         }
         const theirs = (await find(request))?.held;
@@ -112,6 +126,11 @@ export function sealedTokens(options: TokenCacheOptions, log: Log) {
         }
       }),
   };
+}
+
+function settledFormer(before: Stored | undefined, { mintedAt }: Minted): Held | undefined {
+  const former = before?.former;
+  return former && mintedAt - former.mintedAt >= SETTLED_MS ? former : undefined;
 }
 
 function plainOf({ settings, vault }: Shared, { token, login, mintedAt, endsAt }: Minted): string {

@@ -163,12 +163,20 @@ for (const flavor of ["openbao", "vault"] as const) {
       assert.equal(await one.ask(), 403, "the token outlives a login");
     });
 
-    it("a token that was minted by other settings is not used by the new ones", async () => {
+    it("a token that was minted by other settings is not used by the new ones, and its login is ended", async () => {
       await using store = openSqliteStore({ path: ":memory:" });
+      const audiences = ["https://kubernetes.default.svc"];
       await using before = aProcess(minting(), store);
       const first = await before.token();
-      await using after = aProcess(minting({ audiences: ["https://kubernetes.default.svc"] }), store);
+      await using after = aProcess(minting({ audiences }), store);
+      after.pass(2 * MINUTE_MS);
+      const ended = await endings();
       assert.equal(await minted(async () => assert.notEqual(await after.token(), first)), 1);
+      assert.equal(await endings(), ended + 1);
+      await using late = aProcess(minting({ ttl: "20m" }), store);
+      late.pass(2 * MINUTE_MS);
+      await late.token();
+      assert.equal(await endings(), ended + 1, "a process that has not read the new settings yet ends none of them");
     });
 
     it("two processes that mint at once agree on one token, and the login of the other one is ended", async () => {
