@@ -116,5 +116,6 @@ async function renewed(deps: TokensDeps, entry: Entry): Promise<void> {
   entry.token = renewedToken(token, await renew(deps.client, identity, token.value, signal), askedAt);
   if (by === undefined || entry.token.endsAt <= token.endsAt) return;
   const kept = await deps.cache?.keep(entry.token, by, found?.stored.serial ?? serial);
-  if (kept !== "taken") entry.serial = kept?.serial;
+  // Not stored now: the store still has this token, for other processes.
+  if (kept !== undefined && kept !== "taken") entry.serial = kept.serial;
 }

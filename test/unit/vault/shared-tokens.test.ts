@@ -129,6 +129,25 @@ describe("tokens of Vault that processes share", () => {
     assert.equal(world.logins, 2);
   });
 
+  it("are left to the others when the store did not take one that was prolonged", async () => {
+    await using store = openSqliteStore({ path: ":memory:" });
+    const { process, world, ended } = aVault();
+    world.grant.lease_duration = 10 * 3_600;
+    const cache = cacheOf(store, () => world.now);
+    const failing = { ...cache };
+    const one = process(failing);
+    const { renewAt } = await one.token({ identity: ONE, by: BY }, forever);
+    failing.keep = async () => undefined;
+    world.now = renewAt;
+    await one.token({ identity: ONE, by: BY }, forever);
+    for (let turn = 0; turn < 5; turn++) await settled();
+    assert.equal(world.count("renew-self"), 1);
+    world.now += HOUR_MS;
+    await one.token({ identity: OTHER }, forever);
+    assert.deepEqual([...ended], []);
+    assert.equal(textOf(await process(cache).token({ identity: ONE, by: BY }, forever)), "one-1");
+  });
+
   it("are not lost when the store has none: the process names its own, moves them, and ends them", async () => {
     const { process, world, ended } = aVault();
     for (const cache of [undefined, cacheOf(openSqliteStore({ path: ":memory:" }), () => world.now)]) {
