@@ -52,6 +52,8 @@ export function underClaimedNames(state: RowState, claimed: RowState, vaults: Va
 
 /** The paths of a row, and those that it takes with one claim: that is one transaction. */
 export const MAX_PATHS = 90;
+/** With one that needs no more paths than it has, so that a row with many gets rid of them. */
+export const MOST_PATHS = 97;
 
 /**
  * The paths that a claim takes: those that the row has not, and those that it has under another name of their Vault. A

@@ -12,7 +12,7 @@ import { withReferences } from "../references/references.ts";
 import { askingOf, type RunMode } from "./asking.ts";
 import type { Batch } from "./batch.ts";
 import { claimOf, type RunClaim } from "./claim.ts";
-import { MAX_PATHS, unclaimed } from "./present-names.ts";
+import { MAX_PATHS, MOST_PATHS, unclaimed } from "./present-names.ts";
 
 /** One sync during its run: its kind, its origin and its claim. */
 export interface Run {
@@ -80,8 +80,9 @@ function mustBeFew(row: Row, paths: readonly Pushed[]): void {
   const { key, state } = row;
   const { pushed = [] } = state;
   const added = unclaimed(row, paths).length;
-  if (added === 0 || pushed.length + added <= MAX_PATHS) return;
-  const message = `${key} still has ${pushed.length} former paths in Vault, and nothing more is pushed until these are cleaned up: allow its login to delete them`;
+  const most = paths.length <= pushed.length ? MOST_PATHS : MAX_PATHS;
+  if (added === 0 || pushed.length + added <= most) return;
+  const message = `${key} still has ${pushed.length} former paths in Vault, and nothing more is pushed until these are cleaned up: allow its login to delete them, and name its last paths again until they are gone`;
   throw new SyncError("DESTINATION_UNSETTLED", message);
 }
 

@@ -32,7 +32,7 @@ describe("a reference that is missing", () => {
 it("a Secret that is not read is followed by its version, where that is known", () => {
   const known = { uid: "u", hash: "h" } as Reference;
   const lookup = lookUp(aCluster(), (key) => (key.endsWith("/known") ? known : undefined));
-  assert.equal(lookup.note("Secret", { namespace: "shop", name: "known" }), "u/h");
+  assert.deepEqual(lookup.note("Secret", { namespace: "shop", name: "known" }), { version: "u/h", isGone: false });
   assert.equal(lookup.note("Secret", { namespace: "shop", name: "other" }), undefined);
   assert.deepEqual([...lookup.refs], ["east/Secret/shop/known", "east/Secret/shop/other"]);
 });

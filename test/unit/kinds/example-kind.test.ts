@@ -217,7 +217,7 @@ describe("a kind that a test adds, with nothing but its own folder's worth of co
     await using scene = aScene();
     await scene.declare();
     const [before] = await scene.plan();
-    assert.deepEqual([before?.action, before?.secret], ["update", "ticket"]);
+    assert.deepEqual([before?.action, before?.secret], ["create", "ticket"]);
     assert.deepEqual([...scene.lottery.asked, ...scene.secrets.keys()], []);
     await scene.run();
     scene.pass(1_000);

@@ -198,7 +198,8 @@ describe("lease-table 31: the paths of a push", () => {
     for (const [former, wanted, isRefused] of [
       [40, 50, false],
       [41, 50, true],
-      [91, 91, false],
+      [90, 7, false],
+      [90, 8, true],
       [90, 1, false],
     ] as const) {
       await using one = await pushing(many(wanted, "new"));
