@@ -1,13 +1,16 @@
 import { MINUTE_MS } from "../clock.ts";
 import { fingerprint } from "../digest.ts";
+import { SyncError } from "../errors.ts";
 import { partsOf, type SyncKey } from "../keys.ts";
 import { namedNamespaces, namespaceMatcher, referenceNamespaces } from "../namespaces.ts";
+import type { ListOptions } from "../ports/clusters.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
-import type { ClusterState, OperatorSeen } from "../ports/store.ts";
+import type { ClusterState, Cursor, OperatorSeen } from "../ports/store.ts";
 import { hasPowers } from "../references/operator-namespace.ts";
-import { pushingKind } from "../resource-kinds.ts";
+import { type KindRef, kindNamed, pushingKind } from "../resource-kinds.ts";
 import { sendTokenSweep } from "../schedule/messages.ts";
 import { type DiscoveryDeps, OWNED_SELECTOR, REFERENCE_KINDS, SYNC_KINDS } from "./deps.ts";
+import { isNewer } from "./drift.ts";
 import type { WatchPassOptions } from "./pass.ts";
 import { outOfTime, retire } from "./retire.ts";
 import { renewalInDoubt, renewChanged } from "./settings-change.ts";
@@ -153,13 +156,55 @@ async function isBehind(
   state: ClusterState,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const cursors = Object.values(state.cursors).map((cursor) => BigInt(cursor.resourceVersion));
+  const cursors = Object.entries(state.cursors);
   if (cursors.length === 0) return false;
   const scope = namedNamespaces(settings.namespaces) && { namespace: settings.operatorNamespace };
-  const options = { metadataOnly: true, limit: 1, ...scope };
   for (const kind of [...REFERENCE_KINDS, ...SYNC_KINDS]) {
-    const page = await deps.clusters.list(settings.name, kind, options, undefined, signal);
-    if (page) return cursors.some((cursor) => cursor > BigInt(page.resourceVersion));
+    const page = await deps.clusters.list(settings.name, kind, { ...ONE, ...scope }, undefined, signal);
+    if (!page) continue;
+    const ahead = cursors.filter(([, cursor]) => isNewer(cursor.resourceVersion, page.resourceVersion));
+    return areAheadOfTheirKinds(deps, settings.name, ahead, signal);
   }
   return false;
+}
+
+const ONE = { metadataOnly: true, limit: 1 };
+
+/** An API server may keep a kind in an etcd of its own, whose revisions say nothing of another kind's. */
+async function areAheadOfTheirKinds(
+  { clusters }: DiscoveryDeps,
+  cluster: string,
+  ahead: readonly (readonly [string, Cursor])[],
+  signal: AbortSignal,
+): Promise<boolean> {
+  const asked = new Set<KindRef>();
+  for (const [name, { resourceVersion }] of ahead.toSorted(([, a], [, b]) => newestFirst(a, b))) {
+    const list = listOf(name);
+    if (!list || asked.has(list.kind)) continue;
+    asked.add(list.kind);
+    const page = await unlessDenied(clusters.list(cluster, list.kind, list.options, undefined, signal));
+    if (page && isNewer(resourceVersion, page.resourceVersion)) return true;
+  }
+  return false;
+}
+
+function newestFirst(a: Cursor, b: Cursor): number {
+  return Number(isNewer(b.resourceVersion, a.resourceVersion)) - Number(isNewer(a.resourceVersion, b.resourceVersion));
+}
+
+/** What a cursor of this name has listed, by its kind and namespace. */
+function listOf(cursor: string): { readonly kind: KindRef; readonly options: ListOptions } | undefined {
+  const [, name = "", namespace, one] = /^(?:push:)?(\w+)(?:[/:]([^/:]+)(?:\/(.+))?)?/.exec(cursor) ?? [];
+  const kind = kindNamed(name);
+  return kind && { kind, options: { ...ONE, ...(namespace && { namespace }), ...(one && { name: one }) } };
+}
+
+/** A list that may not be read proves nothing, and its kind's watch tells of it. */
+async function unlessDenied<T>(list: Promise<T>): Promise<T | undefined> {
+  try {
+    return await list;
+  } catch (error) {
+    if (error instanceof SyncError && error.code === "KUBE_DENIED") return undefined;
+    throw error;
+  }
 }

@@ -4,6 +4,7 @@ import { releaseDeparted } from "../../../lib/discovery/departed.ts";
 import { type DiscoveryDeps, REFERENCE_KINDS, SYNC_KINDS } from "../../../lib/discovery/deps.ts";
 import type { WatchPassOptions } from "../../../lib/discovery/pass.ts";
 import { inDoubt, startingPoint } from "../../../lib/discovery/starting-point.ts";
+import { SyncError } from "../../../lib/errors.ts";
 import { cleanupKey, partsOf, referenceKey, type SyncKey, syncKey } from "../../../lib/keys.ts";
 import type { ClusterSettings } from "../../../lib/ports/fleet.ts";
 import type { Row, RowState } from "../../../lib/ports/rows.ts";
@@ -124,6 +125,33 @@ describe("a watch pass starts", () => {
     assert.deepEqual((await asked.start(before, { options: { probeRevision: true } })).cursors, {});
   });
 
+  it("lease-table 20: compares a cursor with its own kind's list: Secrets may be in an etcd of their own", async () => {
+    await using one = await scene("east");
+    const at = (revision: string) => ({ resourceVersion: revision, movedAt: NOW - HOUR_MS });
+    const own = { "Secret/shop": at("900"), "Secret:shop/login": at("950"), "push:Deployment/shop": at("800") };
+    const before = { ...(await one.left()), cursors: { ...own, VaultAuth: at("50") } };
+    const asked: unknown[] = [];
+    const revisions: Record<string, string> = { Secret: "1000", Deployment: "800" };
+    one.deps.clusters.list = async (...[, { kind }, { namespace, name }]) => {
+      asked.push([kind, namespace, name]);
+      if (revisions[kind] === "denied") throw new SyncError("KUBE_DENIED", "no");
+      return { items: [], resourceVersion: revisions[kind] ?? "60" };
+    };
+    const start = async () => (await one.start(before)).restores;
+    assert.equal(await start(), undefined);
+    assert.deepEqual(asked, [
+      ["VaultConnection", undefined, undefined],
+      ["Secret", "shop", "login"],
+      ["Deployment", "shop", undefined],
+    ]);
+    revisions.Secret = "denied";
+    assert.equal(await start(), undefined, "what may not be read proves nothing");
+    revisions.Deployment = "799";
+    assert.equal(await start(), 1);
+    one.deps.clusters.list = async () => ({ items: [], resourceVersion: "900" });
+    assert.equal(await start(), 1, "Secrets too");
+  });
+
   it("lease-table 20: a cursor that moved within three minutes is trusted", async () => {
     await using one = await scene("east");
     const before = { ...(await one.left()), cursors: { Secret: { ...CURSOR, movedAt: NOW - 3 * MINUTE_MS } } };
@@ -241,7 +269,10 @@ describe("a watch pass starts", () => {
   it("lease-table 20: knows a restored cluster by the first kind that it serves, also where it reads namespaces alone", async () => {
     const filter = { include: ["shop"], exclude: [] };
     await using one = await scene("east");
-    const left = { ...(await one.start({}, { settings: { namespaces: filter } })), cursors: { Secret: CURSOR } };
+    const left = {
+      ...(await one.start({}, { settings: { namespaces: filter } })),
+      cursors: { VaultStaticSecret: CURSOR },
+    };
     const listed: unknown[] = [];
     one.deps.clusters.list = async (...[_cluster, kind, { namespace, limit, metadataOnly }]) => {
       listed.push([kind.kind, namespace, limit, metadataOnly]);
@@ -260,7 +291,7 @@ describe("a watch pass starts", () => {
     const [references, syncs] = [REFERENCE_KINDS, SYNC_KINDS].map((kinds) => kinds.map(({ kind }) => kind));
     assert.deepEqual(
       listed.map((asked) => (asked as unknown[])[0]),
-      references?.slice(0, 2),
+      [...(references?.slice(0, 2) ?? []), "VaultStaticSecret"],
     );
     one.deps.clusters.list = async (_cluster, { kind }) =>
       syncs?.includes(kind) ? { items: [], resourceVersion: "49" } : undefined;
