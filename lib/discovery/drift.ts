@@ -34,20 +34,21 @@ export function isNewer(a: string, b: string): boolean {
  * managedFields entry or of other owners' data keys are (kubernetes-rules 10). Undecidable while the row is claimed,
  * because our own write arrives before settle has stored it (lease-table 22).
  */
-export function classify(row: Row, secret: SeenResource, isDeleted: boolean, now: EpochMs): DriftClass {
+export function classify(row: Row, { secret, isDeleted, listedAt }: SecretSeen, now: EpochMs): DriftClass {
   if (row.leaseUntil !== undefined && row.leaseUntil > now) return "deferred";
   const owned = row.state.owned.find((entry) => entry.name === secret.name);
   if (owned?.uid === undefined || owned.resourceVersion === undefined) {
     return !isDeleted && isLeftTo(row, secret) ? "drifted" : "in-step";
   }
   if (isDeleted) return owned.uid === secret.uid ? "drifted" : "in-step";
-  return differs(owned, owned.resourceVersion, secret) ? "drifted" : "in-step";
+  return differs(owned, owned.resourceVersion, secret, listedAt) ? "drifted" : "in-step";
 }
 
-function differs(owned: OwnedSecret, resourceVersion: string, secret: SeenResource): boolean {
+function differs(owned: OwnedSecret, written: string, secret: SeenResource, listedAt: string | undefined): boolean {
   if (owned.uid !== secret.uid) return true;
-  if (!isNewer(secret.resourceVersion, resourceVersion)) return false;
-  return secret.managed?.fingerprint !== owned.managed;
+  if (isNewer(secret.resourceVersion, written)) return secret.managed?.fingerprint !== owned.managed;
+  // A list that is as new as our write has an older Secret: etcd was restored to before it (lease-table 20).
+  return listedAt !== undefined && !isNewer(written, listedAt) && isNewer(written, secret.resourceVersion);
 }
 
 /** It waited for another declaration, whose owner reference is gone: it may write the Secret now. */
@@ -59,7 +60,7 @@ function isLeftTo({ state, declared }: Row, { name, ownerReferences }: SeenResou
 
 export interface DriftWatch {
   /** Handles a seen or deleted Secret with our labels. */
-  see(secret: SeenResource, isDeleted: boolean): Promise<void>;
+  see(seen: SecretSeen): Promise<void>;
   /** Handles Secrets that are recorded as written, or awaited, and are missing from a complete list. */
   missing(listed: Listed, rows: readonly Row[]): Promise<void>;
   /**
@@ -96,15 +97,11 @@ interface Deferred extends SecretSeen {
 export function driftWatch(deps: DiscoveryDeps, cluster: string): DriftWatch {
   const deferred = new Map<string, Deferred>();
   const nudge = nudging(deps, cluster);
-  const handleDrift = async (
-    row: Row,
-    { secret, isDeleted }: SecretSeen,
-    pauseMs: number,
-    last: boolean,
-  ): Promise<void> => {
-    const driftClass = classify(row, secret, isDeleted, deps.clock());
+  const handleDrift = async (row: Row, seen: SecretSeen, pauseMs: number, last: boolean): Promise<void> => {
+    const driftClass = classify(row, seen, deps.clock());
+    const { secret, isDeleted } = seen;
     if (driftClass === "deferred" && !last) {
-      deferred.set(namespacedName(secret), { secret, isDeleted, pauseMs, againAt: deps.clock() + pauseMs });
+      deferred.set(namespacedName(secret), { ...seen, pauseMs, againAt: deps.clock() + pauseMs });
     } else if (driftClass !== "in-step") {
       await nudge(row, isDeleted ? "deleted or relabelled" : "changed by another", isDeleted);
     }
@@ -121,9 +118,9 @@ export function driftWatch(deps: DiscoveryDeps, cluster: string): DriftWatch {
     if (!isKnown) search.unknown(seen);
   };
   return {
-    async see(secret, isDeleted) {
-      if (isDeleted) search.released(secret);
-      await see({ secret, isDeleted }, false);
+    async see(seen) {
+      if (seen.isDeleted) search.released(seen.secret);
+      await see(seen, false);
     },
     async missing({ uids, places }, rows) {
       for (const row of rows) {

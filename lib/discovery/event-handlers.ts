@@ -33,7 +33,8 @@ export interface EventHandler {
 
 /** A list, processed page by page: new and changed objects are written at once, and nothing else. */
 export interface Listing {
-  page(items: readonly SeenResource[], signal: AbortSignal): Promise<void>;
+  /** `listedAt`: the revision of the list. */
+  page(items: readonly SeenResource[], signal: AbortSignal, listedAt?: string): Promise<void>;
   /** Call after the last page: objects in no page are missing, and are read by name. */
   end(signal: AbortSignal): Promise<ClusterState["awaitingApproval"]>;
 }

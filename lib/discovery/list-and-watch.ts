@@ -159,7 +159,7 @@ async function pageByPage(
     resourceVersion ??= answer.resourceVersion;
     read.pages += 1;
     read.items += answer.items.length;
-    await listing.page(answer.items, signal);
+    await listing.page(answer.items, signal, resourceVersion);
     next = answer.continue;
   }
   deps.log.debug("kind-listed", { cluster, kind: kind.kind, items: read.items });

@@ -25,9 +25,9 @@ export function sourceHandler(deps: DiscoveryDeps, context: PushContext, declara
       const listing = declarations.list();
       const versions = new Map<ReferenceKey, string>();
       return {
-        async page(items, signal) {
+        async page(items, signal, listedAt) {
           for (const item of items) if (isOurs(item.namespace)) versions.set(keyOf(item), item.resourceVersion);
-          await listing.page(items, signal);
+          await listing.page(items, signal, listedAt);
         },
         async end(signal) {
           const outcome = await listing.end(signal);

@@ -1,34 +1,34 @@
 import { partsOf } from "../keys.ts";
-import type { SeenResource } from "../ports/resources.ts";
 import { SECRET } from "../resource-kinds.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import type { DriftWatch, Listed } from "./drift.ts";
 import type { EventHandler, HandlerContext } from "./event-handlers.ts";
 import { unlessBug } from "./guard.ts";
+import type { SecretSeen } from "./secret-search.ts";
 
 /** Handles the Secrets that we wrote, by metadata only. */
 export function secretHandler(deps: DiscoveryDeps, drift: DriftWatch, context: HandlerContext): EventHandler {
   const { isOurs } = context;
-  const see = async (object: SeenResource, isDeleted: boolean): Promise<void> => {
-    if (isOurs(object.namespace)) await drift.see(object, isDeleted);
+  const see = async (seen: SecretSeen): Promise<void> => {
+    if (isOurs(seen.secret.namespace)) await drift.see(seen);
   };
   return {
     list() {
       const listed = { uids: new Set<string>(), places: new Set<string>() };
       return {
-        async page(items) {
+        async page(items, _signal, listedAt) {
           for (const item of items) {
             listed.uids.add(item.uid);
             listed.places.add(`${item.namespace}/${item.name}`);
             const of = { cluster: context.settings.name, kind: SECRET, object: item };
-            await unlessBug(deps, of, () => see(item, false));
+            await unlessBug(deps, of, () => see({ secret: item, isDeleted: false, listedAt }));
           }
         },
         end: () => endOfSecrets(deps, drift, context, listed),
       };
     },
-    changed: (object) => see(object, false),
-    deleted: (object) => see(object, true),
+    changed: (secret) => see({ secret, isDeleted: false }),
+    deleted: (secret) => see({ secret, isDeleted: true }),
     notServed: async () => undefined,
   };
 }

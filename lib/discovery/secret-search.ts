@@ -10,6 +10,8 @@ import { recognised } from "./recognise.ts";
 export interface SecretSeen {
   readonly secret: SeenResource;
   readonly isDeleted: boolean;
+  /** The revision of the list that has it; missing for an event. */
+  readonly listedAt?: string | undefined;
 }
 
 /** Collects work that needs all rows of a cluster, so that many Secrets cost one read of the rows. */

@@ -176,6 +176,25 @@ describe("settings that changed while no process ran", () => {
 });
 
 describe("a restored etcd", () => {
+  it("lease-table 20: has its Secrets written again, also where its revision is higher than any before", async () => {
+    for (const bump of [0, 1_000_000]) {
+      await using world = await aWorld();
+      await world.given(aVaultSecret(), aStaticSecret());
+      await world.advance("30s");
+      const restore = world.cluster().snapshot();
+      await world.given(aVaultSecret("db", { password: "two" }));
+      await world.advance("3m");
+      assert.equal(world.secret("db")?.data.password, "two");
+      restore(bump);
+      assert.equal(world.secret("db")?.data.password, "one");
+      world.cluster().fail("refused");
+      await world.advance("20s");
+      world.cluster().fail(undefined);
+      await world.advance("5m");
+      assert.equal(world.secret("db")?.data.password, "two", `bump ${bump}`);
+    }
+  });
+
   it("lease-table 20: is listed as a whole, also where that was cut off and its revision has grown since", async (t) => {
     let points = 0;
     const play = async (n: number): Promise<boolean> => {

@@ -39,6 +39,9 @@ export interface MemoryCluster extends KubeClient {
   noteServed(call: KubeCall): void;
   /** Open watches break, and what they could go on from is forgotten. */
   restart(): Promise<void>;
-  /** The objects and the revision of now; call it to go back to them, as a restore of etcd does. */
-  snapshot(): () => void;
+  /**
+   * The objects and the revision of now; call it to go back to them, as a restore of etcd does. `bump`: by how much the
+   * revision is higher then, as etcdutl's --bump-revision with --mark-compacted makes it.
+   */
+  snapshot(): (bump?: number) => void;
 }

@@ -79,7 +79,7 @@ describe("a Secret that was seen while its row is worked on", () => {
     await using scene = await aScene();
     await scene.written();
     await scene.claimed();
-    await scene.drift.see(drifted(), false);
+    await scene.drift.see({ secret: drifted(), isDeleted: false });
     assert.ok(scene.drift.isDeferring());
     const pauses: number[] = [];
     for (let looks = 0; looks < 6; looks++) {
@@ -98,12 +98,12 @@ describe("a Secret that was seen while its row is worked on", () => {
     await using scene = await aScene();
     await scene.written();
     const { lease } = await scene.claimed();
-    await scene.drift.see(drifted(), false);
+    await scene.drift.see({ secret: drifted(), isDeleted: false });
     scene.pass(400);
     await scene.drift.settleDeferred(false);
     const state = { ...EMPTY_STATE, owned: [entry("db")] };
     await scene.store.settle(lease, { state, schedule: { kind: "parked" }, now: START + 400 });
-    await scene.drift.see(aSecret(), false);
+    await scene.drift.see({ secret: aSecret(), isDeleted: false });
     assert.deepEqual([scene.drift.isDeferring(), scene.names()], [false, []]);
   });
 
@@ -111,7 +111,7 @@ describe("a Secret that was seen while its row is worked on", () => {
     await using scene = await aScene();
     await scene.written();
     await scene.claimed();
-    await scene.drift.see(drifted(), false);
+    await scene.drift.see({ secret: drifted(), isDeleted: false });
     await scene.drift.settleDeferred(true);
     assert.deepEqual([scene.drift.isDeferring(), scene.names()], [false, ["db"]]);
   });
@@ -122,7 +122,7 @@ describe("drift", () => {
     await using scene = await aScene();
     await scene.written();
     const atOnce = async (secret: SeenResource, isDeleted: boolean) => {
-      await scene.drift.see(secret, isDeleted);
+      await scene.drift.see({ secret, isDeleted });
       const [[, options] = assert.fail("no nudge")] = scene.nudged.splice(0);
       assert.equal(options.verify, true);
       return options.atOnce;
@@ -161,9 +161,12 @@ describe("drift that is seen of a Secret", () => {
     await using scene = await aScene();
     await scene.written();
     const { uid: _uid, ...other } = owner("db");
-    await scene.drift.see({ ...drifted(), ownerReferences: [{ ...other, uid: "former" }] }, false);
+    await scene.drift.see({
+      secret: { ...drifted(), ownerReferences: [{ ...other, uid: "former" }] },
+      isDeleted: false,
+    });
     assert.deepEqual(scene.names(), []);
-    await scene.drift.see(drifted(), false);
+    await scene.drift.see({ secret: drifted(), isDeleted: false });
     assert.deepEqual(scene.names(), ["db"]);
   });
 
@@ -172,7 +175,7 @@ describe("drift that is seen of a Secret", () => {
     await scene.written();
     await scene.written("other");
     const atOnce = async (name: string) => {
-      await scene.drift.see(aSecret(name), true);
+      await scene.drift.see({ secret: aSecret(name), isDeleted: true });
       return scene.nudged.splice(0)[0]?.[1].atOnce;
     };
     assert.deepEqual([await atOnce("db"), await atOnce("other"), await atOnce("db")], [true, true, false]);
@@ -200,6 +203,19 @@ describe("a list of Secrets", () => {
     assert.equal(await listing.end(signal), undefined);
     assert.equal(scene.nudged[0]?.[1].atOnce, true, "a missing Secret is written at once");
     assert.deepEqual(scene.names(), ["missing"]);
+  });
+
+  it("lease-table 20: shows a Secret from before our write, which a restore of etcd brought back", async () => {
+    await using scene = await aScene();
+    await scene.written();
+    const before = { ...aSecret(), resourceVersion: "99" };
+    await scene.handler.list().page([before], signal, "99");
+    assert.deepEqual(scene.names(), []);
+    const { lease, row } = await scene.claimed();
+    await scene.handler.list().page([before], signal, "100");
+    await scene.store.settle(lease, { state: row.state, schedule: { kind: "parked" }, now: START });
+    await scene.drift.settleDeferred(true);
+    assert.deepEqual(scene.names(), ["db"]);
   });
 
   it("shows nothing of namespaces that it does not cover", async () => {

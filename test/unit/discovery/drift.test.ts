@@ -32,29 +32,51 @@ describe("lease-table 22: is this Secret another than the one that we wrote?", (
   const other = { fingerprint: "changed", ours: true, vso: false };
 
   it("no, when it is our own write that comes back", () => {
-    assert.equal(classify(row, aSeen(), false, NOW), "in-step");
+    assert.equal(classify(row, { secret: aSeen(), isDeleted: false }, NOW), "in-step");
   });
 
   it("kubernetes-rules 10: no, when only its resourceVersion moved: a foreign annotation", () => {
-    assert.equal(classify(row, aSeen({ resourceVersion: "101" }), false, NOW), "in-step");
+    assert.equal(classify(row, { secret: aSeen({ resourceVersion: "101" }), isDeleted: false }, NOW), "in-step");
   });
 
   it("yes, when what its fields' owners say is another since", () => {
-    assert.equal(classify(row, aSeen({ resourceVersion: "101", managed: other }), false, NOW), "drifted");
+    assert.equal(
+      classify(row, { secret: aSeen({ resourceVersion: "101", managed: other }), isDeleted: false }, NOW),
+      "drifted",
+    );
   });
 
   it("lease-table 20: resourceVersions are numbers: 99 is before 100", () => {
-    assert.equal(classify(row, aSeen({ resourceVersion: "99", managed: other }), false, NOW), "in-step");
-    assert.equal(classify(row, aSeen({ resourceVersion: "1000", managed: other }), false, NOW), "drifted");
+    assert.equal(
+      classify(row, { secret: aSeen({ resourceVersion: "99", managed: other }), isDeleted: false }, NOW),
+      "in-step",
+    );
+    assert.equal(
+      classify(row, { secret: aSeen({ resourceVersion: "1000", managed: other }), isDeleted: false }, NOW),
+      "drifted",
+    );
+  });
+
+  it("lease-table 20: yes, when a list as new as our write has an older one: etcd went back", () => {
+    const older = aSeen({ resourceVersion: "99" });
+    const listed = (secret: SeenResource, listedAt: string) =>
+      classify(row, { secret, isDeleted: false, listedAt }, NOW);
+    assert.equal(listed(older, "100"), "drifted");
+    assert.equal(listed(older, "1000"), "drifted");
+    assert.equal(listed(older, "99"), "in-step", "the list is older than our write");
+    assert.equal(listed(aSeen(), "1000"), "in-step");
+    assert.equal(listed(aSeen({ resourceVersion: "101" }), "1000"), "in-step");
+    const claimed = rowWith(owned, NOW + 1);
+    assert.equal(classify(claimed, { secret: older, isDeleted: false, listedAt: "100" }, NOW), "deferred");
   });
 
   it("yes, when it is gone or lost its labels, unless that was another one of its name", () => {
-    assert.equal(classify(row, aSeen(), true, NOW), "drifted");
-    assert.equal(classify(row, aSeen({ uid: "former" }), true, NOW), "in-step");
+    assert.equal(classify(row, { secret: aSeen(), isDeleted: true }, NOW), "drifted");
+    assert.equal(classify(row, { secret: aSeen({ uid: "former" }), isDeleted: true }, NOW), "in-step");
   });
 
   it("yes, when another stands in its place", () => {
-    assert.equal(classify(row, aSeen({ uid: "foreign" }), false, NOW), "drifted");
+    assert.equal(classify(row, { secret: aSeen({ uid: "foreign" }), isDeleted: false }, NOW), "drifted");
   });
 
   it("yes, when it waited for the Secret and its own reference is the only one now", () => {
@@ -68,23 +90,36 @@ describe("lease-table 22: is this Secret another than the one that we wrote?", (
       [[{ uid: "other" }], "in-step"],
       [[], "in-step"],
     ] as const) {
-      assert.equal(classify(waiting, aSeen({ ownerReferences: [...ownerReferences] }), false, NOW), found);
+      assert.equal(
+        classify(waiting, { secret: aSeen({ ownerReferences: [...ownerReferences] }), isDeleted: false }, NOW),
+        found,
+      );
     }
-    assert.equal(classify(waiting, aSeen({ ownerReferences: [own] }), true, NOW), "in-step", "it is gone");
-    assert.equal(classify(waiting, aSeen({ ownerReferences: [own], name: "other" }), false, NOW), "in-step");
+    assert.equal(
+      classify(waiting, { secret: aSeen({ ownerReferences: [own] }), isDeleted: true }, NOW),
+      "in-step",
+      "it is gone",
+    );
+    assert.equal(
+      classify(waiting, { secret: aSeen({ ownerReferences: [own], name: "other" }), isDeleted: false }, NOW),
+      "in-step",
+    );
     const { error: _error, ...state } = waiting.state;
-    assert.equal(classify({ ...waiting, state }, aSeen({ ownerReferences: [own] }), false, NOW), "in-step");
+    assert.equal(
+      classify({ ...waiting, state }, { secret: aSeen({ ownerReferences: [own] }), isDeleted: false }, NOW),
+      "in-step",
+    );
   });
 
   it("can't be said while the row is being worked on, and can once that lease ran out", () => {
     const seen = aSeen({ resourceVersion: "101", managed: other });
-    assert.equal(classify(rowWith(owned, NOW + 1), seen, false, NOW), "deferred");
-    assert.equal(classify(rowWith(owned, NOW), seen, false, NOW), "drifted");
+    assert.equal(classify(rowWith(owned, NOW + 1), { secret: seen, isDeleted: false }, NOW), "deferred");
+    assert.equal(classify(rowWith(owned, NOW), { secret: seen, isDeleted: false }, NOW), "drifted");
   });
 
   it("no, when it is none that we know to have written: the next run looks at it anyway", () => {
-    assert.equal(classify(rowWith({ name: "db" }), aSeen(), false, NOW), "in-step");
-    assert.equal(classify(rowWith({ ...owned, name: "other" }), aSeen(), true, NOW), "in-step");
+    assert.equal(classify(rowWith({ name: "db" }), { secret: aSeen(), isDeleted: false }, NOW), "in-step");
+    assert.equal(classify(rowWith({ ...owned, name: "other" }), { secret: aSeen(), isDeleted: true }, NOW), "in-step");
   });
 
   it("kubernetes-rules 6: yes, when it was waited for beside another declaration, whose reference is gone", () => {
@@ -97,7 +132,7 @@ describe("lease-table 22: is this Secret another than the one that we wrote?", (
     const error = { code: "SECRET_NOT_OURS" as const, message: "", since: NOW };
     const waits = aRow({ state: { ...EMPTY_STATE, owned: [{ name: "db" }], error } });
     const handleDrift = (ownerReferences: SeenResource["ownerReferences"], seen = waits, isDeleted = false) =>
-      classify(seen, aSeen({ ownerReferences }), isDeleted, NOW);
+      classify(seen, { secret: aSeen({ ownerReferences }), isDeleted }, NOW);
     assert.equal(handleDrift([own]), "drifted");
     assert.equal(handleDrift([{ ...own, name: "other", uid: "other" }, own]), "in-step");
     assert.equal(handleDrift([{ ...own, uid: "other" }]), "in-step");

@@ -32,7 +32,8 @@ export interface Objects {
   onChange(listener: (change: Change) => void): () => void;
   /** Forgets the latest changes, as a restart of the API server does. */
   forget(): void;
-  snapshot(): () => void;
+  /** To go back to: its objects, and its revision or a higher one. */
+  snapshot(): (bump?: number) => void;
 }
 
 const KEPT = 2_000;
@@ -108,11 +109,11 @@ export function objects(): Objects {
     snapshot() {
       const copy = new Map([...stored].map(([id, known]) => [id, new Map(known)]));
       const then = revision;
-      return () => {
+      return (bump = 0) => {
         stored = new Map([...copy].map(([id, known]) => [id, new Map(known)]));
-        revision = then;
+        revision = then + bump;
         latest = [];
-        forgotten = then;
+        forgotten = revision;
       };
     },
   };
