@@ -4,7 +4,7 @@ import { isLeftToVso } from "../origins/handed-over.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { SeenResource } from "../ports/resources.ts";
 import type { Declared, Reference } from "../ports/rows.ts";
-import type { ClusterState, Due, RowSummary } from "../ports/store.ts";
+import type { Due, RowSummary } from "../ports/store.ts";
 import type { KindRef } from "../resource-kinds.ts";
 import { sendDue } from "../schedule/messages.ts";
 import { recentWrite } from "../vso/stand-back/vso.ts";
@@ -15,7 +15,7 @@ import { unlessBug } from "./guard.ts";
 import type { OperatorGuard } from "./operator-guard.ts";
 import { dropReference, nudgeDependents, takeReference } from "./references.ts";
 import { bytesOf, type RowBudget } from "./row-budget.ts";
-import { tombstoneMissing } from "./tombstone-missing.ts";
+import type { MissingRows } from "./tombstone-missing.ts";
 import type { VsoWatch } from "./vso-watch.ts";
 
 /** How many rows of a page are written concurrently. */
@@ -35,8 +35,8 @@ export interface EventHandler {
 export interface Listing {
   /** `listedAt`: the revision of the list. */
   page(items: readonly SeenResource[], signal: AbortSignal, listedAt?: string): Promise<void>;
-  /** Call after the last page: objects in no page are missing, and are read by name. */
-  end(signal: AbortSignal): Promise<ClusterState["awaitingApproval"]>;
+  /** Call after the last page: objects in no page are missing. */
+  end(signal: AbortSignal): Promise<void>;
 }
 
 export interface HandlerContext {
@@ -45,8 +45,10 @@ export interface HandlerContext {
   readonly isOurs: (namespace: string) => boolean;
   /** The namespace, when a list covers only one. */
   readonly scope: string | undefined;
-  /** A person confirmed that missing declarations of this cluster are really gone. */
-  readonly acceptMissing: boolean;
+  /** The name of the list, and of its cursor. */
+  readonly list: string;
+  /** What all lists of the watch pass lack. */
+  readonly missing: MissingRows;
   readonly restores: number | undefined;
   /** The delay of a listed reference's status, in ms, because its own references are listed at the same time. */
   readonly statusAfterMs: number;
@@ -114,7 +116,7 @@ async function declareWithin(deps: DiscoveryDeps, budget: RowBudget, declared: D
 function listing(
   deps: DiscoveryDeps,
   kind: KindRef,
-  { settings, isOurs, restores, acceptMissing, budget }: HandlerContext,
+  { settings, isOurs, restores, budget, list, missing }: HandlerContext,
   { vso, keyOf, rowsOf }: SyncHandlerContext,
 ): Listing {
   const seen = new Set<SyncKey>();
@@ -143,7 +145,7 @@ function listing(
     async end(signal) {
       const known = await rowsOf();
       const absent = known.filter((row) => !seen.has(row.key));
-      return tombstoneMissing(deps, kind, absent, known.length, acceptMissing, signal);
+      await missing.take({ list, kind, absent, of: known.length }, signal);
     },
   };
 }
@@ -259,7 +261,6 @@ function referenceList(deps: DiscoveryDeps, kind: KindRef, context: ReferenceCon
         settings.name,
         changes.filter((key) => key !== undefined),
       );
-      return undefined;
     },
   };
 }

@@ -41,3 +41,10 @@ export function toldIfTooLarge<T>(
     return undefined;
   });
 }
+
+/** The signal has ended the call. Other failures at the same time, bugs among them, stay what they are. */
+export function isOfAbort(error: unknown, signal: AbortSignal): boolean {
+  if (!signal.aborted) return false;
+  if (error instanceof SyncError) return error.code === "DEADLINE_EXCEEDED";
+  return error === signal.reason || (error instanceof Error && error.name === "AbortError");
+}

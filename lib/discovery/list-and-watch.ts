@@ -1,12 +1,12 @@
 import { MINUTE_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import type { ListOptions, WatchEvent } from "../ports/clusters.ts";
-import type { ClusterState, Cursor } from "../ports/store.ts";
+import type { Cursor } from "../ports/store.ts";
 import type { KindRef } from "../resource-kinds.ts";
 import type { Slots } from "../util/slots.ts";
 import type { DiscoveryDeps } from "./deps.ts";
 import type { EventHandler } from "./event-handlers.ts";
-import { unlessBug } from "./guard.ts";
+import { isOfAbort, unlessBug } from "./guard.ts";
 import { listBounds } from "./list-bounds.ts";
 
 /**
@@ -21,7 +21,6 @@ const SHORTEST_WATCH_S = 1;
 /** The progress of one kind. */
 export interface Progress {
   readonly cursor?: Cursor;
-  readonly awaitingApproval?: NonNullable<ClusterState["awaitingApproval"]>;
   readonly error?: SyncError;
 }
 
@@ -113,13 +112,6 @@ async function listAll(
   }
 }
 
-/** The signal has ended the call. Other failures at the same time, bugs among them, stay what they are. */
-function isOfAbort(error: unknown, signal: AbortSignal): boolean {
-  if (!signal.aborted) return false;
-  if (error instanceof SyncError) return error.code === "DEADLINE_EXCEEDED";
-  return error === signal.reason || (error instanceof Error && error.name === "AbortError");
-}
-
 function lateList(
   { cluster, kind: { resource } }: ListAndWatchInput,
   { pages, items }: Read,
@@ -163,9 +155,8 @@ async function pageByPage(
     next = answer.continue;
   }
   deps.log.debug("kind-listed", { cluster, kind: kind.kind, items: read.items });
-  const awaitingApproval = await listing.end(signal);
-  const cursor = { resourceVersion: resourceVersion ?? "0", movedAt: deps.clock() };
-  return { ...from, ...(awaitingApproval ? { awaitingApproval } : {}), cursor };
+  await listing.end(signal);
+  return { ...from, cursor: { resourceVersion: resourceVersion ?? "0", movedAt: deps.clock() } };
 }
 
 async function* watch(deps: DiscoveryDeps, input: ListAndWatchInput, from: Progress, signal: AbortSignal): Steps {

@@ -16,7 +16,6 @@ import { unlessBug } from "./guard.ts";
 import { declaredPush, glanceOf, isInStep } from "./push-declared.ts";
 import { releaseDeleted } from "./release.ts";
 import { bytesOf } from "./row-budget.ts";
-import { tombstoneMissing } from "./tombstone-missing.ts";
 
 export interface PushContext extends HandlerContext {
   readonly push: PushSettings;
@@ -109,7 +108,7 @@ export function pushHandler(deps: DiscoveryDeps, kind: KindRef, context: PushCon
         async end(signal) {
           const all = await taker.rowsNow();
           const absent = all.filter(({ key }) => !seen.has(key));
-          return tombstoneMissing(deps, kind, absent, all.length, context.acceptMissing, signal);
+          await context.missing.take({ list: context.list, kind, absent, of: all.length }, signal);
         },
       };
     },

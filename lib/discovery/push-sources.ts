@@ -30,9 +30,8 @@ export function sourceHandler(deps: DiscoveryDeps, context: PushContext, declara
           await listing.page(items, signal, listedAt);
         },
         async end(signal) {
-          const outcome = await listing.end(signal);
+          await listing.end(signal);
           await nudgeOutdated(deps, context, versions);
-          return outcome;
         },
       };
     },

@@ -19,16 +19,18 @@ export function isPushTarget(name: string): boolean {
  * What is followed for pushes: the annotated kinds, and all Secrets if fleet.yaml says so, by their metadata, and
  * VaultPushSecrets.
  */
-export function pushTargets(deps: DiscoveryDeps, base: Omit<HandlerContext, "scope">): readonly WatchTarget[] {
+export function pushTargets(deps: DiscoveryDeps, base: Omit<HandlerContext, "scope" | "list">): readonly WatchTarget[] {
   const { settings } = base;
   const { push } = settings;
   if (push === undefined) return [];
   const named = pushNamespaces(settings.namespaces, push.namespaces);
   return (named ?? [undefined]).flatMap((scope) => {
-    const context: PushContext = { ...base, push, scope };
-    const target = (kind: KindRef, handler = pushHandler(deps, kind, context), metadataOnly = true): WatchTarget => ({
+    const nameOf = ({ kind }: KindRef): string => `${PREFIX}${kind}${scope === undefined ? "" : `/${scope}`}`;
+    const contextOf = (kind: KindRef): PushContext => ({ ...base, push, scope, list: nameOf(kind) });
+    const annotated = (kind: KindRef): EventHandler => pushHandler(deps, kind, contextOf(kind));
+    const target = (kind: KindRef, handler = annotated(kind), metadataOnly = true): WatchTarget => ({
       isReference: false,
-      name: `${PREFIX}${kind.kind}${scope === undefined ? "" : `/${scope}`}`,
+      name: nameOf(kind),
       kind,
       options: { metadataOnly, ...(scope === undefined ? {} : { namespace: scope }) },
       handler,
@@ -36,10 +38,12 @@ export function pushTargets(deps: DiscoveryDeps, base: Omit<HandlerContext, "sco
     const kinds = push.kinds.map((name) => PUSHING_KINDS[name]);
     const workloads = kinds
       .filter((kind) => kind !== SECRET)
-      .map((kind) => (kind === VAULT_PUSH_SECRET ? target(kind, resourceHandler(deps, context), false) : target(kind)));
-    const annotated = kinds.includes(SECRET) ? pushHandler(deps, SECRET, context) : undefined;
-    if (push.secrets === "poll") return annotated ? [...workloads, target(SECRET, annotated)] : workloads;
-    return [...workloads, target(SECRET, sourceHandler(deps, context, annotated ?? NOTHING_DECLARED))];
+      .map((kind) =>
+        kind === VAULT_PUSH_SECRET ? target(kind, resourceHandler(deps, contextOf(kind)), false) : target(kind),
+      );
+    const declaring = kinds.includes(SECRET) ? annotated(SECRET) : undefined;
+    if (push.secrets === "poll") return declaring ? [...workloads, target(SECRET, declaring)] : workloads;
+    return [...workloads, target(SECRET, sourceHandler(deps, contextOf(SECRET), declaring ?? NOTHING_DECLARED))];
   });
 }
 

@@ -38,12 +38,11 @@ async function endOfSecrets(
   drift: DriftWatch,
   { settings, scope }: HandlerContext,
   listed: Listed,
-): Promise<undefined> {
+): Promise<void> {
   const known = (await deps.leases.byCluster(settings.name)).filter(
     ({ key }) => scope === undefined || partsOf(key).namespace === scope,
   );
   const keys = known.map((row) => row.key).filter((key) => !key.includes("#"));
   const rows = await deps.leases.read(keys, "strong");
   await drift.missing(listed, [...rows.values()]);
-  return undefined;
 }

@@ -4,6 +4,7 @@ import type { RowError } from "../ports/rows.ts";
 import type { ClusterState, Cursor } from "../ports/store.ts";
 import type { Progress } from "./list-and-watch.ts";
 import type { RowBudget } from "./row-budget.ts";
+import type { MissingRows } from "./tombstone-missing.ts";
 
 /** Findings of a cluster's watches so far. */
 export interface Sight {
@@ -16,22 +17,24 @@ export interface Findings {
   /** The names of what is watched from the start: credentials come when all of it is listed. */
   readonly declared: ReadonlySet<string>;
   readonly budget: RowBudget;
+  readonly missing: Pick<MissingRows, "isOpen" | "awaiting" | "problem">;
   /** The time of the pass is over: a list without an end would be cut off by the next one, too. */
   readonly isOver: boolean;
 }
 
 /** Each kind has its own cursor; one that may not be read is reported and does not stop the others. */
 export function sightOf(before: ClusterState, findings: Findings, now: EpochMs): Sight {
-  const { progressOf: targets, declared, budget, isOver } = findings;
+  const { progressOf: targets, declared, budget, missing, isOver } = findings;
   const cursors = cursorsOf(findings);
   const progressOf = [...targets.values()];
-  const errors = progressOf.map(({ error }) => error).filter((error) => error !== undefined);
+  const problems = [...progressOf.map(({ error }) => error), missing.problem()];
+  const errors = problems.filter((error) => error !== undefined);
   const outage = errors.find((error) => OUTAGE_CODES.has(error.code));
   const unended = isOver
     ? [...targets].find(([name, one]) => declared.has(name) && isUnended(one))?.[1].error
     : undefined;
   const error = outage ?? unended ?? errors.find(({ code }) => code !== "DEADLINE_EXCEEDED");
-  const awaitingApproval = progressOf.map((progress) => progress.awaitingApproval).find((found) => found !== undefined);
+  const awaitingApproval = missing.awaiting() ?? (outage && before.awaitingApproval);
   const { error: _error, awaitingApproval: _held, outOfSight: since, ...rest } = before;
   // Omitted objects are reported, and do not stop the others.
   const told = error ?? budget.problem();
@@ -57,12 +60,12 @@ export function sightOf(before: ClusterState, findings: Findings, now: EpochMs):
  */
 const CREDENTIALS_BYTES = 65_536;
 
-function cursorsOf({ progressOf, declared }: Findings): Record<string, Cursor> {
+function cursorsOf({ progressOf, declared, missing }: Findings): Record<string, Cursor> {
   const cursors: Record<string, Cursor> = {};
   let room = CREDENTIALS_BYTES;
-  for (const [name, { cursor, awaitingApproval }] of progressOf) {
+  for (const [name, { cursor }] of progressOf) {
     // While missing declarations await approval, each watch pass lists their kind again, until they are approved or back.
-    if (!cursor || awaitingApproval) continue;
+    if (!cursor || missing.isOpen(name)) continue;
     if (!declared.has(name)) room -= Buffer.byteLength(JSON.stringify([name, cursor]));
     if (declared.has(name) || room >= 0) cursors[name] = cursor;
   }

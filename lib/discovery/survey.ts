@@ -12,6 +12,7 @@ import type { WatchPassOptions } from "./pass.ts";
 import { isPushTarget } from "./push-targets.ts";
 import { rowBudget } from "./row-budget.ts";
 import { startingPoint } from "./starting-point.ts";
+import { missingRows } from "./tombstone-missing.ts";
 import type { VsoWatch } from "./vso-watch.ts";
 import { watchAll } from "./watch-all.ts";
 import { watchTargets } from "./watch-targets.ts";
@@ -51,22 +52,19 @@ export async function survey(deps: DiscoveryDeps, settings: ClusterSettings, sig
     await vsoMustBeGone(deps, settings, { operator }, signal).catch(report);
     for (const suspension of suspensionsIn(settings, state, deps.clock())) report(suspension);
     const { restores } = await startingPoint(deps, settings, state, { uid, operator }, OPTIONS, signal);
-    const targets = watchTargets(
-      deps,
-      settings,
-      { drift: driftWatch(deps, settings.name), vso: NO_WATCH, budget, guard: operatorGuard(deps, settings, operator) },
-      OPTIONS,
-      restores,
-    );
+    const missing = missingRows(deps, settings.name, { isApproved: false, before: state.awaitingApproval });
+    const [drift, guard] = [driftWatch(deps, settings.name), operatorGuard(deps, settings, operator)];
+    const parts = { drift, vso: NO_WATCH, budget, guard, missing };
+    const targets = watchTargets(deps, settings, parts, OPTIONS, restores);
     const progressOf = new Map<string, Progress>();
     const onProgress = (name: string, progress: Progress) => void progressOf.set(name, progress);
     const declared = targets.filter(({ kind, name }) => kind !== SECRET || isPushTarget(name));
-    await watchAll(deps, settings, declared, { cursors: {}, budget, onProgress }, OPTIONS, signal);
-    const all = [...progressOf.values()];
-    const awaitingApproval = all.map((progress) => progress.awaitingApproval).find((found) => found !== undefined);
+    await watchAll(deps, settings, declared, { cursors: {}, budget, missing, onProgress }, OPTIONS, signal);
+    const awaitingApproval = missing.awaiting();
+    const problems = [...[...progressOf.values()].map(({ error }) => error), missing.problem()];
     const leftOut = budget.problem();
     return {
-      errors: [...errors, ...errorsOf(all), ...(leftOut === undefined ? [] : [leftOut])],
+      errors: [...errors, ...eachOnce(problems), ...(leftOut === undefined ? [] : [leftOut])],
       ...(awaitingApproval === undefined ? {} : { awaitingApproval }),
     };
   } catch (error) {
@@ -85,7 +83,7 @@ const OPTIONS: WatchPassOptions = {
 };
 
 /** An unreachable cluster is reported once, not for each kind. */
-function errorsOf(all: readonly Progress[]): readonly SyncError[] {
-  const errors = all.map(({ error }) => error).filter((error) => error !== undefined);
+function eachOnce(problems: readonly (SyncError | undefined)[]): readonly SyncError[] {
+  const errors = problems.filter((error) => error !== undefined);
   return [...new Map(errors.map((error) => [`${error.code} ${error.message}`, error])).values()];
 }

@@ -1,9 +1,10 @@
-import { partsOf } from "../keys.ts";
+import { SyncError } from "../errors.ts";
+import { partsOf, type SyncKey } from "../keys.ts";
 import type { ClusterState, Due, RowSummary } from "../ports/store.ts";
-import type { KindRef } from "../resource-kinds.ts";
+import { isReferenceStatus, type KindRef } from "../resource-kinds.ts";
 import { sendDue } from "../schedule/messages.ts";
 import type { DiscoveryDeps } from "./deps.ts";
-import { toldIfTooLarge } from "./guard.ts";
+import { isOfAbort, toldIfTooLarge } from "./guard.ts";
 
 /** If more declarations are gone in one watch pass, a person must confirm it (lease-table 18). */
 const BELIEVED_COUNT = 10;
@@ -13,32 +14,167 @@ export function isTooMany(gone: number, of: number): boolean {
   return gone > Math.max(BELIEVED_COUNT, of * BELIEVED_SHARE);
 }
 
+type Awaiting = NonNullable<ClusterState["awaitingApproval"]>;
+
+/** A complete list, and the rows that it lacks. */
+export interface Lacking {
+  /** The name of its cursor. */
+  readonly list: string;
+  readonly kind: KindRef;
+  readonly absent: readonly RowSummary[];
+  /** How many rows it should have. */
+  readonly of: number;
+}
+
 /**
- * Handles rows that a complete list lacks. Reads each by name, and tombstones it when it is gone or has another uid.
- * When too many are gone at once, tombstones none and records that in the cluster's row.
+ * The rows that the lists of one watch pass lack. They are handled together, because only all lists show how many are
+ * gone: where namespaces are named, each has a list of its own.
  */
-export async function tombstoneMissing(
+export interface MissingRows {
+  /** Takes what a list lacks now, in place of what it lacked before. Removes it at once if that is approved. */
+  take(lacking: Lacking, signal: AbortSignal): Promise<void>;
+  /**
+   * Reads each row's declaration by name, and tombstones those that are gone or have another uid. When too many are gone
+   * at once, it tombstones none. `isWhole`: there is no list that could not be read.
+   */
+  settle(isWhole: boolean, signal: AbortSignal): Promise<void>;
+  /** Whether rows that this list lacks are still there: it must be read again. */
+  isOpen(list: string): boolean;
+  /** What a person must confirm; before it is known, as it was at the last watch pass. */
+  awaiting(): Awaiting | undefined;
+  /** Why some could not be handled. */
+  problem(): SyncError | undefined;
+}
+
+interface Open extends Lacking {
+  readonly awaiting?: Awaiting;
+  readonly problem?: SyncError;
+}
+
+export function missingRows(
   deps: DiscoveryDeps,
-  kind: KindRef,
-  absent: readonly RowSummary[],
-  total: number,
-  isReleased: boolean,
+  cluster: string,
+  { isApproved, before }: { readonly isApproved: boolean; readonly before: Awaiting | undefined },
+): MissingRows {
+  const open = new Map<string, Open>();
+  const tombstoned: Pick<Lacking, "list" | "kind">[] = [];
+  const told = new Set<string>();
+  let isSettled = true;
+
+  const tombstone = (one: Lacking, signal: AbortSignal): Promise<void> =>
+    tombstoneGone(deps, one, () => tombstoned.push(one), signal);
+  /** Unless the list was read again meanwhile. */
+  const put = (one: Open, next: Open | undefined): void => {
+    if (open.get(one.list) !== one) return;
+    if (next) open.set(one.list, next);
+    else open.delete(one.list);
+  };
+  const hold = (one: Open, { gone, of }: Share): void => {
+    put(one, { ...one, awaiting: { since: deps.clock(), gone, of } });
+    const kind = one.kind.kind;
+    if (told.has(kind)) return;
+    told.add(kind);
+    deps.log.error("missing-awaiting-approval", { kind, gone, of });
+    deps.metrics.count("keyferry_missing_awaiting_approval_total", { kind });
+  };
+  const remove = async (one: Open, signal: AbortSignal): Promise<void> => {
+    try {
+      await tombstone(one, signal);
+      put(one, undefined);
+    } catch (error) {
+      isSettled = false;
+      if (isOfAbort(error, signal)) return;
+      if (!(error instanceof SyncError)) throw error;
+      put(one, { ...one, problem: error });
+    }
+  };
+  return {
+    async take(lacking, signal) {
+      open.delete(lacking.list);
+      if (lacking.absent.length === 0) return;
+      if (isApproved) return tombstone(lacking, signal);
+      open.set(lacking.list, lacking);
+      isSettled = false;
+    },
+    async settle(isWhole, signal) {
+      if (isSettled || signal.aborted) return;
+      isSettled = true;
+      const rows = await rowsOf(deps, cluster);
+      const lists = [...open.values()].map(({ list, kind, absent, of }): Open => {
+        // Others are gone by an event since, or were declared anew.
+        const left = absent.filter(({ key, uid }) => rows.get(key) === uid);
+        return { list, kind, absent: left, of };
+      });
+      for (const one of lists) open.set(one.list, one);
+      const shares = sharesOf(lists, tombstoned, rows);
+      // Many were gone before, and a list of some of them could not be read now.
+      const isHeld = before !== undefined && !isWhole;
+      const decided = lists.map((one) => {
+        const [all, ...parts] = shares(one);
+        const tooMany = [all, ...parts].find(({ gone, of }) => isTooMany(gone, of));
+        return { one, tooMany: one.absent.length === 0 ? undefined : (tooMany ?? (isHeld ? all : undefined)) };
+      });
+      for (const { one, tooMany } of decided) {
+        if (tooMany) hold(one, tooMany);
+        else await remove(one, signal);
+      }
+    },
+    isOpen: (list) => open.has(list),
+    awaiting() {
+      const found = [...open.values()].find(({ awaiting }) => awaiting !== undefined);
+      return found?.awaiting ?? (isSettled ? undefined : before);
+    },
+    problem: () => [...open.values()].find(({ problem }) => problem !== undefined)?.problem,
+  };
+}
+
+/** `onEach`: called for each that is tombstoned. */
+async function tombstoneGone(
+  deps: DiscoveryDeps,
+  { kind, absent }: Lacking,
+  onEach: () => void,
   signal: AbortSignal,
-): Promise<ClusterState["awaitingApproval"]> {
-  if (absent.length === 0) return undefined;
-  if (isTooMany(absent.length, total) && !isReleased) {
-    deps.log.error("missing-awaiting-approval", { kind: kind.kind, gone: absent.length, of: total });
-    deps.metrics.count("keyferry_missing_awaiting_approval_total", { kind: kind.kind });
-    return { since: deps.clock(), gone: absent.length, of: total };
-  }
+): Promise<void> {
   const dues: Due[] = [];
   for (const { key, uid } of absent) {
     const { cluster, namespace, name } = partsOf(key);
     const found = await deps.resources.get({ cluster, namespace, name, kind }, signal);
     if (found && found.uid === uid) continue;
     const due = await toldIfTooLarge(deps, key, () => deps.leases.tombstone(key, uid, deps.clock()));
+    onEach();
     if (due) dues.push(due);
   }
   await sendDue(deps.queue, dues, deps.clock());
-  return undefined;
+}
+
+/** The uid of each declaration that has a row now. */
+async function rowsOf({ leases }: DiscoveryDeps, cluster: string): Promise<ReadonlyMap<SyncKey, string>> {
+  const rows = await leases.byCluster(cluster);
+  const declared = rows.filter(({ key }) => !key.includes("#") && !isReferenceStatus(key));
+  return new Map(declared.map(({ key, uid }) => [key, uid]));
+}
+
+/** How many are gone in a watch pass, of how many. */
+interface Share {
+  readonly gone: number;
+  readonly of: number;
+}
+
+/** For a list: what is gone of the whole cluster, of its kind, and of the list itself. */
+function sharesOf(
+  lists: readonly Lacking[],
+  tombstoned: readonly Pick<Lacking, "list" | "kind">[],
+  rows: ReadonlyMap<SyncKey, string>,
+): (one: Lacking) => readonly [Share, Share, Share] {
+  const ofKind = Map.groupBy(rows.keys(), (key) => partsOf(key).kind);
+  const share = (isIn: (one: Pick<Lacking, "list" | "kind">) => boolean, left: number): Share => {
+    const before = tombstoned.filter(isIn).length;
+    const gone = lists.filter(isIn).reduce((sum, { absent }) => sum + absent.length, before);
+    return { gone, of: left + before };
+  };
+  return ({ list, kind, of }) => [
+    share(() => true, rows.size),
+    share((other) => other.kind === kind, ofKind.get(kind.kind)?.length ?? 0),
+    share((other) => other.list === list, of),
+  ];
 }

@@ -9,6 +9,7 @@ import type { DiscoveryDeps } from "./deps.ts";
 import { type ListAndWatchInput, listAndWatch, type Progress } from "./list-and-watch.ts";
 import type { WatchPassOptions } from "./pass.ts";
 import type { RowBudget } from "./row-budget.ts";
+import type { MissingRows } from "./tombstone-missing.ts";
 import type { WatchTarget } from "./watch-target.ts";
 
 /** How often to check whether syncs refer to credentials that are not watched yet. */
@@ -31,6 +32,7 @@ export interface WatchAllInput {
   /** The progress of a target, by name. */
   readonly onProgress: (name: string, progress: Progress) => void;
   readonly budget: RowBudget;
+  readonly missing: MissingRows;
 }
 
 /**
@@ -52,6 +54,7 @@ export async function watchAll(
     inWindow: AbortSignal.any([signal, window.signal]),
     until: deps.clock() + options.seconds * SECOND_MS,
     started: new Set(),
+    progressOf: new Map(),
     gate: caughtUpGate(targets, options),
     lists: slots({ atOnce: LISTS_AT_ONCE, ofPlace: LISTS_AT_ONCE, inAll: LISTS_AT_ONCE }),
   };
@@ -61,12 +64,14 @@ export async function watchAll(
   const besides = tasks(endAll);
   for (const target of targets) declared.add(watchOne(shared, target));
   besides.add(watchCredentials(shared, (target) => besides.add(watchOne(shared, target))));
+  besides.add(settleMissingAgain(shared));
   try {
     await declared.allDone();
   } finally {
     if (options.seconds > 0) endAll();
     await besides.allDone();
   }
+  await settleMissing(shared, signal);
 }
 
 /** What all watches of one watch pass share. */
@@ -82,6 +87,8 @@ interface Shared {
   readonly until: EpochMs;
   /** The names of all targets that are watched. */
   readonly started: Set<string>;
+  /** Of each target that is watched from the start. */
+  readonly progressOf: Map<string, Progress>;
   readonly gate: ReturnType<typeof caughtUpGate>;
   readonly lists: Slots;
 }
@@ -98,7 +105,10 @@ async function watchOne(shared: Shared, target: WatchTarget): Promise<void> {
   const input = {
     ...{ ...target, cluster: settings.name, onCaughtUp, onBehind, lists },
     from: cursor === undefined ? {} : { cursor },
-    onProgress: (progress: Progress) => onProgress(name, progress),
+    onProgress(progress: Progress): void {
+      if (gate.isDeclared(name)) shared.progressOf.set(name, progress);
+      onProgress(name, progress);
+    },
   };
   const follow = async (from: Progress, seconds: number): Promise<Progress> =>
     followUnread(shared, { ...input, from: await listAndWatch(deps, { ...input, from, seconds }, inWindow) });
@@ -142,8 +152,31 @@ async function watchCredentials(shared: Shared, watch: (target: WatchTarget) => 
   } while (options.seconds > 0 && !inWindow.aborted);
 }
 
+/** All lists of one start or restart end within this time of each other, if they are short. */
+const MISSING_AGAIN_MS = 3 * SECOND_MS;
+
+/** Handles what lists lack soon after the last one has ended. Others may come later: expired cursors are found one by one. */
+async function settleMissingAgain(shared: Shared): Promise<void> {
+  const { options, inWindow, window, gate, input } = shared;
+  await gate.allKnown;
+  while (options.seconds > 0 && !inWindow.aborted) {
+    await options.sleep(MISSING_AGAIN_MS, inWindow);
+    if (gate.isOpen() && !inWindow.aborted) await settleMissing(shared, inWindow);
+    if (ENDS_THE_PASS.has(input.missing.problem()?.code)) window.abort();
+  }
+}
+
+/** Not when the cluster is out of reach, or there was no time for all lists: the next watch pass lists them again. */
+async function settleMissing({ progressOf, input }: Shared, signal: AbortSignal): Promise<void> {
+  const all = [...progressOf.values()];
+  const isCut = all.some(({ error }) => ENDS_THE_PASS.has(error?.code));
+  const unread = all.filter(({ cursor, error }) => cursor === undefined && error !== undefined);
+  if (isCut || unread.some(({ error }) => error?.code === "DEADLINE_EXCEEDED")) return;
+  await input.missing.settle(unread.length === 0, signal);
+}
+
 /** The cluster is out of reach, or another watch pass has it. */
-const ENDS_THE_PASS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([...OUTAGE_CODES, "LEASE_LOST"]);
+const ENDS_THE_PASS: ReadonlySet<ErrorCode | undefined> = new Set<ErrorCode>([...OUTAGE_CODES, "LEASE_LOST"]);
 
 /** Not watched, although the cluster is reachable. */
 function isUnread({ cursor, error }: Progress): boolean {
@@ -166,6 +199,7 @@ function caughtUpGate(targets: readonly WatchTarget[], options: WatchPassOptions
   return {
     referencesKnown: referencesKnown.promise,
     allKnown: allKnown.promise,
+    isDeclared: (name: string) => declared.has(name),
     /** Every target is listed, or can't be read. */
     isOpen: () => behind.size === 0,
     /** It is listed once more. What was known by then stays known: the others go on, and only do not end before. */

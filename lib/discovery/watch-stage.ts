@@ -9,6 +9,7 @@ import { operatorGuard } from "./operator-guard.ts";
 import type { Pass, Stage } from "./pass.ts";
 import { rowBudget } from "./row-budget.ts";
 import { type Sight, sightOf } from "./sight.ts";
+import { missingRows } from "./tombstone-missing.ts";
 import { type VsoWatch, vsoWatch } from "./vso-watch.ts";
 import { watchAll } from "./watch-all.ts";
 import { watchTargets } from "./watch-targets.ts";
@@ -31,16 +32,18 @@ export const watches: Stage<"start" | "operator" | "state", "state" | "error" | 
       ...{ settings, operator, circuits, before: state.vsoIn },
       save: async (vsoIn) => void (await saved.put({ ...saved.latest(), vsoIn })),
     });
-    const targets = watchTargets(deps, settings, { drift, vso, guard, budget }, options, start.restores);
+    const approval = { isApproved: options.acceptMissing, before: start.awaitingApproval };
+    const missing = missingRows(deps, settings.name, approval);
+    const targets = watchTargets(deps, settings, { drift, vso, guard, budget, missing }, options, start.restores);
     const declared = new Set(targets.map(({ name }) => name));
     const progressOf = new Map<string, Progress>();
     const sight = (): Sight => {
       const isOver = options.hasTimeLimit === true && signal.aborted;
       const before = { ...since(saved.latest(), start), ...seenOf(vso) };
-      return sightOf(before, { progressOf, declared, budget, isOver }, deps.clock());
+      return sightOf(before, { progressOf, declared, budget, missing, isOver }, deps.clock());
     };
     const input = {
-      ...{ cursors: start.cursors, budget },
+      ...{ cursors: start.cursors, budget, missing },
       onProgress: (name: string, progress: Progress) => void progressOf.set(name, progress),
     };
     const beside = (until: AbortSignal, listed: Promise<void>) => [

@@ -12,6 +12,7 @@ import type { WatchPassOptions } from "./pass.ts";
 import { pushTargets } from "./push-targets.ts";
 import type { RowBudget } from "./row-budget.ts";
 import { secretHandler } from "./secret-handler.ts";
+import type { MissingRows } from "./tombstone-missing.ts";
 import type { VsoWatch } from "./vso-watch.ts";
 import type { WatchTarget } from "./watch-target.ts";
 
@@ -33,11 +34,13 @@ export function watchTargets(
     vso,
     guard,
     budget,
+    missing,
   }: {
     readonly drift: DriftWatch;
     readonly vso: VsoWatch;
     readonly guard: OperatorGuard;
     readonly budget: RowBudget;
+    readonly missing: MissingRows;
   },
   options: WatchPassOptions,
   restores: number | undefined,
@@ -48,20 +51,22 @@ export function watchTargets(
   const referenceScopes = referenceNamespaces(settings);
   const certainAfterMs = options.seconds > 0 ? CERTAIN_AFTER_MS : 0;
   const statusAfterMs = options.seconds > 0 ? STATUS_AFTER_MS : 0;
-  const { acceptMissing } = options;
-  const base = { settings, isOurs, acceptMissing, restores, certainAfterMs, statusAfterMs, budget };
+  const base = { settings, isOurs, missing, restores, certainAfterMs, statusAfterMs, budget };
   const target = (
     kind: KindRef,
     scope: string | undefined,
     handler: (context: HandlerContext) => EventHandler,
     more: Partial<ListOptions> = {},
-  ): WatchTarget => ({
-    isReference: REFERENCE_KINDS.includes(kind),
-    name: scope === undefined ? kind.kind : `${kind.kind}/${scope}`,
-    kind,
-    options: { metadataOnly: false, ...more, ...(scope === undefined ? {} : { namespace: scope }) },
-    handler: handler({ ...base, scope }),
-  });
+  ): WatchTarget => {
+    const name = scope === undefined ? kind.kind : `${kind.kind}/${scope}`;
+    return {
+      isReference: REFERENCE_KINDS.includes(kind),
+      name,
+      kind,
+      options: { metadataOnly: false, ...more, ...(scope === undefined ? {} : { namespace: scope }) },
+      handler: handler({ ...base, scope, list: name }),
+    };
+  };
   const references = REFERENCE_KINDS.flatMap((kind) =>
     (referenceScopes ?? [undefined]).map((scope) =>
       target(kind, scope, (context) => referenceHandler(deps, kind, { ...context, guard })),

@@ -4,6 +4,7 @@ import type { ClusterSettings } from "../../lib/ports/fleet.ts";
 import { aNamespace, aServiceAccount, aStaticSecret, aVaultSecret, VAULT } from "./world/builders.ts";
 import { doomAt, type Side } from "./world/doom.ts";
 import type { Effect } from "./world/effects.ts";
+import { aDynamicSecret, anIssuingWorld } from "./world/issuing.ts";
 import { aPush, aPushed, aPushingWorld, aSecret, held } from "./world/pushing.ts";
 import { aWorld, type World } from "./world/world.ts";
 
@@ -176,6 +177,48 @@ describe("settings that changed while no process ran", () => {
 });
 
 describe("a restored etcd", () => {
+  /** Four named namespaces with 6 declarations each, and how to go back to before them. */
+  const declaredSince = async () => {
+    const spaces = ["n1", "n2", "n3", "n4"];
+    const world = await anIssuingWorld({ clusters: [{ namespaces: { include: spaces, exclude: [] } }] });
+    await world.given(aVaultSecret());
+    for (const space of spaces) await world.given(aNamespace(space), aServiceAccount("app", space));
+    const restore = world.cluster().snapshot();
+    const names = ["d1", "d2", "d3", "d4", "d5", "d6"];
+    for (const namespace of spaces) {
+      await world.given(...names.map((name) => aDynamicSecret(name, { namespace, path: "creds/app" })));
+    }
+    await world.advance("2m");
+    return { world, restore };
+  };
+  const mustAwaitApproval = async (world: World) => {
+    await world.advance("5m");
+    const rows = (await world.store.byCluster("east")).filter(({ key }) => key.includes("Dynamic"));
+    assert.deepEqual([rows.length, world.vault.liveLeases().length], [24, 24]);
+    const awaiting = (await world.store.cluster("east"))?.state.awaitingApproval;
+    assert.deepEqual([awaiting?.gone, awaiting?.of], [24, 24]);
+    return awaiting?.since;
+  };
+
+  it("lease-table 18: removes none of many declarations, also where each named namespace has few of them", async () => {
+    const { world, restore } = await declaredSince();
+    await using _world = world;
+    world.crash();
+    restore();
+    world.start();
+    const since = await mustAwaitApproval(world);
+    assert.equal(await mustAwaitApproval(world), since);
+  });
+
+  it("lease-table 18: removes none of them when every watch learns by itself that its cursor is forgotten", async () => {
+    const { world, restore } = await declaredSince();
+    await using _world = world;
+    restore(1_000_000);
+    await world.cluster().restart();
+    const since = await mustAwaitApproval(world);
+    assert.equal(await mustAwaitApproval(world), since);
+  });
+
   it("lease-table 20: has its Secrets written again, also where its revision is higher than any before", async () => {
     for (const bump of [0, 1_000_000]) {
       await using world = await aWorld();

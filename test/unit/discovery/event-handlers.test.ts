@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import type { DiscoveryDeps } from "../../../lib/discovery/deps.ts";
 import { type HandlerContext, referenceHandler, syncHandler } from "../../../lib/discovery/event-handlers.ts";
 import { rowBudget } from "../../../lib/discovery/row-budget.ts";
+import { missingRows } from "../../../lib/discovery/tombstone-missing.ts";
 import { SyncError } from "../../../lib/errors.ts";
 import { syncKey } from "../../../lib/keys.ts";
 import { HANDED_OVER } from "../../../lib/origins/handed-over.ts";
@@ -46,7 +47,8 @@ function aScene(changed: Partial<HandlerContext> = {}, store = simulatedSqliteSt
     },
   } as unknown as DiscoveryDeps;
   const context: HandlerContext = {
-    ...{ settings, isOurs: (namespace) => namespace !== "foreign", scope: undefined, acceptMissing: false },
+    ...{ settings, isOurs: (namespace) => namespace !== "foreign", scope: undefined, list: "one" },
+    missing: missingRows(deps, settings.name, { isApproved: true, before: undefined }),
     ...{ restores: undefined, statusAfterMs: 2_000, certainAfterMs: 3_000 },
     budget: rowBudget(deps, settings.name, undefined),
     ...changed,

@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import type { DiscoveryDeps } from "../../../lib/discovery/deps.ts";
 import { isPushTarget, pushTargets } from "../../../lib/discovery/push-targets.ts";
 import { rowBudget } from "../../../lib/discovery/row-budget.ts";
+import { missingRows } from "../../../lib/discovery/tombstone-missing.ts";
 import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
 import { cleanupKey, referenceKey, type SyncKey, syncKey } from "../../../lib/keys.ts";
 import { PUSH_FINALIZER } from "../../../lib/origins/annotated.ts";
@@ -66,7 +67,8 @@ function aScene({ push = {}, settings: more = {}, restores, denies }: Given = {}
     },
   } as unknown as DiscoveryDeps;
   const targets = pushTargets(deps, {
-    ...{ settings, isOurs: (namespace: string) => namespace !== "foreign", acceptMissing: false, restores },
+    ...{ settings, isOurs: (namespace: string) => namespace !== "foreign", restores },
+    missing: missingRows(deps, "east", { isApproved: true, before: undefined }),
     ...{ statusAfterMs: 0, certainAfterMs: 3_000, budget: rowBudget(deps, "east", undefined) },
   });
   const handler = (kind = "Deployment") =>

@@ -13,6 +13,7 @@ const denied = new SyncError("KUBE_DENIED", "no");
 const away = new SyncError("KUBE_UNREACHABLE", "away");
 const late = new SyncError("DEADLINE_EXCEEDED", "late");
 const full = new SyncError("CLUSTER_TOO_LARGE", "full");
+type Awaiting = NonNullable<ClusterState["awaitingApproval"]>;
 const cursor = { resourceVersion: "7", movedAt: NOW };
 
 function sight(
@@ -22,10 +23,21 @@ function sight(
     problem,
     isOver = false,
     declared = new Set(Object.keys(progress)),
-  }: { readonly problem?: SyncError; readonly isOver?: boolean; readonly declared?: ReadonlySet<string> } = {},
+    missing = {},
+  }: {
+    readonly problem?: SyncError;
+    readonly isOver?: boolean;
+    readonly declared?: ReadonlySet<string>;
+    readonly missing?: { open?: string; awaiting?: Awaiting; problem?: SyncError };
+  } = {},
 ) {
   const budget = { kept: () => KEPT, problem: () => problem } as unknown as RowBudget;
-  return sightOf(before, { progressOf: new Map(Object.entries(progress)), declared, budget, isOver }, NOW);
+  const lacking = {
+    isOpen: (list: string) => list === missing.open,
+    ...{ awaiting: () => missing.awaiting, problem: () => missing.problem },
+  };
+  const progressOf = new Map(Object.entries(progress));
+  return sightOf(before, { progressOf, declared, budget, missing: lacking, isOver }, NOW);
 }
 
 describe("what the watches of a cluster found", () => {
@@ -90,12 +102,24 @@ describe("what the watches of a cluster found", () => {
 
   it("is listed again while missing declarations await approval, since the first time", () => {
     const awaitingApproval = { since: NOW, gone: 11, of: 12 };
-    const first = sight({ a: { cursor, awaitingApproval }, b: { cursor } }).state;
+    const missing = { open: "a", awaiting: awaitingApproval };
+    const first = sight({ a: { cursor }, b: { cursor } }, BEFORE, { missing }).state;
     assert.deepEqual([first.cursors, first.awaitingApproval], [{ b: cursor }, awaitingApproval]);
-    const again = sight({ a: { awaitingApproval } }, { ...BEFORE, awaitingApproval: { since: 5, gone: 1, of: 2 } });
+    const before = { ...BEFORE, awaitingApproval: { since: 5, gone: 1, of: 2 } };
+    const again = sight({ a: { cursor } }, before, { missing });
     assert.deepEqual(again.state.awaitingApproval, { since: 5, gone: 11, of: 12 });
-    const back = sight({ a: { cursor } }, { ...BEFORE, awaitingApproval });
-    assert.equal(back.state.awaitingApproval, undefined);
+    assert.equal(sight({ a: { cursor } }, before).state.awaitingApproval, undefined, "they are back");
+    assert.equal(sight({ a: { error: denied } }, before).state.awaitingApproval, undefined);
+    assert.deepEqual(
+      sight({ a: { error: away } }, before).state.awaitingApproval,
+      before.awaitingApproval,
+      "who knows",
+    );
+  });
+
+  it("tells why missing declarations could not be read by name", () => {
+    const { state, error } = sight({ a: { cursor } }, BEFORE, { missing: { open: "a", problem: denied } });
+    assert.deepEqual([error, state.error?.code, state.cursors], [denied, "KUBE_DENIED", {}]);
   });
 
   it("tells what is too much for the table, as no failure of the cluster", () => {

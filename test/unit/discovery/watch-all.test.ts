@@ -4,6 +4,7 @@ import type { DiscoveryDeps } from "../../../lib/discovery/deps.ts";
 import type { EventHandler } from "../../../lib/discovery/event-handlers.ts";
 import type { Progress } from "../../../lib/discovery/list-and-watch.ts";
 import { rowBudget } from "../../../lib/discovery/row-budget.ts";
+import type { MissingRows } from "../../../lib/discovery/tombstone-missing.ts";
 import { watchAll } from "../../../lib/discovery/watch-all.ts";
 import type { WatchTarget } from "../../../lib/discovery/watch-target.ts";
 import { type ErrorCode, SyncError } from "../../../lib/errors.ts";
@@ -31,13 +32,15 @@ interface Given {
   readonly credentials?: number;
   /** The process stops when this kind is watched. */
   readonly stop?: string;
+  /** Why what lists lack can't be read. */
+  readonly problem?: ErrorCode;
   /** The clock steps back by an hour when this kind is listed first. */
   readonly stepsBack?: string;
 }
 
 /** Watches three kinds for a minute, or only lists them; watches end at once when `cut` names their kind. */
 async function scene({ lists = {}, seconds = 60, slowSeconds = 1, credentials = 0, ...given }: Given) {
-  const { cut, slow, expired, stop, stepsBack } = given;
+  const { cut, slow, expired, stop, problem, stepsBack } = given;
   let now = START;
   let skewMs = 0;
   const process = new AbortController();
@@ -108,6 +111,7 @@ async function scene({ lists = {}, seconds = 60, slowSeconds = 1, credentials = 
   );
   const progress: Record<string, Progress> = {};
   const told: string[] = [];
+  const settled: string[] = [];
   let listed = 0;
   const options = {
     ...{ seconds, againMs: 0, probeRevision: false, acceptMissing: false, sleep },
@@ -120,6 +124,11 @@ async function scene({ lists = {}, seconds = 60, slowSeconds = 1, credentials = 
       expired === undefined ? [] : KINDS.map(({ kind }) => [kind, { resourceVersion: "5", movedAt: START }]),
     ),
     budget: rowBudget(deps, "east", undefined),
+    missing: {
+      settle: async (isWhole: boolean) =>
+        void settled.push(`${isWhole ? "whole" : "in part"} at ${(now - START) / 1_000}`),
+      problem: () => (problem === undefined || settled.length === 0 ? undefined : new SyncError(problem, "no")),
+    } as unknown as MissingRows,
     onProgress: (name: string, next: Progress) => {
       progress[name] = next;
       told.push(`${name} ${next.error?.code ?? "well"}`);
@@ -139,7 +148,7 @@ async function scene({ lists = {}, seconds = 60, slowSeconds = 1, credentials = 
     next?.wake();
   }
   await all;
-  return { done, progress, told, listed, elapsed: (now - START) / 1_000 };
+  return { done, progress, told, settled, listed, elapsed: (now - START) / 1_000 };
 }
 
 const of = (done: readonly string[], what: string) => done.filter((one) => one.startsWith(what));
@@ -272,5 +281,45 @@ describe("the kinds of a cluster", () => {
       of(done, "end").sort(),
       ["VaultAuth at 1", "VaultDynamicSecret at 1", "VaultStaticSecret at 0"].map((one) => `end ${one}`),
     );
+  });
+});
+
+describe("lease-table 18: what lists lack is handled", () => {
+  it("soon after the last list has ended, again and again after that, and at the end", async () => {
+    const { settled } = await scene({ seconds: 10, slow: "VaultStaticSecret", slowSeconds: 4 });
+    assert.deepEqual(settled, ["whole at 7", "whole at 10", "whole at 11"]);
+  });
+
+  it("once in a pass without time", async () => {
+    const { settled } = await scene({ seconds: 0, slow: "VaultStaticSecret" });
+    assert.deepEqual(settled, ["whole at 1"]);
+  });
+
+  it("not while one is listed again that the cluster has forgotten", async () => {
+    const { settled } = await scene({
+      ...{ seconds: 9, expired: "VaultStaticSecret", slow: "VaultStaticSecret", slowSeconds: 7 },
+    });
+    assert.equal(settled[0], "whole at 9");
+  });
+
+  it("as a part of all when a list may not be read", async () => {
+    const { settled } = await scene({ seconds: 0, lists: { VaultStaticSecret: ["KUBE_DENIED"] } });
+    assert.deepEqual(settled, ["in part at 0"]);
+    const absent = await scene({ seconds: 0, lists: { VaultStaticSecret: ["not served"] } });
+    assert.deepEqual(absent.settled, ["whole at 0"]);
+  });
+
+  it("by a later pass when the cluster is out of reach, another pass has it, or there was no time for a list", async () => {
+    for (const code of ["KUBE_UNREACHABLE", "LEASE_LOST", "DEADLINE_EXCEEDED"] as const) {
+      const { settled } = await scene({ seconds: 0, lists: { VaultStaticSecret: [code] } });
+      assert.deepEqual(settled, [], code);
+    }
+  });
+
+  it("and the pass ends when the cluster is out of reach for that", async () => {
+    const away = await scene({ problem: "KUBE_UNREACHABLE" });
+    assert.equal(away.elapsed, 3);
+    const denied = await scene({ problem: "KUBE_DENIED" });
+    assert.ok(denied.elapsed >= 60);
   });
 });
