@@ -72,7 +72,7 @@ describe("what is stored of a resource", () => {
     assert.deepEqual(referenceOf("east", SECRET_TRANSFORMATION, seen({ annotations })).annotations, { mine: "1" });
   });
 
-  it("lease-table 5: has a version of its own by each thing that is read of it, and by nothing else", () => {
+  it("lease-table 5, kubernetes-rules 11: has a version of its own by each thing that is read of it, and by nothing else", () => {
     const hashOf = (more: Partial<SeenResource>) => declaredOf(aCluster(), VAULT_STATIC_SECRET, seen(more)).hash;
     const same = [{}, { status: { a: 1 } }, { resourceVersion: "8" }].map(hashOf);
     assert.equal(new Set(same).size, 1);

@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { type DiscoveryDeps, REFERENCE_KINDS } from "../../../lib/discovery/deps.ts";
 import { watchTargets } from "../../../lib/discovery/watch-targets.ts";
 import type { ClusterSettings } from "../../../lib/ports/fleet.ts";
+import { PUSH_KINDS } from "../../../lib/resource-kinds.ts";
 import { aCluster } from "../../builders.ts";
 import { aSeen } from "./a-seen.ts";
 
@@ -73,6 +74,35 @@ describe("what is watched of a cluster", () => {
         targets.filter(({ isReference }) => isReference).map(({ kind }) => kind),
         [...REFERENCE_KINDS],
       );
+    }
+  });
+
+  it("lease-table 18: says under the name of its cursor what its list lacks", async () => {
+    const taken: string[] = [];
+    const missing = { take: async ({ list }: { readonly list: string }) => void taken.push(list) };
+    const deps = {
+      leases: {
+        byCluster: async () => [],
+        read: async () => new Map(),
+        referencesOf: async () => [],
+        nudgeAll: async () => [],
+        byReference: async () => ({ items: [] }),
+      },
+      ...{ clock: () => 0, queue: { send: async () => undefined } },
+    } as unknown as DiscoveryDeps;
+    for (const include of [["*"], ["bank", "shop"]]) {
+      const namespaces = { include, exclude: [] };
+      const push = { kinds: PUSH_KINDS, namespaces, secrets: "watch" } as unknown as NonNullable<
+        ClusterSettings["push"]
+      >;
+      const drift = { missing: async () => undefined };
+      const parts = { missing, drift } as unknown as typeof UNUSED;
+      const targets = watchTargets(deps, aCluster({ namespaces, push }), parts, OPTIONS, undefined);
+      const declaring = targets.filter(({ kind, name }) => !REFERENCE_KINDS.includes(kind) && !/^Secret/.test(name));
+      taken.length = 0;
+      for (const { handler } of targets) await handler.list().end(new AbortController().signal);
+      assert.deepEqual(taken.sort(), declaring.map(({ name }) => name).sort());
+      assert.ok(taken.some((name) => name.startsWith("push:Secret")));
     }
   });
 
