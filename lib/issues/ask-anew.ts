@@ -27,6 +27,8 @@ export interface Asking {
   readonly signal: AbortSignal;
   /** The kind's own state, stored with the record before the request. */
   readonly own: Json;
+  /** The same, once it is certain that Vault issued nothing. */
+  readonly ownIfNone: Json;
 }
 
 /** An answered request: its issue as it stands after the answer, not yet recorded. */
@@ -43,7 +45,7 @@ const SHORTEST_TOKEN_S = 60;
 export const MOST_ISSUES = 6;
 const ISSUES_WITHIN_MS = 10 * MINUTE_MS;
 
-/** The times of recent requests, with this one. Throws ISSUES_TOO_FREQUENT. */
+/** The times of recent requests that Vault answered, with this one. Throws ISSUES_TOO_FREQUENT. */
 export function countedIssue(recent: readonly EpochMs[], now: EpochMs): readonly EpochMs[] {
   const still = recent.filter((at) => at > now - ISSUES_WITHIN_MS && at <= now);
   if (still.length < MOST_ISSUES) return [...still, now];
@@ -61,10 +63,21 @@ export function issuesTooFrequent(): SyncError {
 export function mustHaveRoom(issues: readonly Issue[]): void {
   const open = issues.filter(({ certificate }) => certificate === undefined);
   if (open.length < MAX_ISSUES) return;
-  const message =
-    `${open.length} credentials of this sync are still valid in Vault: keyferry asks for another one when one of them ` +
-    "has ended. Let its role revoke its own token (auth/token/revoke-self), or revoke them by hand";
-  throw new SyncError("ISSUES_UNENDED", message);
+  throw new SyncError("ISSUES_UNENDED", unendedMessage(open));
+}
+
+function unendedMessage(open: readonly Issue[]): string {
+  const unknown = open.filter(({ vaultLease }) => vaultLease === undefined).length;
+  if (unknown === 0)
+    return (
+      `${open.length} credentials of this sync are still valid in Vault: keyferry asks for another one when one of them ` +
+      "has ended. Let its role revoke its own token (auth/token/revoke-self), or revoke them by hand"
+    );
+  return (
+    `${open.length} requests of this sync for a credential have not ended yet, and of ${unknown} nobody knows whether Vault ` +
+    "issued anything: keyferry asks again when one of them has ended. That takes a few minutes, if its role may revoke its " +
+    "own token (auth/token/revoke-self)"
+  );
 }
 
 /**
@@ -187,14 +200,15 @@ function answeredIssue(issue: Issue, { lease }: IssuedData, askedAt: EpochMs): I
  */
 async function givenUp(
   deps: IssueDeps,
-  { claim }: Asking,
+  { claim, ownIfNone }: Asking,
   issue: Issue,
   { way, token, error }: { readonly way: IssueTarget; readonly token: OwnToken; readonly error: SyncError },
 ): Promise<SyncError> {
   const isDone = error.outcome === "none";
   const next = isDone ? await endedNow(deps, issue, way, token) : endingUnanswered(issue);
   const { issues = [] } = claim.row.state;
-  claim.note({ issues: withIssues(issues, new Map([[issue.serial, next]])) });
+  const own = isDone ? { own: ownIfNone } : {};
+  claim.note({ issues: withIssues(issues, new Map([[issue.serial, next]])), ...own });
   return error;
 }
 

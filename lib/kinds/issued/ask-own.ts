@@ -6,6 +6,7 @@ import { endIssues } from "../../issues/end-issues.ts";
 import { endingAt, renewWithinOf, replaceAtOf, SHORTEST_TTL_S, withIssues } from "../../issues/issue-times.ts";
 import type { Issue } from "../../ports/issues.ts";
 import type { Obtained, ObtainInput } from "../kind.ts";
+import type { CountedAsk } from "./counted-ask.ts";
 import { type IssuedState, ownIssued } from "./issued-state.ts";
 import type { IssuingKind, Made, ResolvedIssued } from "./issuing-kind.ts";
 import { leftLeaseless, rehearsal } from "./leaseless.ts";
@@ -17,15 +18,17 @@ import { afterAnswer } from "./untransformed.ts";
 export async function askOwn<R extends ResolvedIssued>(
   kind: IssuingKind<R>,
   run: ObtainInput<R>,
-  was: IssuedState,
+  counted: CountedAsk,
 ): Promise<Obtained> {
   const { claim, resolved, deps, settings, signal } = run;
-  await run.holding.admit(rehearsal(run, was), signal);
+  await run.holding.admit(rehearsal(run, counted.answered), signal);
   const identity = await run.reached(resolved.asks.identity);
   const maxRequestMs = maxRequestMsOf(settings, identity.target.address);
-  const own = ownIssued(was);
-  const answered = await askAnew(deps, { claim, identity, request: resolved.request, maxRequestMs, signal, own });
-  return used(kind, run, was, answered);
+  const about = { claim, identity, request: resolved.request, maxRequestMs, signal };
+  const [own, ownIfNone] = [ownIssued(counted.asking), ownIssued(counted.refused)];
+  const answered = await askAnew(deps, { ...about, own, ownIfNone });
+  claim.note({ own: ownIssued(counted.answered) });
+  return used(kind, run, counted.answered, answered);
 }
 
 /** Records the answer before it is written; ends it at once when it is of no use. */

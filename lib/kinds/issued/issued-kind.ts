@@ -1,6 +1,5 @@
-import { type EpochMs, SECOND_MS } from "../../clock.ts";
+import { SECOND_MS } from "../../clock.ts";
 import { kubernetesSecrets } from "../../destinations/kubernetes-secret/kubernetes-secret.ts";
-import { countedIssue, issuesTooFrequent } from "../../issues/ask-anew.ts";
 import { liveIssue } from "../../issues/issue-times.ts";
 import { makeRoom } from "../../issues/make-room.ts";
 import { verifyLive } from "../../issues/verify-live.ts";
@@ -11,6 +10,7 @@ import type { SecretData } from "../../secret-value.ts";
 import type { ForeseeInput, Obtained, ObtainInput, SyncKind } from "../kind.ts";
 import { askOwn } from "./ask-own.ts";
 import { askShared } from "./ask-shared.ts";
+import { countedAsk, uncounted } from "./counted-ask.ts";
 import { type IssuedState, issuedState, ownIssued } from "./issued-state.ts";
 import type { IssuingKind, ResolvedIssued } from "./issuing-kind.ts";
 import { foreseeLeftOver, NOT_WRITTEN, settleLeftOver } from "./left-over.ts";
@@ -54,15 +54,12 @@ async function keepOrAsk<R extends ResolvedIssued>(kind: IssuingKind<R>, run: Ob
   if (!("why" in kept)) return keep(kind, kept, claim.row.state.issues ?? []);
   mustBeWorthAsking(kind, run, was);
   if (run.resolved.revokesReplaced) await makeRoom(run.deps, claim, run.signal);
-  run.deps.log.info("credential-asked-for", { key: claim.row.key, because: kept.because });
   const isRead = kind.isReadEachTime?.(run, was) ?? false;
-  const { isDenied: _former, ...known } = was;
-  const counted: IssuedState = {
-    ...known,
-    ...(kept.why === "denied" ? { isDenied: true } : {}),
-    ...(isRead ? {} : { asks: countedAsks(run, was, kept.why) }),
-  };
-  return isKnownLeaseless(was, run.resolved) ? askShared(kind, run, counted) : askOwn(kind, run, counted);
+  const { isDenied: _former, ...rest } = was;
+  const known: IssuedState = { ...rest, ...(kept.why === "denied" ? { isDenied: true } : {}) };
+  const counted = isRead ? uncounted(known) : countedAsk(run, known, isPlanned(run, was, kept.why));
+  run.deps.log.info("credential-asked-for", { key: claim.row.key, because: kept.because });
+  return isKnownLeaseless(was, run.resolved) ? askShared(kind, run, counted.answered) : askOwn(kind, run, counted);
 }
 
 /** After edits that ask nothing of Vault. */
@@ -181,16 +178,10 @@ function keep<R extends ResolvedIssued>(
 }
 
 /** What was planned, after a life of use, is no part of a loop. */
-function countedAsks({ deps, claim }: ObtainInput<ResolvedIssued>, was: IssuedState, why: Why): readonly EpochMs[] {
+function isPlanned({ deps }: ObtainInput<ResolvedIssued>, { issuedAt }: IssuedState, why: Why): boolean {
   const now = deps.clock();
-  const served = now - (was.issuedAt ?? now);
-  const isPlanned = why === "read" || why === "over" || (why === "truncated" && served >= SERVED_MS);
-  if (isPlanned) return was.asks;
-  const { declared, state } = claim.row;
-  const isParked = state.error?.code === "ISSUES_TOO_FREQUENT";
-  // Only a person ends it: what else asks for a run, such as drift that goes on, is part of the loop.
-  if (isParked && state.seen?.hash === declared.hash) throw issuesTooFrequent();
-  return countedIssue(isParked ? [] : was.asks, now);
+  const served = now - (issuedAt ?? now);
+  return why === "read" || why === "over" || (why === "truncated" && served >= SERVED_MS);
 }
 
 const SERVED_MS = 30 * SECOND_MS;

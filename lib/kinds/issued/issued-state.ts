@@ -17,8 +17,10 @@ export interface IssuedState {
   readonly refresh?: string;
   /** Names of the Secret's keys that came from Vault. */
   readonly keys: readonly string[];
-  /** When Vault was asked, in the last ten minutes. */
+  /** When Vault was asked, and answered, in the last ten minutes. */
   readonly asks: readonly EpochMs[];
+  /** When Vault was asked since its last answer, and may have issued what nobody got: the last ones of an hour. */
+  readonly unanswered?: readonly EpochMs[];
   /** When the present data was asked for. */
   readonly issuedAt?: EpochMs;
   /** When to ask anew. */
@@ -65,6 +67,10 @@ function timeOf(value: unknown): EpochMs | undefined {
   return typeof value === "number" && Number.isSafeInteger(value) ? value : undefined;
 }
 
+function timesOf(value: Json | undefined): readonly EpochMs[] | undefined {
+  return Array.isArray(value) ? value.map(timeOf).filter((at) => at !== undefined) : undefined;
+}
+
 function textOf(value: unknown): string | undefined {
   return typeof value === "string" ? value : undefined;
 }
@@ -85,6 +91,7 @@ export function issuedState({ own }: Pick<RowState, "own">): IssuedState {
     refresh,
     keys,
     asks,
+    unanswered,
     issuedAt,
     replaceAt,
     isLeaseless,
@@ -101,7 +108,8 @@ export function issuedState({ own }: Pick<RowState, "own">): IssuedState {
     tried: textOf(tried),
     refresh: textOf(refresh),
     keys: Array.isArray(keys) ? keys.filter((key) => typeof key === "string") : [],
-    asks: Array.isArray(asks) ? asks.filter((at) => timeOf(at) !== undefined) : [],
+    asks: timesOf(asks) ?? [],
+    unanswered: timesOf(unanswered),
     issuedAt: timeOf(issuedAt),
     replaceAt: timeOf(replaceAt),
     planned: textOf(planned),

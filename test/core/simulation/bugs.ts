@@ -125,6 +125,13 @@ export const BUGS: Readonly<Record<string, Bug>> = {
     from: "return isLeaseless === true && isTaken !== true && request === requestOf(resolved);",
     to: "return isLeaseless === true && isTaken !== true && (request ?? requestOf(resolved)) !== undefined;",
   },
+  "refusals-counted": {
+    what: "a request that Vault refuses counts as one that it answered with a credential",
+    kind: "issued",
+    file: "lib/kinds/issued/counted-ask.ts",
+    from: "refused: { ...was, asks: former },",
+    to: "refused: { ...was, asks },",
+  },
   "foreign-overwritten": {
     what: "data of someone else is replaced at first sight, whatever push.conflict says",
     kind: "push",

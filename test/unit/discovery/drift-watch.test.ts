@@ -145,7 +145,7 @@ describe("drift of a Secret that another program changes again and again", () =>
     const state = { ...EMPTY_STATE, owned: [entry("db")], repairs };
     await scene.store.settle(lease, { state, schedule: { kind: "parked" }, now: START });
     const nudge = async (secret: SeenResource, isDeleted: boolean) => {
-      await scene.drift.see(secret, isDeleted);
+      await scene.drift.see({ secret, isDeleted });
       const [[, { gapMs, atOnce }] = assert.fail("no nudge")] = scene.nudged.splice(0);
       return [gapMs, atOnce];
     };

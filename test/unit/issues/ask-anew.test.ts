@@ -51,7 +51,7 @@ function aRun(answers: Partial<Answers> = {}, state: Partial<RowState> = {}) {
   };
   const asking: Asking = {
     ...{ claim, identity: IDENTITY, request: REQUEST, maxRequestMs: MAX_REQUEST_MS },
-    ...{ signal: new AbortController().signal, own: { asks: [1] } },
+    ...{ signal: new AbortController().signal, own: { asks: [1] }, ownIfNone: { asks: [] } },
   };
   return { vault, asking, lease, recorded, noted, key: row.key, run: () => askAnew(vault.deps, asking) };
 }
@@ -84,6 +84,21 @@ describe("room for another issue", () => {
     mustHaveRoom(issues.slice(1));
     mustHaveRoom([...issues.slice(1), anIssue({ certificate: { serial: "1", mount: "pki" } })]);
     assert.throws(() => mustHaveRoom(issues), codeIs("ISSUES_UNENDED"));
+  });
+
+  it("says what is not known of what is missing", () => {
+    const unknown = anIssue({ state: "ending" });
+    const { vaultLease: _none, ...unanswered } = unknown;
+    const says = (issues: readonly Issue[]): string => {
+      try {
+        mustHaveRoom(issues);
+      } catch (error) {
+        return String(error);
+      }
+      return "";
+    };
+    assert.match(says([anIssue(), anIssue(), anIssue(), anIssue()]), /4 credentials of this sync are still valid/);
+    assert.match(says([anIssue(), anIssue(), unanswered, unanswered]), /4 requests .* of 2 nobody knows/);
   });
 
   it("is looked for before anything is asked", async () => {
@@ -183,7 +198,7 @@ describe("a request for a credential", () => {
       if (isSent) await run();
       else await assert.rejects(run(), codeIs("DEADLINE_EXCEEDED"));
       assert.equal(vault.asked.at(-1), isSent ? "issue hvs.own" : "revokeToken hvs.own");
-      assert.deepEqual(noted, isSent ? [] : [{ issues: [] }]);
+      assert.deepEqual(noted, isSent ? [] : [{ issues: [], own: { asks: [] } }]);
     }
   });
 });
@@ -264,12 +279,12 @@ describe("a token that is of no use", () => {
 });
 
 describe("a request that failed", () => {
-  it("leaves nothing when Vault refused it and ends its token", async () => {
+  it("leaves nothing when Vault refused it and ends its token, and counts as none", async () => {
     const former = anIssue({ serial: "former" });
     const { vault, noted, run } = aRun({ issue: failing("VAULT_DENIED", "none") }, { issues: [former] });
     await assert.rejects(run(), codeIs("VAULT_DENIED"));
     assert.equal(vault.asked.at(-1), "revokeToken hvs.own");
-    assert.deepEqual(noted, [{ issues: [former] }]);
+    assert.deepEqual(noted, [{ issues: [former], own: { asks: [] } }]);
   });
 
   it("leaves a token to be ended when that failed", async () => {
@@ -295,6 +310,7 @@ describe("a request that failed", () => {
       assert.equal(vault.asked.at(-1), "issue hvs.own", "it is not revoked");
       const [issue] = noted[0]?.issues ?? [];
       assert.deepEqual([issue?.state, issue?.endAt], ["ending", START + 5_000 + ISSUE_TIMEOUT_MS + MAX_REQUEST_MS]);
+      assert.equal("own" in (noted[0] ?? {}), false, "what was recorded before it stays");
     }
   });
 

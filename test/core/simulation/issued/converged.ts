@@ -115,11 +115,13 @@ function isRelabelled(secret: Stored | undefined): boolean {
   return Object(secret?.metadata.labels)["app.kubernetes.io/managed-by"] === "someone";
 }
 
-/** Refusals that people have to mend. */
+/** Refusals that people have to mend. Whether Vault really issued so often is watched elsewhere. */
 const FOR_PEOPLE = new Set(["ISSUES_TOO_FREQUENT", "ISSUES_UNENDED", "SECRET_FOREIGN", "SECRET_TYPE_CHANGED"]);
 
-function isRefused({ state }: Row): boolean {
-  return FOR_PEOPLE.has(state.error?.code ?? "");
+function isRefused({ state: { error, issues = [] } }: Row): boolean {
+  // Requests without an answer end by themselves.
+  const isOfRequests = error?.code === "ISSUES_UNENDED" && issues.some(({ vaultLease }) => vaultLease === undefined);
+  return FOR_PEOPLE.has(error?.code ?? "") && !isOfRequests;
 }
 
 /** Its lease and its token can be renewed for long, and no restart is owed, which has a run of its own. */

@@ -5,11 +5,12 @@ import type { Row } from "../../../../lib/ports/rows.ts";
 import type { Lease as Claimed, LeaseStore } from "../../../../lib/ports/store.ts";
 import type { LogFields } from "../../../../lib/ports/telemetry.ts";
 import type { TokenSeals } from "../../../../lib/ports/vault-issues.ts";
-import type { Question } from "../../world/vault/answers.ts";
+import type { Answer, Question } from "../../world/vault/answers.ts";
 import { bodyOf } from "../../world/vault/answers.ts";
 import type { Lease } from "../../world/vault/leases.ts";
 import type { Fault } from "../../world/vault/serve.ts";
 import type { Disturbances } from "./disturbances.ts";
+import { frequencyOf } from "./frequency.ts";
 import type { IssuedAction } from "./plan.ts";
 import { faultOf, requestKind } from "./requests.ts";
 import type { Secrets } from "./secrets.ts";
@@ -65,8 +66,9 @@ export function issuedMonitor(options: IssuedMonitorOptions): IssuedMonitor {
   const now = trueTime.now;
   const asked = new Map<string, Asked>();
   const fences = new Map<string, number>();
-  /** Unplanned requests for each declaration. */
+  /** What Vault issued unplanned for each declaration. */
   const unplanned = new Map<string, number>();
+  const frequency = frequencyOf(options);
   /** The version of each declaration that was claimed last. */
   const versions = new Map<SyncKey, string>();
   /** Those that ask for no more, and the version that did. */
@@ -98,8 +100,18 @@ export function issuedMonitor(options: IssuedMonitorOptions): IssuedMonitor {
     }
     own.times += 1;
     if (own.times > 1) say(`lease-table 26: ${own.key} asks twice with one token`);
-    countUnplanned(own.key);
+    frequency.onIssue(own.key);
     own.isLate = now() + setting.offBy() > own.askBefore + ARRIVES_WITHIN_MS;
+  };
+  const onAnswer = (question: Question, answer: Answer | "cut" | "swallowed"): void => {
+    const key = asked.get(question.token ?? "")?.key;
+    const isIssued = typeof answer === "object" && answer.status < 300;
+    if (key === undefined) {
+      if (isIssued) frequency.onShared(question);
+      return;
+    }
+    frequency.onAnswer(key, answer);
+    if (isIssued) countUnplanned(key);
   };
   const countUnplanned = (key: SyncKey): void => {
     const why = because.get(key) ?? "unknown";
@@ -111,7 +123,7 @@ export function issuedMonitor(options: IssuedMonitorOptions): IssuedMonitor {
     const times = (unplanned.get(id) ?? 0) + 1;
     unplanned.set(id, times);
     if (times > MOST_UNPLANNED && !disturbances.wasClockStepped())
-      say(`at most ${MOST_UNPLANNED} issues: ${key} asks for the ${times}th time: ${why}`);
+      say(`at most ${MOST_UNPLANNED} issues: ${key} gets its ${times}th one: ${why}`);
   };
   /** Leases that end with this request. */
   const endedBy = (question: Question): readonly Lease[] => {
@@ -133,6 +145,12 @@ export function issuedMonitor(options: IssuedMonitorOptions): IssuedMonitor {
       own.revokedAt ??= now();
     }
     for (const lease of endedBy(question)) for (const why of secrets.neededStill(lease)) say(why);
+  };
+  const { serve } = vault;
+  vault.serve = async (question, client) => {
+    const answer = await serve(question, client);
+    if (requestKind(question) === "issue") onAnswer(question, answer);
+    return answer;
   };
   vault.meddle((question) => {
     const kind = requestKind(question);
@@ -217,12 +235,15 @@ export function issuedMonitor(options: IssuedMonitorOptions): IssuedMonitor {
       async retire(key, until, at, hash) {
         // Its cluster left, and it begins anew if that comes back: no row knows of its requests.
         unplanned.delete(`${key} ${secrets.uidOf(key)}`);
+        frequency.onForgotten(key);
         return store.retire(key, until, at, hash);
       },
       async settle(lease, settlement) {
         const outcome = await store.settle(lease, settlement);
-        const isParked = settlement.state.error?.code === "ISSUES_TOO_FREQUENT";
-        if (isParked && outcome !== "lost") parked.set(`${lease.key} ${lease.uid}`, versions.get(lease.key));
+        const isParked = settlement.state.error?.code === "ISSUES_TOO_FREQUENT" && outcome !== "lost";
+        const [id, version] = [`${lease.key} ${lease.uid}`, versions.get(lease.key)];
+        if (isParked && !(parked.has(id) && parked.get(id) === version)) frequency.onParked(lease.key);
+        if (isParked) parked.set(id, version);
         return outcome;
       },
       async record(lease, state, at) {

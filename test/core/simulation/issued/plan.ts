@@ -90,6 +90,11 @@ export function planOfIssued(seed: number): IssuedPlan {
   for (const name of NAMES.slice(0, die.pick([1, 1, 2])))
     actions.push({ at: die.int(0, 3_000), do: "declare", ...aDeclaration(die, clusters, name) });
   for (let left = die.int(2, 8); left > 0; left--) actions.push(anAction(die, clusters, processes));
+  // For long: so many times that answers would be one loop of issues.
+  if (die.chance(0.1)) {
+    const fault = die.pick<AnswerFault>([403, 429, 429, 500, 500, "swallowed"]);
+    actions.push({ at: die.int(0, 20_000), do: "answer", of: "issue", fault, times: 12 });
+  }
   return {
     seed,
     clusters,

@@ -107,6 +107,51 @@ describe("a credential that is in use", () => {
     assert.deepEqual(fails.own.asks, [START], "another failure is none of too many");
   });
 
+  it("is asked for after six requests without an answer in an hour, but not within a minute of the last one", async () => {
+    const MINUTE = 60_000;
+    const before = (...minutes: readonly number[]) => minutes.map((ago) => START - ago * MINUTE);
+    const asking = (unanswered: readonly number[], state: Scene["state"] = {}) =>
+      aRun({ own: { ...WAS, unanswered }, state });
+    const hurried = before(59, 5, 4, 3, 2, 0.5);
+    const failed = { code: "VAULT_FAILED", message: "the last failure", since: START } as const;
+    const again = asking(hurried, { error: failed });
+    await assert.rejects(again.obtain(), { code: failed.code, message: failed.message, retryAfterMs: MINUTE / 2 });
+    assert.deepEqual(asked(again), []);
+    const outage = { ...failed, code: "VAULT_UNAVAILABLE" } as const;
+    const elsewhere = { ...failed, code: "KUBE_FAILED" } as const;
+    for (const state of [{}, { error: outage }, { error: elsewhere }])
+      await assert.rejects(asking(hurried, state).obtain(), { code: "VAULT_NO_ANSWER", retryAfterMs: MINUTE / 2 });
+    for (const unanswered of [before(5, 4, 3, 2, 0.5), before(60, 5, 4, 3, 2, 0.5), before(6, 5, 4, 3, 2, 1)]) {
+      const one = asking(unanswered, { error: failed });
+      await one.obtain();
+      assert.deepEqual(asked(one), ["login", "endRights", "issue"]);
+      const recorded = issuedState({ own: one.recorded[0]?.own as Json }).unanswered;
+      assert.deepEqual(recorded, [...unanswered.filter((at) => at > START - 60 * MINUTE), START].slice(-6));
+    }
+  });
+
+  it("is counted by what Vault certainly did", async () => {
+    const failing = (outcome?: "none" | "unknown") => ({
+      issue: () => {
+        throw new SyncError("VAULT_FAILED", "no", outcome === undefined ? {} : { outcome });
+      },
+    });
+    const left = async (scene: Scene) => {
+      const one = aRun(scene);
+      await assert.rejects(one.obtain());
+      const { asks, unanswered } = issuedState(one.claim.row.state);
+      return { asks, unanswered };
+    };
+    const own = { ...WAS, unanswered: [START - 1] };
+    assert.deepEqual(await left({ own, answers: failing("none") }), { asks: WAS.asks, unanswered: [START - 1] });
+    for (const outcome of ["unknown", undefined] as const) {
+      const unanswered = [START - 1, START];
+      assert.deepEqual(await left({ own, answers: failing(outcome) }), { asks: WAS.asks, unanswered });
+    }
+    const short = { issue: () => ({ ...ISSUED, lease: { id: "creds/1", seconds: 5, renewable: true } }) };
+    assert.deepEqual(await left({ own, answers: short }), { asks: [...WAS.asks, START], unanswered: undefined });
+  });
+
   it("tells when its login may not renew", async () => {
     const one = await obtained(inUse({ state: { issues: [live({ lost: "denied" })] } }));
     assert.equal(one.own.isDenied, true);
@@ -147,12 +192,14 @@ describe("a new credential", () => {
       asking?.issues?.map(({ state }) => state),
       ["live", "asking"],
     );
-    assert.deepEqual(issuedState({ own: asking?.own as Json }).asks, [...WAS.asks, START]);
+    const before = issuedState({ own: asking?.own as Json });
+    assert.deepEqual([before.asks, before.unanswered], [WAS.asks, [START]], "nobody knows of its answer");
     assert.deepEqual(
       got?.issues?.map(({ state }) => state),
       ["live", "got"],
     );
-    assert.equal(issuedState({ own: got?.own as Json }).issuedAt, START);
+    const after = issuedState({ own: got?.own as Json });
+    assert.deepEqual([after.issuedAt, after.asks, after.unanswered], [START, [...WAS.asks, START], undefined]);
     assert.deepEqual(
       one.result.issues?.map(({ state }) => state),
       ["ending", "live"],

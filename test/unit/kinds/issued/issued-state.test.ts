@@ -7,7 +7,7 @@ import { aResolved } from "./a-credential.ts";
 describe("what a row knows of an issuing kind", () => {
   const full: IssuedState = {
     ...{ request: "r", tried: "t", refresh: "1", keys: ["a"], asks: [1], issuedAt: 1, replaceAt: 2, planned: "p" },
-    ...{ isLeaseless: true, isTaken: true, isDenied: true, missing: ["m"], made: { a: 1 } },
+    ...{ unanswered: [2], isLeaseless: true, isTaken: true, isDenied: true, missing: ["m"], made: { a: 1 } },
   };
 
   it("is read as it was written", () => {
@@ -19,11 +19,11 @@ describe("what a row knows of an issuing kind", () => {
   it("counts as missing where it can't be read", () => {
     const own = {
       ...{ request: 1, tried: 1, refresh: 1, keys: "a", asks: "1", issuedAt: "1", replaceAt: 1.5, planned: 1 },
-      ...{ isLeaseless: "true", isTaken: 1, isDenied: 0, missing: {}, made: "a" },
+      ...{ unanswered: 1, isLeaseless: "true", isTaken: 1, isDenied: 0, missing: {}, made: "a" },
     };
     assert.deepEqual(issuedState({ own }), { keys: [], asks: [] });
-    const parts = { keys: ["a", 1], asks: [1, "2", 2 ** 60], missing: [1, "m"] };
-    assert.deepEqual(issuedState({ own: parts }), { keys: ["a"], asks: [1], missing: ["m"] });
+    const parts = { keys: ["a", 1], asks: [1, "2", 2 ** 60], unanswered: [2, "3"], missing: [1, "m"] };
+    assert.deepEqual(issuedState({ own: parts }), { keys: ["a"], asks: [1], unanswered: [2], missing: ["m"] });
   });
 });
 
