@@ -26,7 +26,7 @@ export interface Renewing {
 }
 
 export interface Renewed {
-  /** Issues whose renewal Vault refused, by serial. */
+  /** Issues whose renewal Vault refused for the first time, by serial. */
   readonly lost: ReadonlyMap<string, LostBecause>;
   /** Issues that Vault renewed. */
   readonly renewed: ReadonlySet<string>;
@@ -45,7 +45,8 @@ export async function renewIssues(deps: Deps, renewing: Renewing): Promise<Renew
     count(deps, key, verdict);
     if (verdict === "unanswered") unanswered.add(issue.serial);
     else if (verdict === "renewed") renewed.add(issue.serial);
-    else if (issue.state === "live") lost.set(issue.serial, verdict);
+    // What is known to be lost has had its run: what comes next is decided by that one's failure.
+    else if (issue.state === "live" && issue.lost === undefined) lost.set(issue.serial, verdict);
   }
   return { lost, renewed, unanswered };
 }

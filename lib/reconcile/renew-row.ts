@@ -22,8 +22,8 @@ import { dueAfter, endAll, stayed } from "./duties.ts";
 
 /**
  * A slot of the renew wheel: keeps what the row has in Vault. Takes no claim and writes nothing, whoever works on the
- * row, whether its cluster is reachable or not; only a refusal claims the row, so that it is issued anew (lease-table
- * 29).
+ * row, whether its cluster is reachable or not; only the first refusal claims the row, so that it is issued anew
+ * (lease-table 29).
  */
 export async function renewRow(deps: ReconcileDeps, row: Row, at: EpochMs, batch: Batch): Promise<void> {
   const { key, renew: slot, state } = row;

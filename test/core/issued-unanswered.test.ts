@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { aDynamicSecret, anIssuingWorld, askedOf, DYNAMIC, logsIn } from "./world/issuing.ts";
+import { aDynamicSecret, anIssuingWorld, askedOf, DYNAMIC, logsIn, writtenIn } from "./world/issuing.ts";
 import { failed } from "./world/vault/answers.ts";
 import type { Fault } from "./world/vault/serve.ts";
 import type { World } from "./world/world.ts";
@@ -131,5 +131,39 @@ describe("a credential that Vault does not issue", () => {
     const audited = await askedOf(world, issued);
     assert.equal(audited[`read ${CREDS}`], 5, "with the first one: six");
     assert.match(world.condition("db", "Ready", DYNAMIC), /^False: ISSUES_TOO_FREQUENT: Vault issued 6/);
+  });
+});
+
+describe("a credential that Vault has ended", () => {
+  const endAll = async (world: World) => {
+    for (const { id } of world.vault.liveLeases()) await world.vault.write("sys/leases/revoke", { lease_id: id });
+  };
+
+  it("makes a parked sync due once, and not with each slot of its renewals", async () => {
+    await using world = await anIssuingWorld();
+    await world.given(aDynamicSecret("db", { annotations: { "keyferry.dev/revoke-replaced": "0s" } }));
+    await world.advance("10s");
+    for (let times = 0; times < 7; times++) {
+      await world.edit("Secret", "db", { data: { password: "eA==" } });
+      await world.advance("20s");
+    }
+    assert.match(world.condition("db", "Ready", DYNAMIC), /^False: ISSUES_TOO_FREQUENT/);
+    await endAll(world);
+    await world.advance("2m");
+    const { claim = 0 } = await writtenIn(world, () => world.advance("1h"));
+    assert.ok(claim <= 6, `${claim} claims: a poll each ten minutes sees an edited Secret`);
+  });
+
+  it("is asked for by the pauses of its sync, and not with each slot of its renewals", async () => {
+    await using world = await anIssuingWorld();
+    await world.given(aDynamicSecret());
+    await world.advance("10s");
+    const times = asked(world, () => ({ instead: failed(403, "1 error occurred:\n\t* permission denied\n\n") }));
+    await endAll(world);
+    await world.advance("1h");
+    assert.ok(times() >= 15 && times() <= 35, `${times()} requests in an hour`);
+    world.vault.meddle(undefined);
+    await world.advance("5m");
+    assert.equal(await logsIn(world), true);
   });
 });

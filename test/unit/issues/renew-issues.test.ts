@@ -88,6 +88,11 @@ describe("a slot of the renew wheel", () => {
     assert.deepEqual(await because(answer(599)), [], "a second less is rounding");
   });
 
+  it("tells no more of what is known to be lost", async () => {
+    const { vault, lost } = await renew([kept({ lost: "truncated" })], { renewLease: () => ({ kind: "gone" }) });
+    assert.deepEqual([vault.asked.length, lost], [1, []]);
+  });
+
   it("asks nothing of the lease once the token is lost", async () => {
     for (const [token, because] of [
       [{ kind: "denied" }, "denied"],

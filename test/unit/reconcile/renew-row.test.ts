@@ -153,6 +153,22 @@ describe("lease-table 29: a slot of the renew wheel", () => {
     );
   });
 
+  it("claims nothing for what is known to be lost, whose sync has a time of its own, but renews it", async () => {
+    for (const lost of ["truncated", "gone", "denied"] as const) {
+      await using one = await scene({ issues: [kept("a", { lost })], renewLease: () => ({ kind: "gone" }) });
+      const before = await one.read();
+      await one.renew();
+      assert.deepEqual([await one.read(), one.sent], [before, []], lost);
+      assert.ok(one.asked.some((what) => what.startsWith("renewLease")));
+    }
+    await using one = await scene({
+      issues: [kept("a", { lost: "gone" }), kept("b")],
+      renewLease: () => ({ kind: "gone" }),
+    });
+    await one.renew();
+    assert.equal((await one.read()).dueAt, START, "another one is lost for the first time");
+  });
+
   it("notes nothing on what was replaced while Vault was asked", async () => {
     const meanwhile = [kept("a", { state: "ending", endAt: START + 9 }), kept("b")];
     await using one = await scene({ issues: [kept("a")], meanwhile, renewLease: () => ({ kind: "gone" }) });
