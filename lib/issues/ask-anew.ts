@@ -111,7 +111,10 @@ export async function askAnew(deps: IssueDeps, asking: Asking): Promise<Answered
 }
 
 /** Where its token and its lease are. */
-export function wayOf({ target, namespace: login }: VaultIdentity, request: VaultRequest): IssueTarget {
+export function wayOf(
+  { target, namespace: login }: VaultIdentity,
+  request: Pick<VaultRequest, "namespace">,
+): IssueTarget {
   const { namespace = login } = request;
   const { place: _place, caRef: _ref, ...reached } = target;
   return { target: reached, ...(login ? { loginNamespace: login } : {}), ...(namespace ? { namespace } : {}) };

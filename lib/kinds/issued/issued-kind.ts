@@ -14,6 +14,7 @@ import { countedAsk, uncounted } from "./counted-ask.ts";
 import { type IssuedState, issuedState, ownIssued } from "./issued-state.ts";
 import type { IssuingKind, ResolvedIssued } from "./issuing-kind.ts";
 import { foreseeLeftOver, NOT_WRITTEN, settleLeftOver } from "./left-over.ts";
+import { presentWays } from "./present-ways.ts";
 import { requestNow, requestOf } from "./request-of.ts";
 import { retimed } from "./retimed.ts";
 import { settleRevocable } from "./revocable.ts";
@@ -45,6 +46,7 @@ export function issuedKind<R extends ResolvedIssued>(kind: IssuingKind<R>): Sync
 /** The present data when it will do, and new data otherwise. */
 async function keepOrAsk<R extends ResolvedIssued>(kind: IssuingKind<R>, run: ObtainInput<R>): Promise<Obtained> {
   const { claim } = run;
+  await presentWays(run);
   const unapplied = await settleLeftOver(run);
   await takeOver(kind, run, requestOf);
   await settleRevocable(kind, run);

@@ -26,7 +26,7 @@ export function requestNow(known: string, resolved: ResolvedIssued): string {
 }
 
 /** The login, without the versions of the resources that say it. */
-function loginOf({ target: { address }, namespace = "", mount, headers, method }: VaultIdentity): Json {
+export function loginOf({ target: { address }, namespace = "", mount, headers, method }: VaultIdentity): Json {
   const { credential, ...rest } = method;
   const { version: _version, ...place }: typeof credential & { readonly version?: string } = credential;
   return { address, namespace, mount, headers, place: { ...place }, method: { ...rest } } as unknown as Json;

@@ -36,8 +36,10 @@ export function memoryVaultClient({
       await time.sleep(target.timeoutMs, signal);
       throw signal.aborted ? givenUp(asked, "unknown") : timedOut(asked, target.timeoutMs);
     }
-    if (vault && vault.outage === undefined) return vault;
-    throw refused("ECONNREFUSED", asked);
+    if (!vault || vault.outage !== undefined) throw refused("ECONNREFUSED", asked);
+    const isTrusted = target.skipTlsVerify || vault.certifiedBy === undefined || target.caPem === vault.certifiedBy;
+    if (!isTrusted) throw refused("UNABLE_TO_VERIFY_LEAF_SIGNATURE", asked);
+    return vault;
   };
   return {
     async ask(target, question, signal) {

@@ -73,6 +73,8 @@ export interface MemoryVault extends ContractVault {
   meddle(meddler: Meddler | undefined): void;
   /** A client that goes does not end its request: something between it and Vault keeps it open. */
   keepsGoing: boolean;
+  /** Who trusts no other CA does not reach it; undefined: its certificate is not looked at. */
+  certifiedBy: string | undefined;
   /** A request of keyferry as it meets it. */
   serve(
     question: Question,
@@ -117,6 +119,7 @@ export function memoryVault({ address, time }: { readonly address: string; reado
     server,
     address,
     keepsGoing: false,
+    certifiedBy: undefined,
     flavor: "openbao",
     request,
     write,

@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { API, aVaultAuth, type ClusterObject, NAMESPACE, VAULT } from "./world/builders.ts";
+import { aDynamicSecret, anIssuingWorld, aPkiSecret, DYNAMIC, logsIn, PKI } from "./world/issuing.ts";
+import type { World } from "./world/world.ts";
+
+const pem = (name: string): string => `-----BEGIN CERTIFICATE-----\n${name}\n-----END CERTIFICATE-----\n`;
+const bundle = (name: string) => ({ "ca.crt": Buffer.from(pem(name)).toString("base64") });
+
+const CA: ClusterObject = {
+  ...{ apiVersion: "v1", kind: "Secret", metadata: { name: "vault-ca", namespace: NAMESPACE } },
+  data: bundle("one"),
+};
+const CONNECTION: ClusterObject = {
+  ...{ apiVersion: API, kind: "VaultConnection", metadata: { name: "tls", namespace: NAMESPACE } },
+  spec: { address: VAULT, caCertSecretRef: "vault-ca" },
+};
+
+/** A credential with leases of ten minutes, of a Vault that is trusted by the CA in a Secret. */
+async function aTrustingWorld(): Promise<World> {
+  const world = await anIssuingWorld();
+  await world.vault.putDatabaseRole("app", { defaultTtl: "10m", maxTtl: "240h" });
+  world.vault.certifiedBy = pem("one");
+  const login = aVaultAuth("mine", { vaultConnectionRef: "tls" });
+  await world.given(CA, CONNECTION, login, aDynamicSecret("db", { vaultAuthRef: "mine" }));
+  await world.advance("2m");
+  assert.equal(await logsIn(world), true);
+  return world;
+}
+
+describe("another CA of Vault", () => {
+  it("is trusted by the renewals of a credential in use, and issues nothing", async () => {
+    await using world = await aTrustingWorld();
+    const first = world.secret("db")?.data;
+    world.vault.certifiedBy = pem("two");
+    await world.edit("Secret", "vault-ca", { data: bundle("two") });
+    await world.advance("1h");
+    assert.deepEqual(world.secret("db")?.data, first);
+    assert.equal(await logsIn(world), true);
+    assert.equal(world.condition("db", "CredentialRenewed", DYNAMIC), "none");
+    assert.equal(world.vault.liveLeases().length, 1);
+  });
+
+  it("is trusted by the end of a credential that is deleted", async () => {
+    await using world = await aTrustingWorld();
+    world.vault.certifiedBy = pem("two");
+    await world.edit("Secret", "vault-ca", { data: bundle("two") });
+    await world.advance("1m");
+    await world.remove(DYNAMIC, "db");
+    await world.advance("1m");
+    assert.equal(world.vault.liveLeases().length, 0);
+  });
+
+  it("is trusted by the revocation of a certificate", async () => {
+    await using world = await aTrustingWorld();
+    await world.given(aPkiSecret("web", { vaultAuthRef: "mine", revoke: true }));
+    await world.advance("1m");
+    world.vault.certifiedBy = pem("two");
+    await world.edit("Secret", "vault-ca", { data: bundle("two") });
+    await world.advance("1m");
+    await world.remove(PKI, "web");
+    await world.advance("1m");
+    assert.deepEqual(
+      world.vault.certificates().map(({ revokedAt }) => revokedAt !== undefined),
+      [true],
+    );
+  });
+
+  it("is trusted when a person asks whether the credential is still there", async () => {
+    await using world = await aTrustingWorld();
+    const first = world.secret("db")?.data;
+    world.vault.certifiedBy = pem("two");
+    await world.edit("Secret", "vault-ca", { data: bundle("two") });
+    await world.store.nudge(world.key("db", DYNAMIC), { now: world.time.now(), verify: true });
+    await world.advance("2m");
+    assert.match(world.condition("db", "Ready", DYNAMIC), /^True/);
+    assert.deepEqual(world.secret("db")?.data, first);
+  });
+});
