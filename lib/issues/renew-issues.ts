@@ -26,7 +26,7 @@ export interface Renewing {
 }
 
 export interface Renewed {
-  /** Issues whose renewal Vault refused for the first time, by serial. */
+  /** Issues whose renewal Vault refused for the first time, and those that ended without an answer, by serial. */
   readonly lost: ReadonlyMap<string, LostBecause>;
   /** Issues that Vault renewed. */
   readonly renewed: ReadonlySet<string>;
@@ -59,7 +59,8 @@ function count({ metrics }: Deps, key: SyncKey, result: Verdict): void {
 
 async function renewOne(deps: Deps, renewing: Renewing, issue: Issue): Promise<Verdict> {
   const opened = await openIssue(deps, renewing.key, issue);
-  if (opened === undefined) return "unanswered";
+  // Nobody can renew it any more: it is replaced while it is still good, if a whole slot could not read it.
+  if (opened === undefined) return issue.atRisk === undefined ? "unanswered" : "gone";
   const { way, token } = opened;
   if (await renewing.isAway(circuitOfVault(way.target.address))) return "unanswered";
   const renewed = () =>
@@ -70,7 +71,8 @@ async function renewOne(deps: Deps, renewing: Renewing, issue: Issue): Promise<V
     if (!(error instanceof SyncError)) throw error;
     const { code, message } = error;
     deps.log.warn("issue-not-renewed", { key: renewing.key, serial: issue.serial, code, message });
-    return "unanswered";
+    // Vault's own word of its end may never come: not over a way that leads there no more, nor through what refuses it.
+    return issue.atRisk !== undefined && deps.clock() >= issue.atRisk ? "gone" : "unanswered";
   }
 }
 

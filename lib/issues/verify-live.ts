@@ -19,7 +19,8 @@ export async function verifyLive(deps: Deps, claim: Claim, signal: AbortSignal):
     claim.note({ issues: withIssues(state.issues ?? [], new Map([[live.serial, issue]])) });
   changed({ ...live, inDoubt: true });
   const opened = await openIssue(deps, key, live);
-  const lost = opened && (await lostOf(deps, claim, live, opened, signal));
+  // Nobody can ask about it, nor renew it.
+  const lost = opened === undefined ? "gone" : await lostOf(deps, claim, live, opened, signal);
   const { inDoubt: _settled, ...known } = live;
   if (lost !== undefined) deps.log.info("issue-lost", { key, serial: live.serial, because: lost });
   changed(lost === undefined ? known : { ...known, lost });

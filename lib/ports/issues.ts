@@ -58,7 +58,10 @@ export interface Issue {
   readonly shared?: boolean;
 }
 
-/** `truncated`: Vault renews it for less than asked, because a maximum is near. */
+/**
+ * `truncated`: Vault renews it for less than asked, because a maximum is near. `gone`: it has ended, or nobody can renew
+ * it.
+ */
 export type LostBecause = "truncated" | "gone" | "denied";
 
 /** The maximum number of open issues of a row. Merged clean-ups may have more: none is ever dropped. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { REFRESH_ANNOTATION } from "../../lib/origins/refresh-annotation.ts";
 import { API, aVaultAuth, type ClusterObject, NAMESPACE, VAULT } from "./world/builders.ts";
 import { aDynamicSecret, anIssuingWorld, aPkiSecret, DYNAMIC, logsIn, PKI } from "./world/issuing.ts";
 import type { World } from "./world/world.ts";
@@ -75,5 +76,66 @@ describe("another CA of Vault", () => {
     await world.advance("2m");
     assert.match(world.condition("db", "Ready", DYNAMIC), /^True/);
     assert.deepEqual(world.secret("db")?.data, first);
+  });
+
+  it("that is told too late costs a credential, and another one is issued", async () => {
+    await using world = await aTrustingWorld();
+    const first = world.secret("db")?.data;
+    world.vault.certifiedBy = pem("two");
+    await world.advance("30m");
+    assert.match(world.condition("db", "Ready", DYNAMIC), /^False: VAULT_TLS_REFUSED/);
+    await world.edit("Secret", "vault-ca", { data: bundle("two") });
+    await world.advance("2m");
+    assert.notDeepEqual(world.secret("db")?.data, first);
+    assert.equal(await logsIn(world), true);
+    assert.match(world.condition("db", "Ready", DYNAMIC), /^True/);
+    assert.equal(world.condition("db", "CredentialRenewed", DYNAMIC), "none");
+  });
+});
+
+describe("a refresh that a person asks for", () => {
+  it("does not wait for an answer about the credential that it replaces", async () => {
+    await using world = await anIssuingWorld();
+    await world.given(aDynamicSecret());
+    await world.advance("10s");
+    const first = world.secret("db")?.data;
+    world.vault.meddle(({ path }) => (path.startsWith("sys/leases/") ? { answer: "cut" } : {}));
+    await world.store.nudge(world.key("db", DYNAMIC), { now: world.time.now(), verify: true });
+    await world.given(aDynamicSecret("db", { annotations: { [REFRESH_ANNOTATION]: "1" } }));
+    await world.advance("20s");
+    assert.notDeepEqual(world.secret("db")?.data, first);
+    assert.match(world.condition("db", "Ready", DYNAMIC), /^True/);
+  });
+});
+
+describe("a lost key of the tokens", () => {
+  it("costs no credential before its successor is there", async () => {
+    await using world = await anIssuingWorld();
+    await world.vault.putDatabaseRole("app", { defaultTtl: "10m", maxTtl: "240h" });
+    await world.given(aDynamicSecret());
+    await world.advance("30s");
+    const first = world.secret("db")?.data;
+    world.crash();
+    world.start({ sealingKeys: [Buffer.alloc(32, 11)] });
+    for (let minutes = 0; minutes < 30; minutes++) {
+      await world.advance("1m");
+      assert.equal(await logsIn(world), true, `after ${minutes} minutes`);
+    }
+    assert.notDeepEqual(world.secret("db")?.data, first);
+    assert.match(world.condition("db", "Ready", DYNAMIC), /^True/);
+    assert.equal(world.condition("db", "CredentialRenewed", DYNAMIC), "none");
+  });
+
+  it("is noticed at once when a person asks whether the credential is still there", async () => {
+    await using world = await anIssuingWorld();
+    await world.given(aDynamicSecret());
+    await world.advance("10s");
+    const first = world.secret("db")?.data;
+    world.crash();
+    world.start({ sealingKeys: [Buffer.alloc(32, 11)] });
+    await world.store.nudge(world.key("db", DYNAMIC), { now: world.time.now(), verify: true });
+    await world.advance("20s");
+    assert.notDeepEqual(world.secret("db")?.data, first);
+    assert.equal(await logsIn(world), true);
   });
 });

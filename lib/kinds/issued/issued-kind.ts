@@ -50,7 +50,8 @@ async function keepOrAsk<R extends ResolvedIssued>(kind: IssuingKind<R>, run: Ob
   const unapplied = await settleLeftOver(run);
   await takeOver(kind, run, requestOf);
   await settleRevocable(kind, run);
-  await verifyLive(run.deps, claim, run.signal);
+  if (declaredAnew({ ...run, row: claim.row }, declaredNow(kind, run, issuedState(claim.row.state))) === undefined)
+    await verifyLive(run.deps, claim, run.signal);
   const was = declaredNow(kind, run, await looked(kind, run));
   const kept = unapplied === undefined ? await keepable(kind, { ...run, row: claim.row }, was) : other(unapplied);
   if (!("why" in kept)) return keep(kind, kept, claim.row.state.issues ?? []);
@@ -130,13 +131,12 @@ async function keepable<R extends ResolvedIssued>(
   run: ForeseeInput<R>,
   was: IssuedState,
 ): Promise<Kept | Reason> {
-  const { row, resolved, holding, clock, signal } = run;
+  const { row, holding, clock, signal } = run;
   const { digest } = row.state;
   const spent = noneInUse(was, liveIssue(row.state));
   if (digest === undefined || spent !== undefined) return spent ?? other("there is none");
-  if (was.request !== requestOf(resolved)) return other("its declaration changed");
-  const refresh = row.declared.annotations[REFRESH_ANNOTATION] ?? "";
-  if ((was.refresh ?? "") !== refresh) return other("a refresh was requested");
+  const declared = declaredAnew(run, was);
+  if (declared !== undefined) return declared;
   const { unusable, ...time } = retimed(kind, run, was);
   if (time.replaceAt !== undefined && time.replaceAt <= clock()) return { why: "over", because: "its time is over" };
   if (kind.isReadEachTime?.(run, was)) return { why: "read", because: "it is read each time" };
@@ -146,6 +146,13 @@ async function keepable<R extends ResolvedIssued>(
   if (unfit !== undefined) return other(unfit);
   if (unusable !== undefined) throw unusable;
   return { held, was: { ...was, ...time } };
+}
+
+/** Why its declaration asks for other data, whatever Vault knows of the present one; undefined: it does not. */
+function declaredAnew({ row, resolved }: ForeseeInput<ResolvedIssued>, was: IssuedState): Reason | undefined {
+  if (was.request !== requestOf(resolved)) return other("its declaration changed");
+  const refresh = row.declared.annotations[REFRESH_ANNOTATION] ?? "";
+  return (was.refresh ?? "") === refresh ? undefined : other("a refresh was requested");
 }
 
 /** Why nothing is in use, as far as the row and Vault know; undefined: something is. */
@@ -160,7 +167,7 @@ function noneInUse({ issuedAt, isLeaseless }: IssuedState, live: Issue | undefin
 
 const LOST: Readonly<Record<LostBecause, string>> = {
   truncated: "Vault renews it no longer",
-  gone: "Vault has ended it",
+  gone: "it has ended, or nobody can renew it",
   denied: "Vault refuses to renew it",
 };
 

@@ -136,6 +136,31 @@ describe("a slot of the renew wheel", () => {
   });
 });
 
+describe("a renewal without an answer until the lease has ended", () => {
+  const throws = () => {
+    throw new SyncError("VAULT_TLS_REFUSED", "another CA");
+  };
+
+  it("is taken for its end, because Vault's word may never come", async () => {
+    const before = await renew([kept({ atRisk: START + 1 })], { renewLease: throws });
+    assert.deepEqual([before.unanswered, before.lost], [["one"], []]);
+    const over = await renew([kept({ atRisk: START })], { renewLease: throws });
+    assert.deepEqual([over.unanswered, over.lost], [[], [["one", "gone"]]]);
+  });
+
+  it("waits for Vault while that is away for all", async () => {
+    const { unanswered, lost } = await renew([kept({ atRisk: START })], {}, WITHOUT_TOKEN, async () => true);
+    assert.deepEqual([unanswered, lost], [["one"], []]);
+  });
+
+  it("is not waited for where nobody can ask: such an issue is lost after a whole slot, while it is good", async () => {
+    for (const issue of [kept({ target: "unknown" }), kept({ sealedToken: "of another key" })]) {
+      const { lost } = await renew([{ ...issue, atRisk: START + 60_000 }]);
+      assert.deepEqual(lost, [["one", "gone"]]);
+    }
+  });
+});
+
 describe("a lease whose token is not ours", () => {
   const foreign = (changed: Partial<Issue> = {}) =>
     anIssue({ shared: true, sealedToken: "", target: "login", renewWithin: 270, ...changed });

@@ -98,6 +98,13 @@ describe("a lease that may be gone", () => {
     assert.deepEqual(requests, [{ identity: IDENTITY, namespace: "team", id, seconds, by: KEY }]);
   });
 
+  it("counts as gone where nobody can ask about it", async () => {
+    for (const issue of [held({ sealedToken: "of another key" }), held({ target: "unknown" })]) {
+      const { asked, now } = await verified({ issue });
+      assert.deepEqual([asked, now], [[], { ...issue, lost: "gone" }]);
+    }
+  });
+
   it("stays in doubt when Vault does not answer, and is asked for again without an event", async () => {
     const looked = (): LeaseAnswer => {
       throw new SyncError("VAULT_UNAVAILABLE", "away");
