@@ -32,6 +32,8 @@ export interface Renewed {
   readonly renewed: ReadonlySet<string>;
   /** Issues about which Vault did not answer: their renewal is to be tried again soon. */
   readonly unanswered: ReadonlySet<string>;
+  /** TLS was refused on a stored way: the row's own run may know another CA. */
+  readonly isDistrusted: boolean;
 }
 
 /** Renews what a row has in Vault: at most two requests for each issue, and no write (lease-table 29). */
@@ -40,15 +42,18 @@ export async function renewIssues(deps: Deps, renewing: Renewing): Promise<Renew
   const lost = new Map<string, LostBecause>();
   const renewed = new Set<string>();
   const unanswered = new Set<string>();
+  let isDistrusted = false;
   for (const issue of issues.filter((one) => isKept(one, deps.clock()))) {
-    const verdict = await renewOne(deps, renewing, issue);
+    const said = await renewOne(deps, renewing, issue);
+    isDistrusted ||= said === "distrusted";
+    const verdict = said === "distrusted" ? "unanswered" : said;
     count(deps, key, verdict);
     if (verdict === "unanswered") unanswered.add(issue.serial);
     else if (verdict === "renewed") renewed.add(issue.serial);
     // What is known to be lost has had its run: what comes next is decided by that one's failure.
     else if (issue.state === "live" && issue.lost === undefined) lost.set(issue.serial, verdict);
   }
-  return { lost, renewed, unanswered };
+  return { lost, renewed, unanswered, isDistrusted };
 }
 
 type Verdict = "renewed" | "unanswered" | LostBecause;
@@ -57,7 +62,7 @@ function count({ metrics }: Deps, key: SyncKey, result: Verdict): void {
   metrics.count("keyferry_issue_renewals_total", { cluster: partsOf(key).cluster, result });
 }
 
-async function renewOne(deps: Deps, renewing: Renewing, issue: Issue): Promise<Verdict> {
+async function renewOne(deps: Deps, renewing: Renewing, issue: Issue): Promise<Verdict | "distrusted"> {
   const opened = await openIssue(deps, renewing.key, issue);
   // Nobody can renew it any more: it is replaced while it is still good, if a whole slot could not read it.
   if (opened === undefined) return issue.atRisk === undefined ? "unanswered" : "gone";
@@ -72,7 +77,8 @@ async function renewOne(deps: Deps, renewing: Renewing, issue: Issue): Promise<V
     const { code, message } = error;
     deps.log.warn("issue-not-renewed", { key: renewing.key, serial: issue.serial, code, message });
     // Vault's own word of its end may never come: not over a way that leads there no more, nor through what refuses it.
-    return issue.atRisk !== undefined && deps.clock() >= issue.atRisk ? "gone" : "unanswered";
+    if (issue.atRisk !== undefined && deps.clock() >= issue.atRisk) return "gone";
+    return code === "VAULT_TLS_REFUSED" ? "distrusted" : "unanswered";
   }
 }
 

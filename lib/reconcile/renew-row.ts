@@ -1,15 +1,15 @@
 import { circuitOfCluster } from "../circuits.ts";
 import { type EpochMs, MINUTE_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
+import { atRiskWarning } from "../issues/at-risk.ts";
 import { isKept, withIssues } from "../issues/issue-times.ts";
-import { endsAtEarliest, type Renewing, renewAgainIn, renewIssues } from "../issues/renew-issues.ts";
+import { endsAtEarliest, type Renewed, type Renewing, renewAgainIn, renewIssues } from "../issues/renew-issues.ts";
 import { retentionOf } from "../issues/retention.ts";
 import { isCleanupKey, partsOf } from "../keys.ts";
 import { seenAfter } from "../origins/announce.ts";
 import type { Origin } from "../origins/origin.ts";
 import { originOf } from "../origins/origin-of.ts";
 import type { RunOutcome } from "../origins/status.ts";
-import type { Warning } from "../origins/warnings.ts";
 import type { Claim } from "../ports/claim.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
 import type { Issue, LostBecause } from "../ports/issues.ts";
@@ -34,7 +34,7 @@ export async function renewRow(deps: ReconcileDeps, row: Row, at: EpochMs, batch
   const atVault: Renewing["atVault"] = (target, ask) => batch.atVault(key, target, ask);
   const renewed = await renewIssues(deps, { key, issues, slot, at, isAway, atVault, signal: batch.signal });
   if (renewed.lost.size > 0 && !isCleanupKey(key)) await issueAnewSoon(deps, row, renewed.lost);
-  if (renewed.unanswered.size > 0) await renewAgain(deps, row, renewed.unanswered, at, batch);
+  if (renewed.unanswered.size > 0) await renewAgain(deps, row, renewed, at, batch);
   if (issues.some(({ serial, atRisk }) => atRisk !== undefined && renewed.renewed.has(serial)))
     await tellRisk(deps, row, undefined, batch);
 }
@@ -91,7 +91,7 @@ async function issueAnewSoon(deps: ReconcileDeps, row: Row, lost: ReadonlyMap<st
 async function renewAgain(
   deps: ReconcileDeps,
   row: Row,
-  unanswered: ReadonlySet<string>,
+  { unanswered, isDistrusted }: Pick<Renewed, "unanswered" | "isDistrusted">,
   at: EpochMs,
   batch: Batch,
 ): Promise<void> {
@@ -105,15 +105,20 @@ async function renewAgain(
   }
   // The next slot comes by itself, and begins its own tries.
   const isNews = first.state === "live" && first.atRisk === undefined && !isCleanupKey(key);
-  if (isNews) await tellRisk(deps, row, { issue: first, endsAt: endsAtEarliest(first, renew, at) }, batch);
+  const endsAt = endsAtEarliest(first, renew, at);
+  if (isNews) await tellRisk(deps, row, { issue: first, endsAt }, batch, isDistrusted ? now : dueAfter(row, now));
 }
 
-/** A warning on the resource while a credential's renewals are not answered; `risk` undefined: it is over. */
+/**
+ * A warning on the resource while a credential's renewals are not answered; `risk` undefined: it is over. `dueAt`: when
+ * the row runs next.
+ */
 async function tellRisk(
   deps: ReconcileDeps,
   row: Row,
   risk: { readonly issue: Issue; readonly endsAt: EpochMs } | undefined,
   { signal }: Batch,
+  dueAt = dueAfter(row, deps.clock()),
 ): Promise<void> {
   const claim = claimOf(deps, row);
   if (deps.fleet(partsOf(row.key).cluster) === undefined || !(await claim.take())) return;
@@ -133,7 +138,7 @@ async function tellRisk(
   const outcome = { kind: "warned", type: "CredentialRenewed", ...(warning && { warning }) } as const;
   const seen = await told(originOf(deps, claim.row), outcome, claim, signal);
   const next = { ...state, issues, ...seenAfter(claim.row, seen) };
-  await claim.settle(stayed({ ...claim.row, state: next }, deps.clock(), dueAfter(row, deps.clock())));
+  await claim.settle(stayed({ ...claim.row, state: next }, deps.clock(), dueAt));
 }
 
 /** A resource that can't be written must not keep the row. */
@@ -144,11 +149,4 @@ async function told(origin: Origin, outcome: RunOutcome, claim: Claim, signal: A
     if (!(error instanceof SyncError)) throw error;
     return undefined;
   }
-}
-
-function atRiskWarning(endsAt: EpochMs): Warning {
-  const message =
-    `Vault does not renew the credential in the Secret: it is valid until ${new Date(endsAt).toISOString()}, perhaps a ` +
-    "little longer. keyferry tries on, and asks for another one when it has ended";
-  return { type: "CredentialRenewed", status: "False", reason: "LeaseAtRisk", message };
 }

@@ -93,6 +93,26 @@ describe("another CA of Vault", () => {
   });
 });
 
+describe("another CA in caFile of fleet.yaml, which nobody tells of", () => {
+  it("is found before the lease ends, and issues nothing", async () => {
+    let caFile = pem("one");
+    const main = { name: "main", addresses: [VAULT], caFile: "vault-ca.pem", identities: [] };
+    await using world = await anIssuingWorld({ clusters: [{ vaults: [main] }], anchors: async () => caFile });
+    await world.vault.putDatabaseRole("app", { defaultTtl: "10m", maxTtl: "240h" });
+    world.vault.certifiedBy = caFile;
+    await world.given(aDynamicSecret());
+    await world.advance("20m");
+    const first = world.secret("db")?.data;
+    assert.equal(await logsIn(world), true);
+    caFile = pem("two");
+    world.vault.certifiedBy = caFile;
+    await world.advance("1h");
+    assert.deepEqual(world.secret("db")?.data, first);
+    assert.equal(await logsIn(world), true);
+    assert.equal(world.condition("db", "CredentialRenewed", DYNAMIC), "none");
+  });
+});
+
 describe("a refresh that a person asks for", () => {
   it("does not wait for an answer about the credential that it replaces", async () => {
     await using world = await anIssuingWorld();

@@ -1,3 +1,4 @@
+import { atRiskWarning } from "../../issues/at-risk.ts";
 import { revokeReplacedProblem } from "../../issues/replaced.ts";
 import type { Warning } from "../../origins/warnings.ts";
 import type { Issue } from "../../ports/issues.ts";
@@ -21,20 +22,17 @@ export function plannedWarning({ planned, replaceAt: at }: IssuedState): readonl
   return [{ type: "CredentialRenewed", status: "False", reason: "TakenOver", message }];
 }
 
+function renewedWarning(live: Issue | undefined, isDenied = false): readonly Warning[] {
+  if (live?.atRisk !== undefined) return [atRiskWarning(live.atRisk)];
+  if (!isDenied) return [];
+  const message =
+    "this login may not renew what it issues, so that each credential is replaced before its first lease ends: allow " +
+    "update on auth/token/renew-self and sys/leases/renew, as the policy default does";
+  return [{ type: "CredentialRenewed", status: "False", reason: "NotAllowed", message }];
+}
+
 /** Warnings about a credential that is in use. */
 export function warningsOf(live: Issue | undefined, { missing = [], isDenied }: IssuedState): readonly Warning[] {
-  const renewed: readonly Warning[] = isDenied
-    ? [
-        {
-          type: "CredentialRenewed",
-          status: "False",
-          reason: "NotAllowed",
-          message:
-            "this login may not renew what it issues, so that each credential is replaced before its first lease ends: allow " +
-            "update on auth/token/renew-self and sys/leases/renew, as the policy default does",
-        },
-      ]
-    : [];
   const revocable: readonly Warning[] =
     live?.endBy === "none" && live.shared !== true
       ? [
@@ -49,5 +47,5 @@ export function warningsOf(live: Issue | undefined, { missing = [], isDenied }: 
           },
         ]
       : [];
-  return [...incompleteTemplates(missing), ...revocable, ...renewed];
+  return [...incompleteTemplates(missing), ...revocable, ...renewedWarning(live, isDenied)];
 }

@@ -9,6 +9,7 @@ import { createInlet } from "../../../lib/nudging/inlet.ts";
 import type { ReconcileDeps } from "../../../lib/ports/deps.ts";
 import type { EventSink } from "../../../lib/ports/domain-events.ts";
 import type { ClusterSettings } from "../../../lib/ports/fleet.ts";
+import type { TrustAnchors } from "../../../lib/ports/fleet-vault.ts";
 import type { Inlet } from "../../../lib/ports/inlet.ts";
 import type { WorkMessage, WorkQueue } from "../../../lib/ports/queue.ts";
 import type { LeaseStore } from "../../../lib/ports/store.ts";
@@ -51,6 +52,8 @@ export interface ProcessParts {
   readonly sink?: EventSink;
   /** The key of MACs that it makes where there is none; missing: it makes none. */
   readonly newMacKey?: Buffer;
+  /** What `caFile` of each Vault of fleet.yaml holds. */
+  readonly anchors?: TrustAnchors;
   /** Waits shorter than this take as long: the simulation need not wake so often. */
   readonly shortestSleepMs?: number;
 }
@@ -133,6 +136,7 @@ export function keyferry(parts: ProcessParts): Keyferry {
     digestKey: KEY,
     ...{ installation, clock, random, sleep, log, metrics },
     ...(newMacKey ? { newHmacKey: () => newMacKey } : {}),
+    ...(parts.anchors ? { anchors: parts.anchors } : {}),
   };
   const reconcile = reconciler({ ...deps, kinds: KINDS });
   const inlets = new Map<string, Inlet>();

@@ -2,6 +2,7 @@ import type { Effect as AuditEffect } from "../../../lib/audit/effect.ts";
 import { type SyncKey, syncKey } from "../../../lib/keys.ts";
 import type { EventSink } from "../../../lib/ports/domain-events.ts";
 import type { ClusterSettings } from "../../../lib/ports/fleet.ts";
+import type { TrustAnchors } from "../../../lib/ports/fleet-vault.ts";
 import type { Taken } from "../../../lib/ports/inlet.ts";
 import type { Row } from "../../../lib/ports/rows.ts";
 import type { LogFields, Metrics } from "../../../lib/ports/telemetry.ts";
@@ -40,6 +41,8 @@ export interface WorldOptions {
   readonly isAsleep?: boolean;
   /** Where domain events of all processes go. */
   readonly sink?: EventSink;
+  /** What `caFile` of each Vault of fleet.yaml holds. */
+  readonly anchors?: TrustAnchors;
 }
 
 export interface LogLine {
@@ -178,6 +181,7 @@ export async function aWorld(options: WorldOptions = {}): Promise<World> {
       ...(sealingKeys ? { sealingKeys } : {}),
       ...(newMacKey ? { newMacKey } : {}),
       ...(options.sink ? { sink: options.sink } : {}),
+      ...(options.anchors ? { anchors: options.anchors } : {}),
     });
     const crashed = (what: string, error: unknown): void => line("error")(`${what}-crashed`, { error: String(error) });
     const engine = { clusters: () => settings, queue, crashed, tickMs: 1_000, horizonMs: 2_000, watchSeconds: 60 };

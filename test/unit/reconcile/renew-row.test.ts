@@ -221,6 +221,18 @@ describe("a renewal without an answer", () => {
     );
   });
 
+  it("because TLS was refused makes the row run as well: its declaration may name another CA by now", async () => {
+    const distrusted = (): never => {
+      throw new SyncError("VAULT_TLS_REFUSED", "another CA");
+    };
+    await using one = await scene({ issues: [kept("a")], renewLease: distrusted });
+    await one.renew();
+    assert.equal((await one.read()).dueAt, undefined, "not yet");
+    await one.renew(START - 90_000);
+    assert.equal((await one.read()).dueAt, START);
+    assert.match(JSON.stringify(one.statuses), /LeaseAtRisk/);
+  });
+
   it("is told of the issue that it is about alone", async () => {
     const answers: (() => RenewAnswer)[] = [away];
     const renewed = (): RenewAnswer => ({ kind: "renewed", seconds: 600, renewable: true });

@@ -163,6 +163,15 @@ describe("a credential that is in use", () => {
     assert.equal(healed.own.isDenied, undefined);
   });
 
+  it("tells on, while its renewals are not answered, until when it is valid", async () => {
+    const one = await obtained(inUse({ state: { issues: [live({ atRisk: START })] } }));
+    assert.deepEqual(one.text, "held");
+    assert.deepEqual(
+      one.result.warnings.map(({ reason, type }) => [type, reason]),
+      [["CredentialRenewed", "LeaseAtRisk"]],
+    );
+  });
+
   it("tells when its login may not end it, and of an annotation that means nothing", async () => {
     const one = await obtained({ answers: { endRights: () => ({ token: false, lease: false }) } });
     assert.deepEqual(

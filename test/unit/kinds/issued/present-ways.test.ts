@@ -20,7 +20,13 @@ interface Story {
 }
 
 /** The way that the issue goes after a run whose declaration resolves to this, and how often one was stored. */
-async function wayAfter({ issue = live(), way = WAY, target, identity, request = WAS.request }: Story) {
+async function wayAfter({
+  issue = live(),
+  way = WAY,
+  target,
+  identity,
+  request = WAS.request ?? assert.fail(),
+}: Story) {
   const present = { ...IDENTITY, ...identity, target: { ...IDENTITY.target, ...target } };
   const resolved = { asks: { ...aResolved().asks, identity: present } };
   const { run, vault, claim } = aRun({ resolved, own: { ...WAS, request }, state: { issues: [issue] } });
