@@ -71,7 +71,12 @@ async function renewOne(deps: Deps, renewing: Renewing, issue: Issue): Promise<V
   const renewed = () =>
     token === undefined ? askByLogin(deps, renewing, issue, way) : ask(deps, renewing, issue, { way, token });
   try {
-    return await renewing.atVault(way.target, renewed);
+    const verdict = await renewing.atVault(way.target, renewed);
+    if (verdict !== "unrenewed") return verdict;
+    const because = "Vault still has it, and does not renew it now";
+    deps.log.warn("issue-not-renewed", { key: renewing.key, serial: issue.serial, because });
+    // If that lasts for a whole slot, as after a lower max_ttl, it is replaced while it is still good.
+    return issue.atRisk === undefined ? "unanswered" : "gone";
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
     const { code, message } = error;
@@ -87,7 +92,7 @@ async function ask(
   { slot, at, signal }: Renewing,
   issue: Issue,
   { way, token }: Required<OpenedIssue>,
-): Promise<Verdict> {
+): Promise<Verdict | "unrenewed"> {
   const { state, vaultLease, tokenSeconds } = issue;
   const parts = renewable(issue);
   // The token first: a lease is never renewed beyond its token.
@@ -107,7 +112,7 @@ async function askByLogin(
   { key, signal }: Renewing,
   { vaultLease, state }: Issue,
   { identity, namespace }: IssueTarget,
-): Promise<Verdict> {
+): Promise<Verdict | "unrenewed"> {
   if (identity === undefined || vaultLease === undefined || state === "ending") return "renewed";
   const { id, seconds } = vaultLease;
   const lease = { identity, ...(namespace && { namespace }), id, seconds, by: key };
@@ -117,7 +122,7 @@ async function askByLogin(
 /** Vault may answer a second less than asked. */
 const ROUNDING_S = 1;
 
-function verdictOf(answer: RenewAnswer, asked: number): Verdict {
+function verdictOf(answer: RenewAnswer, asked: number): Verdict | "unrenewed" {
   if (answer.kind !== "renewed") return answer.kind;
   return answer.seconds >= asked - ROUNDING_S ? "renewed" : "truncated";
 }

@@ -1,5 +1,6 @@
 import type { Claim } from "../ports/claim.ts";
 import type { Issue, LostBecause } from "../ports/issues.ts";
+import type { RenewAnswer } from "../ports/vault-issues.ts";
 import type { IssueDeps } from "./deps.ts";
 import { type OpenedIssue, openIssue } from "./end-issues.ts";
 import { liveIssue, withIssues } from "./issue-times.ts";
@@ -54,6 +55,6 @@ async function lostOf(
   return (await issues.lookUpToken(way, token, signal)).kind === "found" ? undefined : "denied";
 }
 
-function reasonOf(kind: "renewed" | "gone" | "denied"): LostBecause | undefined {
-  return kind === "renewed" ? undefined : kind;
+function reasonOf(kind: RenewAnswer["kind"]): LostBecause | undefined {
+  return kind === "renewed" || kind === "unrenewed" ? undefined : kind;
 }

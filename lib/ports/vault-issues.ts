@@ -70,15 +70,18 @@ export interface IssuedData extends Pick<SourceData, "response" | "fields"> {
   readonly goodForSeconds: number;
 }
 
-/** `gone`: there is no such lease, or no such token, any more. `denied`: the token's policies do not allow it. */
+/**
+ * `gone`: there is no such lease, or no such token, any more. `denied`: the token's policies do not allow it.
+ * `unrenewed`: Vault still has it, and does not renew it now, as while a database is down.
+ */
 export type RenewAnswer =
   | { readonly kind: "renewed"; readonly seconds: number; readonly renewable: boolean }
-  | { readonly kind: "gone" | "denied" };
+  | { readonly kind: "gone" | "denied" | "unrenewed" };
 
 /** What Vault tells of a lease. `issuedAt`: missing when it does not say. */
 export type LeaseAnswer =
   | (Extract<RenewAnswer, { readonly kind: "renewed" }> & { readonly issuedAt?: EpochMs })
-  | Exclude<RenewAnswer, { readonly kind: "renewed" }>;
+  | { readonly kind: "gone" | "denied" };
 
 /** What Vault tells of a token. */
 export type TokenAnswer =

@@ -37,18 +37,44 @@ export function renewLease(
   signal: AbortSignal,
 ): Promise<RenewAnswer> {
   const question = ofLease(holder, "sys/leases/renew", { lease_id: id, increment: seconds });
-  return renewed(holder, question, (body) => [body.lease_duration, body.renewable], signal);
+  const refused = async (): Promise<RenewAnswer> => {
+    const found = await lookUpLease(holder, id, signal);
+    if (found.kind === "denied") await mustBeActive(holder, signal);
+    return found.kind === "renewed" && found.renewable ? UNRENEWED : GONE;
+  };
+  const read = (body: LosslessObject) => renewal(holder.way, question, body.lease_duration, body.renewable);
+  return answered(holder, question, { read, refused }, signal);
 }
 
 export function renewToken(holder: Holder, seconds: number, signal: AbortSignal): Promise<RenewAnswer> {
   const question = ofToken(holder, "auth/token/renew-self", { increment: seconds });
-  const auth = ({ auth: found }: LosslessObject) => (isLosslessObject(found) ? found : {});
-  return renewed(holder, question, (body) => [auth(body).lease_duration, auth(body).renewable], signal);
+  // What refuses a live token refuses it for good, mostly: its role is gone, or has other policies.
+  const refused = async (): Promise<RenewAnswer> => {
+    await mustBeActive(holder, signal);
+    return GONE;
+  };
+  const read = ({ auth: found }: LosslessObject) => {
+    const auth = isLosslessObject(found) ? found : {};
+    return renewal(holder.way, question, auth.lease_duration, auth.renewable);
+  };
+  return answered(holder, question, { read, refused }, signal);
 }
 
 export function lookUpLease(holder: Holder, leaseId: string, signal: AbortSignal): Promise<LeaseAnswer> {
   const question = ofLease(holder, "sys/leases/lookup", { lease_id: leaseId });
-  return answered(holder, question, (body) => understoodLease(holder, question, body), signal);
+  const refused = async (): Promise<LeaseAnswer> => {
+    await mustBeActive(holder, signal);
+    return GONE;
+  };
+  return answered(holder, question, { read: (body) => understoodLease(holder, question, body), refused }, signal);
+}
+
+const GONE = { kind: "gone" } as const;
+const UNRENEWED = { kind: "unrenewed" } as const;
+
+/** Throws where a secondary of disaster recovery answers: it refuses everything, also a token's look at itself, with 400. */
+async function mustBeActive(holder: Holder, signal: AbortSignal): Promise<void> {
+  await lookUpToken(holder, signal);
 }
 
 function understoodLease({ way }: Holder, question: VaultQuestion, { data }: LosslessObject): LeaseAnswer {
@@ -64,7 +90,7 @@ function understoodLease({ way }: Holder, question: VaultQuestion, { data }: Los
 export function lookUpToken(holder: Holder, signal: AbortSignal): Promise<TokenAnswer> {
   const question: VaultQuestion = { ...ofToken(holder, "auth/token/lookup-self", {}), method: "GET" };
   const { body: _none, ...asked } = question;
-  return answered(holder, asked, (body) => understoodToken(holder, asked, body), signal);
+  return answered(holder, asked, { read: (body) => understoodToken(holder, asked, body) }, signal);
 }
 
 function understoodToken({ way }: Holder, question: VaultQuestion, { data }: LosslessObject): TokenAnswer {
@@ -158,40 +184,40 @@ function isBatch(token: SecretValue): boolean {
   return /^(hvb|b)\./.test(token.reveal().subarray(0, 4).toString("latin1"));
 }
 
-type Renewal = readonly [seconds: LosslessValue | undefined, renewable: LosslessValue | undefined];
-
-/**
- * A lease or token that Vault does not find, or does not renew, is answered with 400. Of a 403, `denied` and `gone`
- * have the same consequence, so no request is spent on telling them apart.
- */
-function renewed(
-  holder: Holder,
-  question: VaultQuestion,
-  read: (body: LosslessObject) => Renewal,
-  signal: AbortSignal,
-): Promise<RenewAnswer> {
-  return answered(holder, question, (body) => renewal(holder.way, question, ...read(body)), signal);
+interface Reading<T> {
+  readonly read: (body: LosslessObject) => T;
+  /**
+   * What a 400 means: that Vault does not find it, and as well that it failed to renew it, or can't serve any request.
+   * Missing: the last.
+   */
+  readonly refused?: () => Promise<T>;
 }
 
+/** Of a 403, `denied` and `gone` have the same consequence, so no request is spent on telling them apart. */
 async function answered<T>(
   { client, way }: Holder,
   question: VaultQuestion,
-  read: (body: LosslessObject) => T,
+  { read, refused }: Reading<T>,
   signal: AbortSignal,
 ): Promise<T | { readonly kind: "gone" | "denied" }> {
   const answer = await client.ask(way.target, question, signal);
   const asked = askedOf(way.target, question);
   if (answer.status === 403) return { kind: isInvalidToken(answer) ? "gone" : "denied" };
-  if (answer.status === 400) {
+  if (answer.status === 400 && refused !== undefined) {
     // Throws if a proxy answered.
     objectOf(asked, answer);
-    return { kind: "gone" };
+    return refused();
   }
   if (answer.status !== 200) throw answerError(asked, answer);
   return read(objectOf(asked, answer));
 }
 
-function renewal({ target }: IssueTarget, question: VaultQuestion, ...[seconds, renewable]: Renewal) {
+function renewal(
+  { target }: IssueTarget,
+  question: VaultQuestion,
+  seconds: LosslessValue | undefined,
+  renewable: LosslessValue | undefined,
+) {
   if (!isLosslessNumber(seconds)) throw invalidAnswer(askedOf(target, question), "has no duration");
   return { kind: "renewed", seconds: secondsOf(seconds), renewable: renewable === true } as const;
 }

@@ -19,6 +19,7 @@ const FAILURES: Hints = [
  */
 const HINTS: Hints = [
   [/namespace not found/i, "there is no such namespace"],
+  [/DR secondary/i, "a secondary for disaster recovery serves no requests"],
   [/invalid token|bad token/i, "its token is no longer valid"],
   [/no handler for route/i, "nothing is mounted there"],
   [/unsupported path/i, "the mount has no such path"],

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { waitFor } from "../../harness/index.ts";
-import { ask, databaseRole, type IssueServers, revokeSelf, untilGone } from "./world.ts";
+import { ask, databaseRole, type IssueServers, renew, revokeSelf, untilGone } from "./world.ts";
 
 /** What a Vault does while its database is down. Needs a database for itself. */
 export function outageContract(flavor: "openbao" | "vault", servers: () => IssueServers): void {
@@ -20,6 +20,20 @@ export function outageContract(flavor: "openbao" | "vault", servers: () => Issue
       await postgres.start();
       assert.equal(await postgres.login(credential.user, credential.password), true);
       await untilGone(world, credential);
+    });
+
+    it("answers 400 to a renewal, as for a lease that is gone: a look-up finds the lease, and later it is renewed", async () => {
+      const world = servers();
+      const { vault, postgres } = world;
+      const { path, login } = await databaseRole(world);
+      const { token } = await login();
+      const { leaseId } = await ask(vault, path, token);
+      await postgres.stop();
+      const renewal = await renew(vault, leaseId, 60, token);
+      assert.equal(renewal.status, 400, renewal.text);
+      assert.equal((await vault.request("POST", "sys/leases/lookup", { lease_id: leaseId }, { token })).status, 200);
+      await postgres.start();
+      assert.equal((await renew(vault, leaseId, 60, token)).status, 200);
     });
 
     it("issues nothing, with a status of 500, and no lease", async () => {

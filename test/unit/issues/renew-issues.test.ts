@@ -153,6 +153,15 @@ describe("a renewal without an answer until the lease has ended", () => {
     assert.deepEqual([unanswered, lost], [["one"], []]);
   });
 
+  it("is not waited for where Vault says for a whole slot that it has it, and does not renew it", async () => {
+    const renewLease = (): RenewAnswer => ({ kind: "unrenewed" });
+    const first = await renew([kept()], { renewLease });
+    assert.deepEqual([first.unanswered, first.lost], [["one"], []]);
+    assert.deepEqual(first.vault.said, ["issue-not-renewed: Vault still has it, and does not renew it now"]);
+    const next = await renew([kept({ atRisk: START + 60_000 })], { renewLease });
+    assert.deepEqual([next.unanswered, next.lost], [[], [["one", "gone"]]]);
+  });
+
   it("is not waited for where nobody can ask: such an issue is lost after a whole slot, while it is good", async () => {
     for (const issue of [kept({ target: "unknown" }), kept({ sealedToken: "of another key" })]) {
       const { lost } = await renew([{ ...issue, atRisk: START + 60_000 }]);

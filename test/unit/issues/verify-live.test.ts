@@ -98,6 +98,11 @@ describe("a lease that may be gone", () => {
     assert.deepEqual(requests, [{ identity: IDENTITY, namespace: "team", id, seconds, by: KEY }]);
   });
 
+  it("is not gone because Vault does not renew it now", async () => {
+    const { now } = await verified({ looked: denied, answers: { renewLease: () => ({ kind: "unrenewed" }) } });
+    assert.deepEqual(now, held());
+  });
+
   it("counts as gone where nobody can ask about it", async () => {
     for (const issue of [held({ sealedToken: "of another key" }), held({ target: "unknown" })]) {
       const { asked, now } = await verified({ issue });

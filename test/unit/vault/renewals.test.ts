@@ -23,8 +23,6 @@ describe("a renewal", () => {
   });
 
   for (const [status, body, kind] of [
-    [400, { errors: ["lease not found"] }, "gone"],
-    [400, { errors: ["lease is not renewable"] }, "gone"],
     [403, INVALID, "gone"],
     [403, UNEXPLAINED, "denied"],
     [403, DENIED, "denied"],
@@ -37,6 +35,49 @@ describe("a renewal", () => {
       assert.equal(own.asked.length, 3);
     });
   }
+
+  const REFUSED = [400, { errors: ["lease not found"] }] as const;
+  const lease = (renewable: boolean) => [200, { data: { id: LEASE.id, ttl: 17, renewable } }] as const;
+  const token = (renewable: boolean) => [200, { data: { creation_ttl: 60, renewable } }] as const;
+  const [INVALIDATED, FORBIDDEN] = [[403, INVALID] as const, [403, DENIED] as const];
+
+  it("of a lease that is answered with 400 is of one that is gone only if a look-up says so", async () => {
+    for (const [answers, kind] of [
+      [[lease(true)], "unrenewed"],
+      [[lease(false)], "gone"],
+      [[INVALIDATED], "gone"],
+      [[REFUSED, token(true)], "gone"],
+      [[REFUSED, FORBIDDEN], "gone"],
+      [[FORBIDDEN, token(true)], "gone"],
+    ] as const) {
+      const own = anEnd(REFUSED, ...answers);
+      assert.deepEqual(await own.issues.renewLease(WAY, SERVICE, LEASE, forever), { kind });
+      const looks = ["POST sys/leases/lookup", "GET auth/token/lookup-self"];
+      assert.deepEqual(own.paths(), ["POST sys/leases/renew", ...looks.slice(0, answers.length)]);
+      assert.deepEqual(own.counted("renewals"), [`keyferry_vault_renewals_total lease ${kind}`]);
+    }
+  });
+
+  it("of a token that is answered with 400 is over, if a look at itself is answered otherwise", async () => {
+    for (const answer of [[200, { data: {} }], INVALIDATED, FORBIDDEN] as const) {
+      const own = anEnd(REFUSED, answer);
+      assert.deepEqual(await own.issues.renewToken(WAY, SERVICE, 60, forever), { kind: "gone" });
+      assert.deepEqual(own.paths(), ["POST auth/token/renew-self", "GET auth/token/lookup-self"]);
+    }
+  });
+
+  it("or a look, to which a secondary for disaster recovery says 400 as to everything, throws", async () => {
+    const own = anEnd([400, { errors: ["path disabled in replication DR secondary mode"] }]);
+    for (const asked of [
+      own.issues.renewLease(WAY, SERVICE, LEASE, forever),
+      own.issues.renewToken(WAY, SERVICE, 60, forever),
+      own.issues.lookUpLease(WAY, SERVICE, LEASE.id, forever),
+      own.issues.lookUpToken(WAY, SERVICE, forever),
+    ]) {
+      const error = await failure(asked, "VAULT_ANSWER_INVALID");
+      assert.match(String(error), /a secondary for disaster recovery serves no requests/);
+    }
+  });
 
   it("throws what a retry may mend, and answers that are not Vault's", async () => {
     for (const [answer, code] of [

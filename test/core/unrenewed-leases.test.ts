@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { aDynamicSecret, anIssuingWorld, DYNAMIC, logsIn } from "./world/issuing.ts";
+import type { World } from "./world/world.ts";
+
+/** A credential with leases of ten minutes, in use for a while. */
+async function aWorldInUse(): Promise<World> {
+  const world = await anIssuingWorld();
+  await world.vault.putDatabaseRole("app", { defaultTtl: "10m", maxTtl: "240h" });
+  await world.given(aDynamicSecret());
+  await world.advance("12m");
+  return world;
+}
+
+const refusal = (message: string) => ({ status: 400, text: JSON.stringify({ errors: [message] }) });
+
+describe("a renewal that Vault answers with 400", () => {
+  it("by a secondary for disaster recovery, until its promotion, costs no credential", async () => {
+    await using world = await aWorldInUse();
+    const first = world.secret("db")?.data;
+    const instead = refusal("path disabled in replication DR secondary mode");
+    world.vault.meddle(({ path }) => (/^sys\/(seal-status|health)$/.test(path) ? {} : { instead }));
+    await world.advance("6m");
+    world.vault.meddle(undefined);
+    await world.advance("1h");
+    assert.deepEqual(world.secret("db")?.data, first);
+    assert.equal(await logsIn(world), true);
+    assert.equal(world.condition("db", "CredentialRenewed", DYNAMIC), "none");
+  });
+
+  it("while its database is down costs no credential, if that does not last", async () => {
+    await using world = await aWorldInUse();
+    const first = world.secret("db")?.data;
+    const instead = refusal("failed to renew entry");
+    let refused = 0;
+    world.vault.meddle(({ path }) => {
+      if (path !== "sys/leases/renew") return {};
+      refused++;
+      return { instead };
+    });
+    while (refused === 0) await world.advance("10s");
+    await world.advance("1m");
+    world.vault.meddle(undefined);
+    await world.advance("1h");
+    assert.deepEqual(world.secret("db")?.data, first);
+    assert.equal(await logsIn(world), true);
+  });
+
+  it("for good, as after a lower maximum, costs no time without a credential", async () => {
+    await using world = await aWorldInUse();
+    const first = world.secret("db")?.data;
+    const [{ id = "" } = {}] = world.vault.liveLeases();
+    const instead = refusal("past the max TTL, cannot renew");
+    world.vault.meddle(({ path, body = "" }) => (path === "sys/leases/renew" && body.includes(id) ? { instead } : {}));
+    for (let minutes = 0; minutes < 30; minutes++) {
+      await world.advance("1m");
+      assert.equal(await logsIn(world), true, `after ${minutes} minutes`);
+    }
+    assert.notDeepEqual(world.secret("db")?.data, first);
+  });
+
+  it("because it is gone issues another one at once", async () => {
+    await using world = await aWorldInUse();
+    const first = world.secret("db")?.data;
+    for (const { id } of world.vault.liveLeases()) await world.vault.write("sys/leases/revoke", { lease_id: id });
+    await world.advance("5m");
+    assert.notDeepEqual(world.secret("db")?.data, first);
+    assert.equal(await logsIn(world), true);
+  });
+});
