@@ -17,7 +17,14 @@ import { checkVaultPath, vaultUrlPath } from "../vault-path.ts";
 import { isRefusedToItself } from "./login.ts";
 import { countOf, secondsOf } from "./seconds.ts";
 import { askedOf, type VaultClient, type VaultQuestion } from "./vault-client.ts";
-import { answerError, invalidAnswer, isInvalidToken, isUnexplainedDenial, objectOf } from "./vault-errors.ts";
+import {
+  answerError,
+  invalidAnswer,
+  isInvalidToken,
+  isUnexplainedDenial,
+  isVaultsRefusal,
+  objectOf,
+} from "./vault-errors.ts";
 
 /** A token that asks about itself or about its lease. */
 export interface Holder {
@@ -66,7 +73,8 @@ export function lookUpLease(holder: Holder, leaseId: string, signal: AbortSignal
     await mustBeActive(holder, signal);
     return GONE;
   };
-  return answered(holder, question, { read: (body) => understoodLease(holder, question, body), refused }, signal);
+  const read = (body: LosslessObject) => understoodLease(holder, question, body);
+  return answered(holder, question, { read, refused, mayGatewayDeny: true }, signal);
 }
 
 const GONE = { kind: "gone" } as const;
@@ -74,7 +82,10 @@ const UNRENEWED = { kind: "unrenewed" } as const;
 
 /** Throws where a secondary of disaster recovery answers: it refuses everything, also a token's look at itself, with 400. */
 async function mustBeActive(holder: Holder, signal: AbortSignal): Promise<void> {
-  await lookUpToken(holder, signal);
+  const { client, way } = holder;
+  const question = ofTokenItself(holder);
+  const answer = await client.ask(way.target, question, signal);
+  if (answer.status !== 200 && answer.status !== 403) throw answerError(askedOf(way.target, question), answer);
 }
 
 function understoodLease({ way }: Holder, question: VaultQuestion, { data }: LosslessObject): LeaseAnswer {
@@ -88,9 +99,13 @@ function understoodLease({ way }: Holder, question: VaultQuestion, { data }: Los
 
 /** What its TTL is when it is new, and since when it exists. */
 export function lookUpToken(holder: Holder, signal: AbortSignal): Promise<TokenAnswer> {
-  const question: VaultQuestion = { ...ofToken(holder, "auth/token/lookup-self", {}), method: "GET" };
-  const { body: _none, ...asked } = question;
-  return answered(holder, asked, { read: (body) => understoodToken(holder, asked, body) }, signal);
+  const question = ofTokenItself(holder);
+  return answered(holder, question, { read: (body) => understoodToken(holder, question, body) }, signal);
+}
+
+function ofTokenItself(holder: Holder): VaultQuestion {
+  const { body: _none, ...question } = ofToken(holder, "auth/token/lookup-self", {});
+  return { ...question, method: "GET" };
 }
 
 function understoodToken({ way }: Holder, question: VaultQuestion, { data }: LosslessObject): TokenAnswer {
@@ -126,7 +141,7 @@ export async function revokeLease(
   if (isPath(leaseId)) {
     const path = `${REVOKE_LEASE}/${vaultUrlPath({ lease: leaseId })}`;
     const question = { ...ofLease(holder, path, {}), described: REVOKE_LEASE };
-    if ((await ended(holder, question, signal)) === "ended") return "ended";
+    if ((await ended(holder, question, signal, isOfGateway)) === "ended") return "ended";
   }
   const body = { lease_id: leaseId };
   const marked = ofLease(holder, REVOKE_LEASE, { ...body, [await mark()]: true });
@@ -134,6 +149,9 @@ export async function revokeLease(
   // A policy may list the parameters that it allows, and a gateway in front of Vault too.
   return ended(holder, ofLease(holder, REVOKE_LEASE, body), signal);
 }
+
+/** A gateway may know the path without the lease alone. */
+const isOfGateway = (status: number): boolean => status === 403;
 
 /** A refusal that may be of the body: the same request with another one may be carried out. */
 const isOfBody = (status: number): boolean => status >= 400 && status < 500 && status !== 429;
@@ -191,23 +209,22 @@ interface Reading<T> {
    * Missing: the last.
    */
   readonly refused?: () => Promise<T>;
+  /** A gateway may allow some paths alone: where it denies this one, something else is asked. */
+  readonly mayGatewayDeny?: boolean;
 }
 
 /** Of a 403, `denied` and `gone` have the same consequence, so no request is spent on telling them apart. */
 async function answered<T>(
   { client, way }: Holder,
   question: VaultQuestion,
-  { read, refused }: Reading<T>,
+  { read, refused, mayGatewayDeny = false }: Reading<T>,
   signal: AbortSignal,
 ): Promise<T | { readonly kind: "gone" | "denied" }> {
   const answer = await client.ask(way.target, question, signal);
   const asked = askedOf(way.target, question);
-  if (answer.status === 403) return { kind: isInvalidToken(answer) ? "gone" : "denied" };
-  if (answer.status === 400 && refused !== undefined) {
-    // Throws if a proxy answered.
-    objectOf(asked, answer);
-    return refused();
-  }
+  if (answer.status === 403 && (mayGatewayDeny || isVaultsRefusal(answer)))
+    return { kind: isInvalidToken(answer) ? "gone" : "denied" };
+  if (answer.status === 400 && refused !== undefined && isVaultsRefusal(answer)) return refused();
   if (answer.status !== 200) throw answerError(asked, answer);
   return read(objectOf(asked, answer));
 }
@@ -231,8 +248,10 @@ async function ended(
   const { client, way, token } = holder;
   const answer = await client.ask(way.target, question, signal);
   if (answer.status >= 200 && answer.status < 300) return "ended";
-  if (answer.status !== 403 && isDenial(answer.status)) return "denied";
-  if (answer.status !== 403) throw answerError(askedOf(way.target, question), answer);
+  if (answer.status !== 403 || !isVaultsRefusal(answer)) {
+    if (isDenial(answer.status)) return "denied";
+    throw answerError(askedOf(way.target, question), answer);
+  }
   if (isInvalidToken(answer)) return "ended";
   // OpenBao says of a dead token only this; and of a live one, if policies deny even a look at itself, more.
   if (!isUnexplainedDenial(answer)) return "denied";

@@ -132,6 +132,11 @@ export function objectOf(asked: Asked, answer: VaultAnswer): LosslessObject {
   return body;
 }
 
+/** Whether Vault itself refuses it, and no gateway in front of it. */
+export function isVaultsRefusal(answer: VaultAnswer): boolean {
+  return Array.isArray(bodyOf(answer)?.errors);
+}
+
 /** Whether Vault itself says that the token is invalid, and not denied by its policies. */
 export function isInvalidToken(answer: VaultAnswer): boolean {
   return errorsOf(bodyOf(answer)).some((text) => /invalid token|bad token/i.test(text));

@@ -68,3 +68,30 @@ describe("a renewal that Vault answers with 400", () => {
     assert.equal(await logsIn(world), true);
   });
 });
+
+describe("a gateway that answers 403 for a while", () => {
+  const instead = { status: 403, text: "<html>forbidden</html>" };
+
+  it("costs no credential, and no word about what its login may do", async () => {
+    await using world = await aWorldInUse();
+    const first = world.secret("db")?.data;
+    world.vault.meddle(() => ({ instead }));
+    await world.advance("5m");
+    world.vault.meddle(undefined);
+    await world.advance("1h");
+    assert.deepEqual(world.secret("db")?.data, first);
+    assert.equal(await logsIn(world), true);
+    assert.equal(world.condition("db", "CredentialRenewed", DYNAMIC), "none");
+  });
+
+  it("leaves no credential of a declaration that is deleted then", async () => {
+    await using world = await aWorldInUse();
+    world.vault.meddle(() => ({ instead }));
+    await world.remove(DYNAMIC, "db");
+    await world.advance("1m");
+    assert.equal(world.vault.liveLeases().length, 1);
+    world.vault.meddle(undefined);
+    await world.advance("2m");
+    assert.equal(world.vault.liveLeases().length, 0);
+  });
+});

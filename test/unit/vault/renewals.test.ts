@@ -79,12 +79,23 @@ describe("a renewal", () => {
     }
   });
 
+  it("of what a gateway lets nobody look up counts as before", async () => {
+    const [denied, away] = [[403, "<html>"] as const, [502, "<html>"] as const];
+    assert.deepEqual(await anEnd(denied).issues.lookUpLease(WAY, SERVICE, LEASE.id, forever), { kind: "denied" });
+    assert.deepEqual(await anEnd(REFUSED, denied).issues.renewLease(WAY, SERVICE, LEASE, forever), { kind: "gone" });
+    await failure(anEnd(REFUSED, denied, away).issues.renewLease(WAY, SERVICE, LEASE, forever), "VAULT_UNAVAILABLE");
+    await failure(anEnd(denied).issues.lookUpToken(WAY, SERVICE, forever), "VAULT_ANSWER_INVALID");
+  });
+
   it("throws what a retry may mend, and answers that are not Vault's", async () => {
     for (const [answer, code] of [
       [[500, { errors: ["x"] }], "VAULT_FAILED"],
       [[503, ""], "VAULT_UNAVAILABLE"],
       [[429, { errors: [] }], "VAULT_THROTTLED"],
       [[400, "<html>"], "VAULT_ANSWER_INVALID"],
+      [[400, {}], "VAULT_ANSWER_INVALID"],
+      [[403, "<html>"], "VAULT_ANSWER_INVALID"],
+      [[403, { message: "Forbidden" }], "VAULT_DENIED"],
       [[200, {}], "VAULT_ANSWER_INVALID"],
     ] as const) {
       const own = anEnd(answer);

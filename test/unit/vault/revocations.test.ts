@@ -24,7 +24,6 @@ describe("a revocation", () => {
       "denied",
       [SELF, LOOK],
     ],
-    ["that a proxy denies", [[403, "<html>"]], "denied", [SELF]],
   ] as const) {
     it(`${what}: ${end}`, async () => {
       const own = anEnd(...answers);
@@ -32,6 +31,14 @@ describe("a revocation", () => {
       assert.deepEqual(own.paths(), paths);
       assert.ok(own.asked.every(({ namespace, repeatable }) => namespace === "team" && repeatable));
       assert.deepEqual(own.counted("revocations"), [`keyferry_vault_revocations_total token ${end}`]);
+    });
+  }
+
+  for (const body of ["<html>", { message: "Forbidden" }]) {
+    it(`that a gateway denies by ${JSON.stringify(body)} is to be tried again`, async () => {
+      const code = body === "<html>" ? "VAULT_ANSWER_INVALID" : "VAULT_DENIED";
+      await failure(anEnd([403, body]).issues.revokeToken(WAY, SERVICE, forever), code);
+      await failure(anEnd([403, body]).issues.revokeLease(WAY, SERVICE, LEASE.id, forever), code);
     });
   }
 
@@ -64,6 +71,7 @@ describe("a revocation", () => {
         ] as const,
     ),
     ["that a policy denies", [[403, DENIED]], "denied", [IN_PATH, IN_BODY, IN_BODY]],
+    ["whose path a gateway denies", [[403, "<html>"], [403, "<html>"], [204]], "ended", [IN_PATH, IN_BODY, IN_BODY]],
     ["of a token that Vault calls invalid", [[403, INVALID]], "ended", [IN_PATH]],
     ["of a token that is gone", [[403, UNEXPLAINED]], "ended", [IN_PATH, LOOK_AT_TOKEN]],
   ] as const) {
