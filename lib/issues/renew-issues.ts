@@ -36,7 +36,10 @@ export interface Renewed {
   readonly isDistrusted: boolean;
 }
 
-/** Renews what a row has in Vault: at most two requests for each issue, and no write (lease-table 29). */
+/**
+ * Renews what a row has in Vault: at most two requests for each issue, and two more where Vault answers 400; no write
+ * (lease-table 29).
+ */
 export async function renewIssues(deps: Deps, renewing: Renewing): Promise<Renewed> {
   const { key, issues } = renewing;
   const lost = new Map<string, LostBecause>();
