@@ -3,8 +3,8 @@ import { releaseDeparted } from "../discovery/departed.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { LeaseStore } from "../ports/store.ts";
 import type { Log } from "../ports/telemetry.ts";
-import type { Planned } from "./planned.ts";
 import { notingReleases } from "./plan-releases.ts";
+import type { Planned } from "./planned.ts";
 
 /** The clusters of fleet.yaml and its hubs at one time. */
 export interface FleetThen {
