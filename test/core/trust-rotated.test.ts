@@ -30,7 +30,7 @@ async function aTrustingWorld(): Promise<World> {
 }
 
 describe("another CA of Vault", () => {
-  it("is trusted by the renewals of a credential in use, and issues nothing", async () => {
+  it("lease-table 29: is trusted by the renewals of a credential in use, and issues nothing", async () => {
     await using world = await aTrustingWorld();
     const first = world.secret("db")?.data;
     world.vault.certifiedBy = pem("two");
@@ -42,7 +42,7 @@ describe("another CA of Vault", () => {
     assert.equal(world.vault.liveLeases().length, 1);
   });
 
-  it("is trusted by the end of a credential that is deleted", async () => {
+  it("lease-table 28: is trusted by the end of a credential that is deleted", async () => {
     await using world = await aTrustingWorld();
     world.vault.certifiedBy = pem("two");
     await world.edit("Secret", "vault-ca", { data: bundle("two") });

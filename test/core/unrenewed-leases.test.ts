@@ -28,7 +28,7 @@ describe("a renewal that Vault answers with 400", () => {
     assert.equal(world.condition("db", "CredentialRenewed", DYNAMIC), "none");
   });
 
-  it("while its database is down costs no credential, if that does not last", async () => {
+  it("lease-table 29: while its database is down costs no credential, if that does not last", async () => {
     await using world = await aWorldInUse();
     const first = world.secret("db")?.data;
     const instead = refusal("failed to renew entry");
