@@ -24,6 +24,8 @@ export interface BudgetLimits {
 export interface Budgets {
   /** The budget that prevents so many more keys of this namespace from starting in this lane; undefined: none. */
   obstacle(lane: Lane, place: string, count: number): "namespace" | "cluster" | "lane" | undefined;
+  /** Whether so many more keys exceed the budget of the lane. */
+  isFull(lane: Lane, count: number): boolean;
   start(lane: Lane, key: SyncKey): void;
   /** The key waits for a silent end: others may start meanwhile. */
   stepAside(lane: Lane, key: SyncKey): void;
@@ -70,12 +72,14 @@ export function budgets(limits: BudgetLimits): Budgets {
     atWork.waiting.add(clusterOf(place), -1);
     work(lane, place, 1);
   };
+  const isFull = (lane: Lane, count: number): boolean => atWork.lane.of(lane) + count > limits.lane[lane];
   return {
+    isFull,
     obstacle(lane, namespace, count) {
       const place = within(lane, namespace);
       if (atWork.namespace.of(place) + count > limits.namespace) return "namespace";
       if (atWork.cluster.of(clusterOf(place)) + count > limits.cluster) return "cluster";
-      return atWork.lane.of(lane) + count > limits.lane[lane] ? "lane" : undefined;
+      return isFull(lane, count) ? "lane" : undefined;
     },
     start(lane, key) {
       const place = placeOf(lane, key);

@@ -123,7 +123,9 @@ export function embeddedEngine(options: EngineOptions): Engine {
       await prepare(options, deps);
       await Promise.all([looks.resume(), events.resume()]);
       const tickMs = options.tickMs ?? TICK_MS;
-      const ticking = every(tickMs, deps, stop, async () => void (await tick(tickDeps(deps, queue), stop)));
+      const ticking = every(tickMs, deps, stop, async () => {
+        await tick(tickDeps(deps, queue, fleet.clusters().length === 1), stop);
+      });
       const probing = probe(tickMs, deps, reconcile, stop);
       const sweeping = every(tickMs, deps, stop, () =>
         sweeps.sweepDue((cluster) => sweep(reconcile, cluster, deps, stop)),
@@ -274,11 +276,11 @@ async function probe(ms: number, deps: ReconcileDeps, { circuits }: Reconciler, 
   await Promise.all(underWay);
 }
 
-function tickDeps(deps: ReconcileDeps, queue: InProcessQueue): Parameters<typeof tick>[0] {
+function tickDeps(deps: ReconcileDeps, queue: InProcessQueue, isAlone: boolean): Parameters<typeof tick>[0] {
   const { leases, clock, log, metrics } = deps;
   // Other lanes take no part: what waits in them is in the due index, or goes out whatever waits.
   const backlog = () => {
-    const oldestAt = queue.oldest("refresh");
+    const oldestAt = queue.oldest("refresh", isAlone);
     return oldestAt === undefined ? {} : { oldestAt };
   };
   return { leases, queue: withoutBusy(queue), clock, log, metrics, horizonMs: HORIZON_MS, backlog };
@@ -295,6 +297,6 @@ function withoutBusy(queue: InProcessQueue): WorkQueue<KeysMessage> {
 
 /** Runs until nothing is due: work can cause work (a nudge during work, a clean-up), but retries are in the future. */
 async function drain(deps: ReconcileDeps, queue: InProcessQueue, stop: AbortSignal): Promise<void> {
-  await tick({ ...tickDeps(deps, queue), horizonMs: 0 }, stop);
+  await tick({ ...tickDeps(deps, queue, false), horizonMs: 0 }, stop);
   await queue.idle();
 }

@@ -73,19 +73,19 @@ function takeFrom(line: Line, place: string, bundle: Bundle): readonly SyncKey[]
   return taken;
 }
 
+/** Whether so many keys of a namespace wait for room that others need as well. */
+export type LacksRoom = (place: string, count: number) => boolean;
+
 /**
- * When the oldest should have started of those bundles that come next in their namespaces, and that nothing but the room
- * of their lane prevents from starting; undefined: there is none.
+ * When the oldest should have started of those bundles that come next in their namespaces, and that lack room;
+ * undefined: there is none.
  */
-export function oldestWithoutRoom(
-  line: Line,
-  { now, obstacle }: { readonly now: EpochMs; readonly obstacle: Obstacle },
-): EpochMs | undefined {
+export function oldestWithoutRoom(line: Line, now: EpochMs, lacksRoom: LacksRoom): EpochMs | undefined {
   let oldest: EpochMs | undefined;
   for (const [place, bundles] of line.places) {
     const bundle = firstReady(line, bundles, now);
     if (bundle === undefined || (oldest !== undefined && bundle.at >= oldest)) continue;
-    if (obstacle(place, countFree(line, bundle)) === "lane") oldest = bundle.at;
+    if (lacksRoom(place, countFree(line, bundle))) oldest = bundle.at;
   }
   return oldest;
 }

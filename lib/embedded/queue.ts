@@ -4,18 +4,28 @@ import type { KeysMessage, WorkQueue } from "../ports/queue.ts";
 import type { Lane } from "../ports/rows.ts";
 import type { Progress } from "../reconcile/batch.ts";
 import { MAX_KEYS } from "../schedule/messages.ts";
-import { type BudgetLimits, budgets } from "./budgets.ts";
-import { earliest, emptyLine, type Line, type Obstacle, oldestWithoutRoom, put, takeNext } from "./line.ts";
+import { type BudgetLimits, type Budgets, budgets } from "./budgets.ts";
+import {
+  earliest,
+  emptyLine,
+  type LacksRoom,
+  type Line,
+  type Obstacle,
+  oldestWithoutRoom,
+  put,
+  takeNext,
+} from "./line.ts";
 
 /** Keys that wait in this process: by lane, each once, until their time. */
 export interface InProcessQueue extends WorkQueue<KeysMessage> {
   /** Whether this key is at work. */
   isBusy(lane: Lane, key: SyncKey): boolean;
   /**
-   * When the oldest key of this lane should have started that waits for nothing but room in the lane; undefined when
-   * none does. What waits for its own namespace or cluster, perhaps for very long, says nothing about the others.
+   * When the oldest key of this lane should have started that waits for room in the lane; undefined when none does. What
+   * waits for its own namespace or cluster, perhaps for very long, says nothing about the others. `isAlone`: there is no
+   * other cluster, so that a wait for this one counts as well.
    */
-  oldest(lane: Lane): EpochMs | undefined;
+  oldest(lane: Lane, isAlone: boolean): EpochMs | undefined;
   /** Resolves when no key is ready or at work. Keys with a later time do not count. */
   idle(): Promise<void>;
   /** Starts nothing more; resolves when the running work has ended. */
@@ -128,11 +138,18 @@ export function inProcessQueue(options: InProcessQueueOptions): InProcessQueue {
       for (const { keys, lane, at } of messages) put(lines[lane], keys, at);
       pumpSoon();
     },
-    oldest: (lane) => oldestWithoutRoom(lines[lane], { now: clock(), obstacle: obstacleIn(lane) }),
+    oldest: (lane, isAlone) => oldestWithoutRoom(lines[lane], clock(), lacksRoom(budget, lane, isAlone)),
     stop() {
       isStopped = true;
       return idle();
     },
+  };
+}
+
+function lacksRoom(budget: Budgets, lane: Lane, isAlone: boolean): LacksRoom {
+  return (place, count) => {
+    const obstacle = budget.obstacle(lane, place, count);
+    return obstacle === "lane" || (obstacle === "cluster" && (isAlone || budget.isFull(lane, count)));
   };
 }
 

@@ -246,24 +246,43 @@ describe("the in-process queue", () => {
   it("says how long the oldest of a lane has waited for nothing but room in it", async () => {
     const work = Promise.withResolvers<void>();
     const { queue } = aQueue(() => work.promise, { lane: { renew: 25, now: 25, refresh: 25 } });
-    assert.equal(queue.oldest("now"), undefined);
+    assert.equal(queue.oldest("now", false), undefined);
     await queue.send([{ kind: "keys", keys: keys(25, "a"), lane: "now", at: 0 }]);
     await queue.send([{ kind: "keys", keys: [key("b")], lane: "now", at: 2 }]);
     await queue.send(sent("west/shop", 1).map((one) => ({ ...one, at: 1 })));
     await settled();
-    assert.deepEqual([queue.oldest("now"), queue.oldest("refresh")], [1, undefined]);
+    assert.deepEqual([queue.oldest("now", false), queue.oldest("refresh", false)], [1, undefined]);
     work.resolve();
     await queue.idle();
-    assert.equal(queue.oldest("now"), undefined);
+    assert.equal(queue.oldest("now", false), undefined);
   });
 
-  it("says nothing of what waits for its own namespace or cluster", async () => {
-    for (const limits of [{ namespace: 25 }, { cluster: 25 }]) {
+  it("says nothing of what waits for its own namespace, or for its cluster if there are others", async () => {
+    for (const [limits, isAlone] of [
+      [{ namespace: 25 }, true],
+      [{ namespace: 25 }, false],
+      [{ cluster: 25 }, false],
+    ] as const) {
       const work = Promise.withResolvers<void>();
       const { queue } = aQueue(() => work.promise, limits);
       await queue.send(sent("east/slow", 50));
       await settled();
-      assert.equal(queue.oldest("now"), undefined);
+      assert.equal(queue.oldest("now", isAlone), undefined);
+      work.resolve();
+      await queue.idle();
+    }
+  });
+
+  it("says how long the oldest has waited for the only cluster, or for one of two that fill the lane", async () => {
+    for (const [clusters, isAlone] of [
+      [["east"], true],
+      [["east", "west"], false],
+    ] as const) {
+      const work = Promise.withResolvers<void>();
+      const { queue } = aQueue(() => work.promise, { cluster: 25, lane: { renew: 50, now: 50, refresh: 50 } });
+      for (const cluster of clusters) await queue.send(sent(`${cluster}/shop`, 50));
+      await settled();
+      assert.equal(queue.oldest("now", isAlone), 0, clusters.join());
       work.resolve();
       await queue.idle();
     }
