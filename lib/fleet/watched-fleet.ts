@@ -50,21 +50,15 @@ export function watchedFleet(options: WatchedFleetOptions): WatchedFleet {
   let isAsked = false;
   /** Since when the file is broken or not applied. */
   let failedAt: EpochMs | undefined;
-  /** For how many polls the file was the same. */
-  let steady = 0;
-  let isAwaited = false;
+  /** A fleet that lacks much, and for how many polls the file has had it. */
+  let awaited: { readonly fleet: Fleet; polls: number } | undefined;
 
   const takeUp = async (take: TakeFleet): Promise<void> => {
     const wasAsked = isAsked;
-    isAsked = isAwaited = false;
+    isAsked = false;
     const { fleet } = await readFleet(path);
-    const gone = wasAsked || steady >= BELIEVED_POLLS ? [] : goneOf(taken, fleet);
-    if (gone.length > 0) {
-      isAwaited = true;
-      const waitSeconds = (BELIEVED_POLLS * POLL_MS) / SECOND_MS;
-      options.log.warn("fleet-clusters-missing", { fleet: path, gone, waitSeconds });
-      return;
-    }
+    if (!wasAsked && mustAwait(fleet)) return;
+    awaited = undefined;
     if (!isHalfTaken && isDeepStrictEqual(fleet, taken)) {
       current = byNameOf(fleet);
       if (wasAsked || failedAt !== undefined) options.log.info("fleet-unchanged", { fleet: path });
@@ -78,12 +72,24 @@ export function watchedFleet(options: WatchedFleetOptions): WatchedFleet {
     options.log.info("fleet-reloaded", { fleet: path, clusters: fleet.clusters.length });
   };
 
+  /** By its content: a program may write the same file again and again. */
+  const mustAwait = (fleet: Fleet): boolean => {
+    const gone = goneOf(taken, fleet);
+    if (gone.length === 0) return false;
+    if (awaited !== undefined && isDeepStrictEqual(awaited.fleet, fleet)) return awaited.polls < BELIEVED_POLLS;
+    awaited = { fleet, polls: 0 };
+    const waitSeconds = (BELIEVED_POLLS * POLL_MS) / SECOND_MS;
+    options.log.warn("fleet-clusters-missing", { fleet: path, gone, waitSeconds });
+    return true;
+  };
+
   const attempt = async (take: TakeFleet): Promise<void> => {
     try {
       await takeUp(take);
       failedAt = undefined;
     } catch (error) {
       failedAt = clock();
+      awaited = undefined;
       logFailure(options, error);
     }
   };
@@ -99,11 +105,12 @@ export function watchedFleet(options: WatchedFleetOptions): WatchedFleet {
       let [seen, handled]: readonly (string | undefined)[] = [];
       while (!signal.aborted) {
         const now = await stampOf(path);
-        steady = now === seen ? steady + 1 : 0;
+        const isStable = now === seen;
         seen = now;
+        if (awaited !== undefined) awaited.polls += 1;
         const isDue = failedAt !== undefined && clock() - failedAt >= AGAIN_MS;
-        const isBelieved = isAwaited && steady >= BELIEVED_POLLS;
-        if (isAsked || isDue || isBelieved || (steady > 0 && now !== handled)) {
+        const isBelieved = isStable && awaited !== undefined && awaited.polls >= BELIEVED_POLLS;
+        if (isAsked || isDue || isBelieved || (isStable && now !== handled)) {
           handled = now;
           await attempt(take);
         }

@@ -214,11 +214,11 @@ describe("a fleet.yaml that lacks many clusters, or a hub", () => {
     const { path, fleet, taken, told, polls } = await five(t);
     writeFileSync(path, fleetOf("one"));
     await polls(20);
-    writeFileSync(path, `${fleetOf("one")}\n`);
+    writeFileSync(path, fleetOf("two"));
     await polls(30);
     assert.deepEqual(taken, []);
-    await polls(1);
-    assert.deepEqual(taken, [["one"]]);
+    await polls(2);
+    assert.deepEqual(taken, [["two"]]);
     assert.match(told.at(-1) ?? "", /^fleet-reloaded /);
     writeFileSync(path, fleetOf(...FIVE));
     await polls(2);
@@ -226,6 +226,16 @@ describe("a fleet.yaml that lacks many clusters, or a hub", () => {
     fleet.ask();
     await polls(1);
     assert.deepEqual(taken.slice(1), [FIVE, ["two"]]);
+  });
+
+  it("is handed on after half a minute, too, when it is written again and again, and told once", async (t) => {
+    const { path, taken, told, polls } = await five(t);
+    for (let written = 0; written < 4; written++) {
+      writeFileSync(path, `${fleetOf("one")}${"\n".repeat(written)}`);
+      await polls(10);
+    }
+    assert.deepEqual(taken, [["one"]]);
+    assert.equal(told.filter((line) => line.startsWith("fleet-clusters-missing")).length, 1);
   });
 
   it("waits for a hub that is gone", async (t) => {
