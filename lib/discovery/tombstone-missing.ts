@@ -59,7 +59,9 @@ export function missingRows(
   const open = new Map<string, Open>();
   const tombstoned: Pick<Lacking, "list" | "kind">[] = [];
   const told = new Set<string>();
-  let isSettled = true;
+  /** While they wait, what was removed before they were counted still counts with them. */
+  const removedBefore = before?.removed ?? 0;
+  let isSettled = isApproved || before === undefined;
 
   const tombstone = (one: Lacking, signal: AbortSignal): Promise<void> =>
     tombstoneGone(deps, one, () => tombstoned.push(one), signal);
@@ -69,12 +71,15 @@ export function missingRows(
     if (next) open.set(one.list, next);
     else open.delete(one.list);
   };
-  const hold = (one: Open, { gone, of }: Share): void => {
-    put(one, { ...one, awaiting: { since: deps.clock(), gone, of } });
+  const hold = (one: Open, share: Share): void => {
+    const { removed } = share;
+    // What is removed awaits nothing.
+    const [gone, of] = [share.gone - removed, share.of - removed];
+    put(one, { ...one, awaiting: { since: deps.clock(), gone, of, ...(removed > 0 && { removed }) } });
     const kind = one.kind.kind;
     if (told.has(kind)) return;
     told.add(kind);
-    deps.log.error("missing-awaiting-approval", { kind, gone, of });
+    deps.log.error("missing-awaiting-approval", { kind, gone, of, ...(removed > 0 && { removed }) });
     deps.metrics.count("keyferry_missing_awaiting_approval_total", { kind });
   };
   const remove = async (one: Open, signal: AbortSignal): Promise<void> => {
@@ -99,6 +104,7 @@ export function missingRows(
     async settle(isWhole, signal) {
       if (isSettled || signal.aborted) return;
       isSettled = true;
+      if (open.size === 0) return;
       const rows = await rowsOf(deps, cluster);
       const lists = [...open.values()].map(({ list, kind, absent, of }): Open => {
         // Others are gone by an event since, or were declared anew.
@@ -106,7 +112,7 @@ export function missingRows(
         return { list, kind, absent: left, of };
       });
       for (const one of lists) open.set(one.list, one);
-      const shares = sharesOf(lists, tombstoned, rows);
+      const shares = sharesOf(lists, { tombstoned, removedBefore }, rows);
       // Many were gone before, and a list of some of them could not be read now.
       const isHeld = before !== undefined && !isWhole;
       const decided = lists.map((one) => {
@@ -121,8 +127,9 @@ export function missingRows(
     },
     isOpen: (list) => open.has(list),
     awaiting() {
-      const found = [...open.values()].find(({ awaiting }) => awaiting !== undefined);
-      return found?.awaiting ?? (isSettled ? undefined : before);
+      const all = [...open.values()].flatMap(({ awaiting }) => awaiting ?? []);
+      const [most] = all.toSorted((a, b) => (b.removed ?? 0) - (a.removed ?? 0));
+      return most ?? (isSettled ? undefined : before);
     },
     problem: () => [...open.values()].find(({ problem }) => problem !== undefined)?.problem,
   };
@@ -154,23 +161,27 @@ async function rowsOf({ leases }: DiscoveryDeps, cluster: string): Promise<Reado
   return new Map(declared.map(({ key, uid }) => [key, uid]));
 }
 
-/** How many are gone in a watch pass, of how many. */
+/** How many are gone in a watch pass, of how many. `removed`: how many of them have no row any more. */
 interface Share {
   readonly gone: number;
   readonly of: number;
+  readonly removed: number;
 }
 
 /** For a list: what is gone of the whole cluster, of its kind, and of the list itself. */
 function sharesOf(
   lists: readonly Lacking[],
-  tombstoned: readonly Pick<Lacking, "list" | "kind">[],
+  {
+    tombstoned,
+    removedBefore,
+  }: { readonly tombstoned: readonly Pick<Lacking, "list" | "kind">[]; readonly removedBefore: number },
   rows: ReadonlyMap<SyncKey, string>,
 ): (one: Lacking) => readonly [Share, Share, Share] {
   const ofKind = Map.groupBy(rows.keys(), (key) => partsOf(key).kind);
   const share = (isIn: (one: Pick<Lacking, "list" | "kind">) => boolean, left: number): Share => {
-    const before = tombstoned.filter(isIn).length;
-    const gone = lists.filter(isIn).reduce((sum, { absent }) => sum + absent.length, before);
-    return { gone, of: left + before };
+    const removed = removedBefore + tombstoned.filter(isIn).length;
+    const gone = lists.filter(isIn).reduce((sum, { absent }) => sum + absent.length, removed);
+    return { gone, of: left + removed, removed };
   };
   return ({ list, kind, of }) => [
     share(() => true, rows.size),

@@ -18,7 +18,14 @@ export interface ClusterState {
   readonly attempts: number;
   readonly error?: RowError;
   /** Too many declarations vanished in one watch pass: they await approval by a person (lease-table 18). */
-  readonly awaitingApproval?: { readonly since: EpochMs; readonly gone: number; readonly of: number };
+  readonly awaitingApproval?: {
+    readonly since: EpochMs;
+    /** How many wait, of how many that have a row. */
+    readonly gone: number;
+    readonly of: number;
+    /** How many of those that vanished with them were removed before they were found; missing: none. */
+    readonly removed?: number;
+  };
   /** Where keyferry works beside Vault Secrets Operator, by fleet.yaml at the last watch pass. */
   readonly besideVso?: readonly string[];
   /** By namespace: writes of a status by another controller, and until when it counts as at work there. */

@@ -37,6 +37,7 @@ export const isShape = (value: unknown): value is Shape =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 const isVersion: Is = (value) => typeof value === "string" && RESOURCE_VERSION.test(value);
 export const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
+const isCountIfAny: Is = (value) => value === undefined || isCount(value);
 export const isTime = (value: unknown): value is number => isCount(value) && value <= LAST_MS;
 const isTexts: Is = (value) => isShape(value) && Object.values(value).every(isText);
 const isKeyText = (value: unknown): boolean => typeof value === "string" && parseKey(value) !== undefined;
@@ -138,7 +139,7 @@ const clusterIn = reader({
     restores: isCount,
     filter: isText,
     error: isError,
-    awaitingApproval: formed({ since: isTime, gone: isCount, of: isCount }),
+    awaitingApproval: formed({ since: isTime, gone: isCount, of: isCount, removed: isCountIfAny }),
     besideVso: listOf(isText),
     vsoIn: isShape,
     operator: isShape,

@@ -55,20 +55,22 @@ async function scene(places: readonly Place[], approval: Partial<Parameters<type
     ...{ clock: () => NOW, log: { error: (...line: unknown[]) => void told.push(JSON.stringify(line)) } },
     metrics: { count: (...line: unknown[]) => void told.push(JSON.stringify(line)) },
   } as unknown as DiscoveryDeps;
-  const missing = missingRows(deps, "east", { isApproved: false, before: undefined, ...approval });
+  const pass = (more: typeof approval = {}) =>
+    missingRows(deps, "east", { isApproved: false, before: undefined, ...more });
+  const missing = pass(approval);
   const rows = async () => (await leases.byCluster("east")).map(({ key }) => key);
   return {
-    ...{ leases, missing, there, sent, told, rows },
+    ...{ leases, pass, missing, there, sent, told, rows },
     /** How many declarations have a row. */
     left: async () => (await rows()).filter((key) => !key.includes("#")).length,
     /** A list of this kind and namespace ends, without the first so many of its rows. */
-    async lacks(kind: KindRef, namespace: string, count: number) {
+    async lacks(kind: KindRef, namespace: string, count: number, inPass = missing) {
       const all = (await leases.byCluster("east")).filter(({ key }) => {
         const parts = partsOf(key);
         return parts.kind === kind.kind && parts.namespace === namespace && !key.includes("#");
       });
       const lacking = { list: `${kind.kind}/${namespace}`, kind, absent: all.slice(0, count), of: all.length };
-      await missing.take(lacking, signal);
+      await inPass.take(lacking, signal);
     },
     [Symbol.asyncDispose]: () => leases[Symbol.asyncDispose](),
   };
@@ -144,7 +146,53 @@ describe("lease-table 18: declarations that lists lack", () => {
     await one.missing.settle(true, signal);
     await one.lacks(VAULT_STATIC_SECRET, "bank", 3);
     await one.missing.settle(true, signal);
-    assert.deepEqual([await one.left(), one.missing.awaiting()], [12, { since: NOW, gone: 11, of: 20 }]);
+    assert.deepEqual([await one.left(), one.missing.awaiting()], [12, { since: NOW, gone: 3, of: 12, removed: 8 }]);
+    assert.match(one.told[0] ?? "", /"gone":3,"of":12,"removed":8}/);
+  });
+
+  it("wait on in later passes with those that were removed before them, until they are back or approved", async () => {
+    await using one = await scene([
+      [VAULT_STATIC_SECRET, "shop", 8],
+      [VAULT_DYNAMIC_SECRET, "shop", 8],
+    ]);
+    await one.lacks(VAULT_STATIC_SECRET, "shop", 8);
+    await one.missing.settle(true, signal);
+    await one.lacks(VAULT_DYNAMIC_SECRET, "shop", 8);
+    await one.missing.settle(true, signal);
+    const held = { since: NOW, gone: 8, of: 8, removed: 8 };
+    assert.deepEqual([await one.left(), one.missing.awaiting()], [8, held]);
+
+    const second = one.pass({ before: held });
+    assert.deepEqual(second.awaiting(), held, "before anything is listed");
+    await one.lacks(VAULT_STATIC_SECRET, "shop", 0, second);
+    await one.lacks(VAULT_DYNAMIC_SECRET, "shop", 8, second);
+    await second.settle(true, signal);
+    await second.settle(true, signal);
+    assert.deepEqual([await one.left(), second.awaiting()], [8, held]);
+
+    const back = one.pass({ before: held });
+    await one.lacks(VAULT_DYNAMIC_SECRET, "shop", 0, back);
+    await back.settle(true, signal);
+    assert.deepEqual([await one.left(), back.awaiting()], [8, undefined]);
+
+    const approved = one.pass({ before: held, isApproved: true });
+    await one.lacks(VAULT_DYNAMIC_SECRET, "shop", 8, approved);
+    assert.deepEqual([await one.left(), approved.awaiting()], [0, undefined]);
+  });
+
+  it("wait on with the most that were removed before any of them", async () => {
+    await using one = await scene([
+      [VAULT_STATIC_SECRET, "shop", 8],
+      [VAULT_STATIC_SECRET, "bank", 32],
+      [VAULT_DYNAMIC_SECRET, "shop", 12],
+      [VAULT_PKI_SECRET, "shop", 78],
+    ]);
+    await one.lacks(VAULT_STATIC_SECRET, "shop", 8);
+    await one.missing.settle(true, signal);
+    await one.lacks(VAULT_DYNAMIC_SECRET, "shop", 11);
+    await one.lacks(VAULT_STATIC_SECRET, "bank", 3);
+    await one.missing.settle(true, signal);
+    assert.deepEqual([await one.left(), one.missing.awaiting()?.removed], [122, 8]);
   });
 
   it("count no more when they are back in a later list, gone by an event, or declared anew", async () => {
@@ -174,6 +222,8 @@ describe("lease-table 18: declarations that lists lack", () => {
   it("stay as they were told before while it is not known how many they are, or some can't be read", async () => {
     const before = { since: 1, gone: 11, of: 12 };
     await using one = await scene([[VAULT_STATIC_SECRET, "shop", 12]], { before });
+    assert.deepEqual(one.missing.awaiting(), before);
+    await one.missing.settle(true, signal);
     assert.equal(one.missing.awaiting(), undefined, "nothing is missing");
     await one.lacks(VAULT_STATIC_SECRET, "shop", 3);
     assert.deepEqual(one.missing.awaiting(), before);

@@ -192,6 +192,8 @@ describe("where discovery stands, as it is read", () => {
     const { damaged, count } = calls();
     assert.deepEqual(soundClusterState(WHOLE, damaged), WHOLE);
     assert.equal(count(), 0);
+    const removed = { ...WHOLE, awaitingApproval: { ...APPROVAL, removed: 4 } };
+    assert.deepEqual(soundClusterState(removed, damaged), removed);
     assert.deepEqual(soundClusterState(7, damaged), EMPTY);
     assert.equal(count(), 1);
   });
@@ -200,7 +202,12 @@ describe("where discovery stands, as it is read", () => {
   drops(read, WHOLE, {
     ...{ uid: NO_TEXT, restores: NO_COUNT, filter: NO_TEXT, error: NO_ERROR, besideVso: NO_TEXTS, vsoIn: NO_SHAPE },
     ...{ operator: NO_SHAPE, macKey: NO_SHAPE, told: NO_COUNT, outOfSight: NO_TIME, ranWith: NO_TEXT, sameAs: NO_TEXT },
-    awaitingApproval: [...NO_SHAPE, ...broken(APPROVAL), { ...APPROVAL, since: LAST + 1 }],
+    awaitingApproval: [
+      ...NO_SHAPE,
+      ...broken(APPROVAL),
+      { ...APPROVAL, since: LAST + 1 },
+      ...NO_COUNT.map((removed) => ({ ...APPROVAL, removed })),
+    ],
     formerUntil: NO_TIME,
     kept: [...NO_SHAPE, ...broken(KEPT)],
   });
