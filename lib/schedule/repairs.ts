@@ -18,6 +18,7 @@ export function repairGapMs(repairs: Repairs | undefined, now: EpochMs): number 
   return repairs !== undefined && repairs.count >= FIGHT && isOn(repairs, now) ? GAP_MS : undefined;
 }
 
+/** Not one that began in the future, before the clock was set back: it would last longer by as much. */
 function isOn({ since }: Repairs, now: EpochMs): boolean {
-  return now - since < WINDOW_MS;
+  return since <= now && now - since < WINDOW_MS;
 }

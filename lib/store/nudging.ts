@@ -70,9 +70,11 @@ interface Times {
 /** At the end of its lease; else soon, and never later than it was due. */
 function timesOf(row: Nudgeable, options: NudgeOptions): Times {
   const { now, atOnce = false, gapMs = NUDGE_GAP_MS, isOfReference = false } = options;
-  const { leaseUntil = NONE, dueAt = NEVER, settledAt = NONE, nudgesSeen = row.nudges } = row;
+  const { leaseUntil = NONE, dueAt = NEVER, nudgesSeen = row.nudges } = row;
   // Its worker sees the nudge at settle and leaves the row due.
   if (leaseUntil > now) return { comesAnyway: row.nudges > nudgesSeen, at: leaseUntil };
+  // A settle in the future, before the clock was set back, would delay it by as much.
+  const settledAt = row.settledAt === undefined || row.settledAt > now ? NONE : row.settledAt;
   const soonest = atOnce ? now : Math.max(now, settledAt + gapMs);
   const at = Math.min(soonest, dueAt);
   // A due refresh may already be running.

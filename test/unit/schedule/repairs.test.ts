@@ -20,4 +20,10 @@ describe("repairs of a Secret", () => {
       assert.equal(repairGapMs({ since: START, count }, START + 600_000), undefined);
     }
   });
+
+  it("are counted anew after the clock was set back to before the first one", () => {
+    const later = { since: START + 1, count: 10 };
+    assert.deepEqual(repaired(later, START), { since: START, count: 1 });
+    assert.equal(repairGapMs(later, START), undefined);
+  });
 });

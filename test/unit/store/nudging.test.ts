@@ -30,6 +30,12 @@ describe("lease-table 9: a nudge", () => {
     assert.deepEqual(nudged({ settledAt: NOW - 500 }), at(NOW + 1_500));
     assert.deepEqual(nudged({ settledAt: NOW - 500 }, { atOnce: true }), at(NOW));
     assert.deepEqual(nudged({ settledAt: NOW - 500, dueAt: NOW + 1_000 }), at(NOW + 1_000));
+    assert.deepEqual(nudged({ settledAt: NOW }), at(NOW + 2_000));
+  });
+
+  it("is not delayed by a last end in the future, before the clock was set back", () => {
+    const due = { writes: true, verify: false, expect: undefined, due: dueAt(NOW), dueAt: NOW };
+    assert.deepEqual(nudged({ settledAt: NOW + 3_600_000 }, { gapMs: 60_000 }), due);
   });
 
   it("of a row with issues is kept where it is due, unless its run knows already that it was nudged", () => {
