@@ -24,6 +24,11 @@ export interface Progress {
   readonly error?: SyncError;
 }
 
+/** Its list can't be read, and nobody refused it: it may be readable soon. */
+export function isUnreadable({ cursor, error }: Progress): boolean {
+  return cursor === undefined && error !== undefined && error.code !== "KUBE_DENIED";
+}
+
 export interface ListAndWatchInput {
   readonly cluster: string;
   readonly kind: KindRef;

@@ -2,7 +2,7 @@ import type { EpochMs } from "../clock.ts";
 import { OUTAGE_CODES, type SyncError } from "../errors.ts";
 import type { RowError } from "../ports/rows.ts";
 import type { ClusterState, Cursor } from "../ports/store.ts";
-import type { Progress } from "./list-and-watch.ts";
+import { isUnreadable, type Progress } from "./list-and-watch.ts";
 import type { RowBudget } from "./row-budget.ts";
 import type { MissingRows } from "./tombstone-missing.ts";
 
@@ -35,7 +35,8 @@ export function sightOf(before: ClusterState, findings: Findings, now: EpochMs):
     : undefined;
   const error = outage ?? unended ?? errors.find(({ code }) => code !== "DEADLINE_EXCEEDED");
   const awaitingApproval = missing.awaiting() ?? (outage && before.awaitingApproval);
-  const { error: _error, awaitingApproval: _held, outOfSight: since, ...rest } = before;
+  const { error: _error, awaitingApproval: _held, unread: _unread, outOfSight: since, ...rest } = before;
+  const unread = unreadOf(before, findings, now);
   // Omitted objects are reported, and do not stop the others.
   const told = error ?? budget.problem();
   const isOutOfSight = unended !== undefined || (error !== undefined && Object.keys(cursors).length === 0);
@@ -45,6 +46,7 @@ export function sightOf(before: ClusterState, findings: Findings, now: EpochMs):
     attempts: error ? before.attempts + 1 : 0,
     kept: budget.kept(),
     ...(told ? { error: errorOf(told, before, now) } : {}),
+    ...(Object.keys(unread).length > 0 ? { unread } : {}),
     ...(isOutOfSight ? { outOfSight: since ?? now } : {}),
     ...(awaitingApproval
       ? { awaitingApproval: { ...awaitingApproval, since: before.awaitingApproval?.since ?? awaitingApproval.since } }
@@ -70,6 +72,18 @@ function cursorsOf({ progressOf, declared, missing }: Findings): Record<string, 
     if (declared.has(name) || room >= 0) cursors[name] = cursor;
   }
   return cursors;
+}
+
+/** Not a list that ended with the pass before its time: nothing is wrong with it. */
+function unreadOf(
+  { unread: before }: ClusterState,
+  { progressOf, declared, isOver }: Findings,
+  now: EpochMs,
+): Readonly<Record<string, EpochMs>> {
+  const all = [...progressOf].filter(
+    ([name, one]) => declared.has(name) && isUnreadable(one) && (isOver || !isUnended(one)),
+  );
+  return Object.fromEntries(all.map(([name]) => [name, Math.min(before?.[name] ?? now, now)]));
 }
 
 /** Its list was cut off. A watch that was cut off has a cursor. */

@@ -70,8 +70,9 @@ export async function startingPoint(
   await nudgeUntold(deps, settings.name, state);
   const ran = await renewChanged(deps, settings, state, options);
   const isFresh = isAnother || isFiltered || isRestored || options.acceptMissing;
+  const known = isFresh ? unlisted(state) : state;
   // The watch stage updates what was seen of other controllers.
-  const { besideVso: _before, vsoIn: _seen, sameAs: _other, formerUntil: _former, macKey, ...rest } = state;
+  const { besideVso: _before, vsoIn: _seen, sameAs: _other, formerUntil: _former, macKey, ...rest } = known;
   return {
     ...rest,
     ...ran,
@@ -82,9 +83,13 @@ export async function startingPoint(
     ...(macKey && !isAnother ? { macKey } : {}),
     filter,
     told: TOLD,
-    cursors: isFresh ? {} : state.cursors,
     ...(isRestored ? { restores: (state.restores ?? 0) + 1 } : {}),
   };
+}
+
+/** With no word of its lists: each is read from its beginning. */
+function unlisted({ unread: _unread, ...state }: ClusterState): ClusterState {
+  return { ...state, cursors: {} };
 }
 
 /** Which other cluster has this uid now. */

@@ -59,7 +59,8 @@ export async function survey(deps: DiscoveryDeps, settings: ClusterSettings, sig
     const progressOf = new Map<string, Progress>();
     const onProgress = (name: string, progress: Progress) => void progressOf.set(name, progress);
     const declared = targets.filter(({ kind, name }) => kind !== SECRET || isPushTarget(name));
-    await watchAll(deps, settings, declared, { cursors: {}, budget, missing, onProgress }, OPTIONS, signal);
+    const input = { cursors: {}, unread: state.unread ?? {}, budget, missing, onProgress };
+    await watchAll(deps, settings, declared, input, OPTIONS, signal);
     const awaitingApproval = missing.awaiting();
     const problems = [...[...progressOf.values()].map(({ error }) => error), missing.problem()];
     const leftOut = budget.problem();

@@ -1,4 +1,4 @@
-import { type EpochMs, SECOND_MS } from "../clock.ts";
+import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { type ErrorCode, OUTAGE_CODES } from "../errors.ts";
 import type { ClusterSettings } from "../ports/fleet.ts";
 import type { Cursor } from "../ports/store.ts";
@@ -6,7 +6,7 @@ import { type Slots, slots } from "../util/slots.ts";
 import { tasks } from "../util/tasks.ts";
 import { credentialTargets } from "./credentials.ts";
 import type { DiscoveryDeps } from "./deps.ts";
-import { type ListAndWatchInput, listAndWatch, type Progress } from "./list-and-watch.ts";
+import { isUnreadable, type ListAndWatchInput, listAndWatch, type Progress } from "./list-and-watch.ts";
 import type { WatchPassOptions } from "./pass.ts";
 import type { RowBudget } from "./row-budget.ts";
 import type { MissingRows } from "./tombstone-missing.ts";
@@ -29,6 +29,8 @@ const MEANWHILE_MS = 5 * SECOND_MS;
 export interface WatchAllInput {
   /** The cursor of each target, by name. */
   readonly cursors: Readonly<Record<string, Cursor>>;
+  /** Since when a target can't be read, by name. */
+  readonly unread: Readonly<Record<string, EpochMs>>;
   /** The progress of a target, by name. */
   readonly onProgress: (name: string, progress: Progress) => void;
   readonly budget: RowBudget;
@@ -55,7 +57,7 @@ export async function watchAll(
     until: deps.clock() + options.seconds * SECOND_MS,
     started: new Set(),
     progressOf: new Map(),
-    gate: caughtUpGate(targets, options),
+    gate: caughtUpGate(targets, options, (name) => isLongUnread(deps.clock(), input.unread[name])),
     lists: slots({ atOnce: LISTS_AT_ONCE, ofPlace: LISTS_AT_ONCE, inAll: LISTS_AT_ONCE }),
   };
   // A failure ends all watches, and this returns only when all have ended.
@@ -158,21 +160,33 @@ const MISSING_AGAIN_MS = 3 * SECOND_MS;
 /** Handles what lists lack soon after the last one has ended. Others may come later: expired cursors are found one by one. */
 async function settleMissingAgain(shared: Shared): Promise<void> {
   const { options, inWindow, window, gate, input } = shared;
-  await gate.allKnown;
+  await gate.readableKnown;
   while (options.seconds > 0 && !inWindow.aborted) {
     await options.sleep(MISSING_AGAIN_MS, inWindow);
-    if (gate.isOpen() && !inWindow.aborted) await settleMissing(shared, inWindow);
+    if (gate.isOpenToReadable() && !inWindow.aborted) await settleMissing(shared, inWindow);
     if (ENDS_THE_PASS.has(input.missing.problem()?.code)) window.abort();
   }
 }
 
-/** Not when the cluster is out of reach, or there was no time for all lists: the next watch pass lists them again. */
-async function settleMissing({ progressOf, input }: Shared, signal: AbortSignal): Promise<void> {
-  const all = [...progressOf.values()];
-  const isCut = all.some(({ error }) => ENDS_THE_PASS.has(error?.code));
-  const unread = all.filter(({ cursor, error }) => cursor === undefined && error !== undefined);
-  if (isCut || unread.some(({ error }) => error?.code === "DEADLINE_EXCEEDED")) return;
-  await input.missing.settle(unread.length === 0, signal);
+/**
+ * Not when the cluster is out of reach, or a list can't be read yet: the next watch pass lists again. A restored etcd
+ * comes with a new API server, which answers 404 for some kinds at first.
+ */
+async function settleMissing({ deps, progressOf, input, gate }: Shared, signal: AbortSignal): Promise<void> {
+  const all = [...progressOf];
+  const isCut = all.some(([, { error }]) => ENDS_THE_PASS.has(error?.code));
+  const now = deps.clock();
+  const isNew = all.some(([name, one]) => isUnreadable(one) && !isLongUnread(now, input.unread[name]));
+  if (isCut || isNew) return;
+  const unread = all.filter(([, { cursor, error }]) => cursor === undefined && error !== undefined);
+  await input.missing.settle(unread.length === 0 && gate.isOpen(), signal);
+}
+
+/** So long after it could be read last, a list that is still unreadable keeps no clean-ups waiting. */
+const UNREADABLE_MS = 5 * MINUTE_MS;
+
+function isLongUnread(now: EpochMs, since: EpochMs | undefined): boolean {
+  return since !== undefined && now - since >= UNREADABLE_MS;
 }
 
 /** The cluster is out of reach, or another watch pass has it. */
@@ -189,24 +203,36 @@ function isWatched({ cursor, error }: Progress): boolean {
 }
 
 /** References are processed before the syncs that name them, because each sync would otherwise fail once. */
-function caughtUpGate(targets: readonly WatchTarget[], options: WatchPassOptions) {
+function caughtUpGate(
+  targets: readonly WatchTarget[],
+  options: WatchPassOptions,
+  isLongUnread: (name: string) => boolean,
+) {
   const declared: ReadonlySet<string> = new Set(targets.map((target) => target.name));
   const behind = new Set(declared);
   let isTold = false;
   const references = new Set(targets.filter((target) => target.isReference).map((target) => target.name));
   const referencesKnown = Promise.withResolvers<void>();
   const allKnown = Promise.withResolvers<void>();
+  const readableKnown = Promise.withResolvers<void>();
+  const isOpenToReadable = (): boolean => [...behind].every(isLongUnread);
   return {
     referencesKnown: referencesKnown.promise,
     allKnown: allKnown.promise,
+    /** As `allKnown`, without those that could not be read for long. */
+    readableKnown: readableKnown.promise,
     isDeclared: (name: string) => declared.has(name),
     /** Every target is listed, or can't be read. */
     isOpen: () => behind.size === 0,
+    /** The same of all that are not unreadable for long: one whose list never ends in time is not waited for. */
+    isOpenToReadable,
     /** It is listed once more. What was known by then stays known: the others go on, and only do not end before. */
     fellBehind: (name: string) => void (declared.has(name) && behind.add(name)),
     caughtUp(name: string): void {
       if (references.delete(name) && references.size === 0) referencesKnown.resolve();
-      if (!behind.delete(name) || behind.size > 0) return;
+      const isNews = behind.delete(name);
+      if (isOpenToReadable()) readableKnown.resolve();
+      if (!isNews || behind.size > 0) return;
       allKnown.resolve();
       if (!isTold) options.onListed?.();
       isTold = true;

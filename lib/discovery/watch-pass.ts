@@ -159,7 +159,10 @@ async function saveFailed(
   const againAt = now + Math.max(SECOND_MS, Math.min(pause, isOfVault ? MAX_GAP_MS : MAX_PAUSE_MS));
   const failure = errorOf(error, row.state, now);
   const outOfSight = row.state.outOfSight ?? now;
-  await deps.leases.saveCluster(row, { ...state, attempts, error: failure, outOfSight }, { dueAt: againAt });
+  // What a cluster can't serve when it is back is new.
+  const { unread, ...rest } = state;
+  const known = OUTAGE_CODES.has(error.code) || !unread ? rest : { ...rest, unread };
+  await deps.leases.saveCluster(row, { ...known, attempts, error: failure, outOfSight }, { dueAt: againAt });
   if (!isOfVault && (OUTAGE_CODES.has(error.code) || error.code === "OTHER_CONTROLLER")) {
     await circuits.open(new SyncError(error.code, error.message, { circuit: circuitOfCluster(row.name) }));
   }

@@ -43,7 +43,7 @@ export const watches: Stage<"start" | "operator" | "state", "state" | "error" | 
       return sightOf(before, { progressOf, declared, budget, missing, isOver }, deps.clock());
     };
     const input = {
-      ...{ cursors: start.cursors, budget, missing },
+      ...{ cursors: start.cursors, unread: start.unread ?? {}, budget, missing },
       onProgress: (name: string, progress: Progress) => void progressOf.set(name, progress),
     };
     const beside = (until: AbortSignal, listed: Promise<void>) => [
@@ -95,9 +95,14 @@ async function failureOf(work: () => Promise<void>): Promise<SyncError | undefin
 }
 
 /** The state at the start, with the troubles of the latest one: each has the time when it began. */
-function since({ error, outOfSight }: ClusterState, start: ClusterState): ClusterState {
-  const { error: _error, outOfSight: _since, ...rest } = start;
-  return { ...rest, ...(error ? { error } : {}), ...(outOfSight === undefined ? {} : { outOfSight }) };
+function since({ error, outOfSight, unread }: ClusterState, start: ClusterState): ClusterState {
+  const { error: _error, outOfSight: _since, unread: _unread, ...rest } = start;
+  return {
+    ...rest,
+    ...(error && { error }),
+    ...(unread && { unread }),
+    ...(outOfSight === undefined ? {} : { outOfSight }),
+  };
 }
 
 function seenOf(vso: VsoWatch): Pick<ClusterState, "vsoIn"> {

@@ -26,6 +26,11 @@ export interface ClusterState {
     /** How many of those that vanished with them were removed before they were found; missing: none. */
     readonly removed?: number;
   };
+  /**
+   * Since when each list can't be read, by its cursor's name, for another reason than a refusal: while that is new,
+   * nothing counts as missing (lease-table 18).
+   */
+  readonly unread?: Readonly<Record<string, EpochMs>>;
   /** Where keyferry works beside Vault Secrets Operator, by fleet.yaml at the last watch pass. */
   readonly besideVso?: readonly string[];
   /** By namespace: writes of a status by another controller, and until when it counts as at work there. */

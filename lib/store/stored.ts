@@ -39,6 +39,7 @@ const isVersion: Is = (value) => typeof value === "string" && RESOURCE_VERSION.t
 export const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
 const isCountIfAny: Is = (value) => value === undefined || isCount(value);
 export const isTime = (value: unknown): value is number => isCount(value) && value <= LAST_MS;
+const isTimes: Is = (value) => isShape(value) && Object.values(value).every(isTime);
 const isTexts: Is = (value) => isShape(value) && Object.values(value).every(isText);
 const isKeyText = (value: unknown): boolean => typeof value === "string" && parseKey(value) !== undefined;
 const listOf =
@@ -140,6 +141,7 @@ const clusterIn = reader({
     filter: isText,
     error: isError,
     awaitingApproval: formed({ since: isTime, gone: isCount, of: isCount, removed: isCountIfAny }),
+    unread: isTimes,
     besideVso: listOf(isText),
     vsoIn: isShape,
     operator: isShape,

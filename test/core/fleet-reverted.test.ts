@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { ClusterSettings } from "../../lib/ports/fleet.ts";
+import type { ServedKind } from "./world/api/kinds.ts";
 import { aNamespace, aServiceAccount, aStaticSecret, aVaultSecret, VAULT } from "./world/builders.ts";
 import { doomAt, type Side } from "./world/doom.ts";
 import type { Effect } from "./world/effects.ts";
@@ -217,6 +218,32 @@ describe("a restored etcd", () => {
     await world.cluster().restart();
     const since = await mustAwaitApproval(world);
     assert.equal(await mustAwaitApproval(world), since);
+  });
+
+  it("lease-table 18: removes none of them while its new API server does not serve each kind yet", async () => {
+    await using world = await anIssuingWorld();
+    await world.given(aVaultSecret(), aServiceAccount("app", "shop"));
+    const restore = world.cluster().snapshot();
+    const names = ["d1", "d2", "d3", "d4", "d5", "d6", "d7", "d8"];
+    await world.given(...names.map((name) => aStaticSecret(`static-${name}`, { path: "db" })));
+    await world.given(...names.map((name) => aDynamicSecret(name, { path: "creds/app" })));
+    await world.advance("2m");
+    const { server } = world.cluster();
+    const served = new Set<ServedKind>();
+    world.crash();
+    await world.advance("150s");
+    restore();
+    server.serveKinds((kinds) => {
+      for (const kind of kinds) served.add(kind);
+      return kinds.filter(({ kind }) => kind !== "VaultDynamicSecret");
+    });
+    world.start();
+    await world.advance("20s");
+    server.serveKinds(() => [...served]);
+    await world.advance("5m");
+    assert.equal((await world.store.byCluster("east")).filter(({ key }) => /Secret.*d\d$/.test(key)).length, 16);
+    const awaiting = (await world.store.cluster("east"))?.state.awaitingApproval;
+    assert.deepEqual([awaiting?.gone, awaiting?.of], [16, 16]);
   });
 
   it("lease-table 20: has its Secrets written again, also where its revision is higher than any before", async () => {

@@ -117,6 +117,15 @@ describe("what the watches of a cluster found", () => {
     );
   });
 
+  it("has the time since when each list can't be read, unless it is refused or was cut off too early", () => {
+    const rejected = new SyncError("KUBE_REJECTED", "not served");
+    const found = { a: { cursor }, b: { error: rejected }, c: { error: denied }, d: { error: late }, e: {} };
+    assert.deepEqual(sight(found).state.unread, { b: NOW });
+    const before = { ...BEFORE, unread: { a: 1, b: 2, c: 3, d: NOW + 4 } };
+    assert.deepEqual(sight(found, before, { isOver: true }).state.unread, { b: 2, d: NOW }, "the clock was set back");
+    assert.deepEqual(sight(found, before, { declared: new Set(["a"]) }).state.unread, undefined);
+  });
+
   it("tells why missing declarations could not be read by name", () => {
     const { state, error } = sight({ a: { cursor } }, BEFORE, { missing: { open: "a", problem: denied } });
     assert.deepEqual([error, state.error?.code, state.cursors], [denied, "KUBE_DENIED", {}]);

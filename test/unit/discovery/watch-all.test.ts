@@ -34,13 +34,15 @@ interface Given {
   readonly stop?: string;
   /** Why what lists lack can't be read. */
   readonly problem?: ErrorCode;
+  /** Since when these kinds can't be read, in ms before the start. */
+  readonly unreadFor?: Readonly<Record<string, number>>;
   /** The clock steps back by an hour when this kind is listed first. */
   readonly stepsBack?: string;
 }
 
 /** Watches three kinds for a minute, or only lists them; watches end at once when `cut` names their kind. */
 async function scene({ lists = {}, seconds = 60, slowSeconds = 1, credentials = 0, ...given }: Given) {
-  const { cut, slow, expired, stop, problem, stepsBack } = given;
+  const { cut, slow, expired, stop, problem, stepsBack, unreadFor = {} } = given;
   let now = START;
   let skewMs = 0;
   const process = new AbortController();
@@ -123,6 +125,7 @@ async function scene({ lists = {}, seconds = 60, slowSeconds = 1, credentials = 
     cursors: Object.fromEntries(
       expired === undefined ? [] : KINDS.map(({ kind }) => [kind, { resourceVersion: "5", movedAt: START }]),
     ),
+    unread: Object.fromEntries(Object.entries(unreadFor).map(([name, ms]) => [name, START - ms])),
     budget: rowBudget(deps, "east", undefined),
     missing: {
       settle: async (isWhole: boolean) =>
@@ -314,6 +317,30 @@ describe("lease-table 18: what lists lack is handled", () => {
       const { settled } = await scene({ seconds: 0, lists: { VaultStaticSecret: [code] } });
       assert.deepEqual(settled, [], code);
     }
+  });
+
+  it("when each list was read that can't be read at first: a starting API server does not serve all kinds", async () => {
+    for (const code of ["KUBE_REJECTED", "KUBE_FAILED", "KUBE_THROTTLED"] as const) {
+      const lists = { VaultStaticSecret: [code, code, "served"] as const };
+      const { settled } = await scene({ seconds: 20, lists });
+      assert.equal(settled[0], "whole at 12", code);
+      const pass = await scene({ seconds: 0, lists, unreadFor: { VaultStaticSecret: 299_999 } });
+      assert.deepEqual(pass.settled, [], code);
+    }
+  });
+
+  it("as a part of all when a list could not be read for five minutes, or never ends in time", async () => {
+    const unreadFor = { VaultStaticSecret: 300_000 };
+    for (const code of ["KUBE_REJECTED", "DEADLINE_EXCEEDED"] as const) {
+      const { settled } = await scene({ seconds: 0, lists: { VaultStaticSecret: [code] }, unreadFor });
+      assert.deepEqual(settled, ["in part at 0"], code);
+      const other = await scene({ seconds: 0, lists: { VaultDynamicSecret: [code] }, unreadFor });
+      assert.deepEqual(other.settled, [], "another one can't be read since now");
+    }
+    const slow = { seconds: 5, slow: "VaultStaticSecret", slowSeconds: 40 };
+    const { settled } = await scene({ ...slow, unreadFor });
+    assert.deepEqual([settled[0], settled.at(-1)], ["in part at 3", "whole at 42"]);
+    assert.equal((await scene(slow)).settled[0], "whole at 42");
   });
 
   it("and the pass ends when the cluster is out of reach for that", async () => {

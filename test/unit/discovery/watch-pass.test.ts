@@ -63,7 +63,7 @@ async function aScene({ clusters = {}, leases = {}, settings = {}, options = {},
     await store.saveCluster(row, { cursors: {}, attempts: 0, ...before }, { dueAt: now });
   }
   return {
-    ...{ store, opened, log, stop },
+    ...{ deps, store, opened, log, stop },
     run: () => runWatchPass(deps, circuits, aCluster(settings), all, stop.signal),
     state: async () => (await store.cluster("east"))?.state ?? assert.fail("no row"),
     row: async () => (await store.cluster("east")) ?? assert.fail("no row"),
@@ -290,6 +290,39 @@ describe("a watch pass that fails", () => {
     [ms, items] = [45_000, []];
     assert.equal((await one.run()).againAt, START + 3_720_000);
     assert.equal((await one.state()).awaitingApproval?.gone, 20);
+  });
+
+  it("lease-table 18: removes nothing for five minutes since a list can't be read, or since a later outage", async () => {
+    let [isThere, fails]: [boolean, readonly string[]] = [true, []];
+    let identity: () => Promise<string> = async () => "cluster-1";
+    const list = async (_cluster: string, { kind }: KindRef) => {
+      if (fails.includes(kind)) throw new SyncError("KUBE_FAILED", "it starts");
+      return { items: isThere && kind === "VaultStaticSecret" ? [aSeen()] : [], resourceVersion: "9" };
+    };
+    async function* watch() {}
+    await using one = await aScene({ clusters: { list, watch, identity: () => identity() } });
+    const resources = { get: async () => undefined };
+    Object.assign(one.deps, { resources });
+    const after = async (ms: number) => {
+      one.pass(ms);
+      await one.run();
+      return [(await one.store.byCluster("east")).length, (await one.state()).unread];
+    };
+    await after(0);
+    one.pass(HOUR_MS);
+    const at = START + HOUR_MS;
+    [isThere, fails] = [false, ["VaultDynamicSecret"]];
+    assert.deepEqual(await after(0), [1, { VaultDynamicSecret: at }]);
+    assert.deepEqual(await after(299_000), [1, { VaultDynamicSecret: at }]);
+    identity = fail("KUBE_UNREACHABLE");
+    assert.deepEqual(await after(1_000), [1, undefined]);
+    identity = async () => "cluster-1";
+    assert.deepEqual(await after(10_000), [1, { VaultDynamicSecret: at + 310_000 }]);
+    fails = ["VaultDynamicSecret", "VaultPKISecret"];
+    assert.deepEqual((await after(300_000))[0], 1, "another one is new");
+    assert.deepEqual((await after(300_000))[0], 0);
+    fails = [];
+    assert.deepEqual(await after(0), [0, undefined]);
   });
 
   it("because the process stops before a list ends is none", async () => {

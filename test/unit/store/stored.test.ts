@@ -183,7 +183,7 @@ describe("where discovery stands, as it is read", () => {
   const WHOLE = {
     ...{ cursors: { Secret: CURSOR }, attempts: 1, uid: "u", restores: 2, filter: "f", error: ERROR },
     ...{ awaitingApproval: APPROVAL, besideVso: ["shop"], vsoIn: {}, operator: {}, macKey: {}, told: 3, outOfSight: 4 },
-    ...{ ranWith: "settings", formerUntil: 5, kept: KEPT, sameAs: "west" },
+    ...{ ranWith: "settings", formerUntil: 5, kept: KEPT, sameAs: "west", unread: { Secret: 6 } },
   };
   const EMPTY = { cursors: {}, attempts: 0 };
   const read = (value: unknown) => soundClusterState(value, () => undefined);
@@ -209,6 +209,7 @@ describe("where discovery stands, as it is read", () => {
       ...NO_COUNT.map((removed) => ({ ...APPROVAL, removed })),
     ],
     formerUntil: NO_TIME,
+    unread: [...NO_SHAPE, ...NO_TIME.map((since) => ({ Secret: since }))],
     kept: [...NO_SHAPE, ...broken(KEPT)],
   });
 
