@@ -16,7 +16,7 @@ export interface Renewing {
   readonly key: SyncKey;
   readonly issues: readonly Issue[];
   readonly slot: RefreshSlot;
-  /** The slot's time. */
+  /** The time of the slot, or of one of its later tries. */
   readonly at: EpochMs;
   /** Whether requests to this Vault would only time out. */
   readonly isAway: (circuit: string) => Promise<boolean>;
@@ -137,10 +137,10 @@ export function renewAgainIn({ renewWithin = Number.POSITIVE_INFINITY }: Pick<Is
 
 /**
  * When an issue ends at the earliest, if a whole slot and its tries were not answered: the slot before it was the last
- * that may have renewed it.
+ * that may have renewed it. `slotAt`: the slot's own time, not that of a try.
  */
-export function endsAtEarliest({ vaultLease, tokenSeconds }: Issue, { period }: RefreshSlot, at: EpochMs): EpochMs {
+export function endsAtEarliest({ vaultLease, tokenSeconds }: Issue, { period }: RefreshSlot, slotAt: EpochMs): EpochMs {
   const { seconds: leaseSeconds = 0 } = vaultLease ?? {};
   const ttls = [leaseSeconds, tokenSeconds].filter((seconds) => seconds > 0);
-  return at + (Math.min(...ttls) - period) * SECOND_MS;
+  return slotAt + (Math.min(...ttls) - period) * SECOND_MS;
 }

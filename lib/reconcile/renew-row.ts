@@ -1,8 +1,8 @@
 import { circuitOfCluster } from "../circuits.ts";
-import { type EpochMs, MINUTE_MS } from "../clock.ts";
+import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import { atRiskWarning } from "../issues/at-risk.ts";
-import { isKept, withIssues } from "../issues/issue-times.ts";
+import { isKept, liveIssue, withIssues } from "../issues/issue-times.ts";
 import { endsAtEarliest, type Renewed, type Renewing, renewAgainIn, renewIssues } from "../issues/renew-issues.ts";
 import { retentionOf } from "../issues/retention.ts";
 import { isCleanupKey, partsOf } from "../keys.ts";
@@ -87,7 +87,10 @@ async function issueAnewSoon(deps: ReconcileDeps, row: Row, lost: ReadonlyMap<st
   });
 }
 
-/** A delayed message, until the next regular slot; after the last one people are told. */
+/**
+ * A delayed message, until the next regular slot; after the last one people are told. `at`: the time of the slot, or of
+ * one of its tries.
+ */
 async function renewAgain(
   deps: ReconcileDeps,
   row: Row,
@@ -97,15 +100,17 @@ async function renewAgain(
 ): Promise<void> {
   const { key, declared, state, renew } = row;
   const now = deps.clock();
-  const [first] = (state.issues ?? []).filter(({ serial }) => unanswered.has(serial));
+  const asked = (state.issues ?? []).filter(({ serial }) => unanswered.has(serial));
+  const first = liveIssue({ issues: asked }) ?? asked[0];
   if (renew === undefined || first === undefined) return;
   const again = now + renewAgainIn(first);
-  if (again < nextSlot(renew, at)) {
+  const next = nextSlot(renew, at);
+  if (again < next) {
     return sendDue(deps.queue, [{ key, group: declared.group, lane: "renew", at: again }], now);
   }
   // The next slot comes by itself, and begins its own tries.
   const isNews = first.state === "live" && first.atRisk === undefined && !isCleanupKey(key);
-  const endsAt = endsAtEarliest(first, renew, at);
+  const endsAt = endsAtEarliest(first, renew, next - renew.period * SECOND_MS);
   if (isNews) await tellRisk(deps, row, { issue: first, endsAt }, batch, isDistrusted ? now : dueAfter(row, now));
 }
 

@@ -69,6 +69,20 @@ describe("a renewal that Vault answers with 400", () => {
   });
 });
 
+describe("a renewal that nobody answers", () => {
+  it("lease-table 29: tells when the credential ends, and another one is there some seconds later", async () => {
+    await using world = await aWorldInUse();
+    let dead = 0;
+    world.vault.meddle(({ path }) => (/renew/.test(path) ? { instead: { status: 500, text: "" } } : {}));
+    for (let seconds = 0; seconds < 1_800; seconds += 5) {
+      await world.advance("5s");
+      if (!(await logsIn(world))) dead += 5;
+    }
+    assert.ok(dead <= 60, `${dead} seconds without a credential`);
+    assert.match(world.condition("db", "Ready", DYNAMIC), /^True/);
+  });
+});
+
 describe("a gateway that answers 403 for a while", () => {
   const instead = { status: 403, text: "<html>forbidden</html>" };
 

@@ -31,6 +31,7 @@ interface Scene {
   readonly key?: SyncKey;
   readonly state?: Partial<RowState>;
   readonly renewLease?: () => RenewAnswer;
+  readonly renewToken?: () => RenewAnswer;
   /** Since when the cluster is out of reach. */
   readonly outSince?: number;
   /** How many probes of it have failed. */
@@ -53,6 +54,7 @@ async function scene(given: Scene) {
     key = KEY,
     state,
     renewLease,
+    renewToken,
     outSince,
     probes = 60,
     isInFleet = true,
@@ -75,7 +77,7 @@ async function scene(given: Scene) {
   };
   const slow =
     meanwhile && (await leases.claim(await readOf(leases, key), { now: START - 2, until: START - 1 }))?.lease;
-  const vault = anIssuingVault({ ...(renewLease && { renewLease }) });
+  const vault = anIssuingVault({ ...(renewLease && { renewLease }), ...(renewToken && { renewToken }) });
   const statuses: JsonObject[] = [];
   const sent: KeysMessage[] = [];
   const opened: (string | undefined)[][] = [];
@@ -198,8 +200,9 @@ describe("a renewal without an answer", () => {
   it("is told on the resource when the next slot comes first, once, and until it is renewed", async () => {
     const answers: (() => RenewAnswer)[] = [away, away, () => ({ kind: "renewed", seconds: 600, renewable: true })];
     await using one = await scene({ issues: [kept("a")], renewLease: () => (answers.shift() ?? away)() });
-    const slot = START - 90_000;
-    await one.renew(slot);
+    const slot = START - 100_000;
+    // Its last try: a message some seconds after the slot.
+    await one.renew(slot + 90_000);
     assert.deepEqual(one.sent, []);
     const [atRisk] = (await issuesOf(one)).map((issue) => issue.atRisk);
     assert.equal(atRisk, slot + (600 - SLOT.period) * 1_000);
@@ -243,6 +246,19 @@ describe("a renewal without an answer", () => {
       [
         ["a", true],
         ["b", false],
+      ],
+    );
+  });
+
+  it("is told of the one in use, also where a former one is not renewed either", async () => {
+    const former = kept("a", { state: "ending", inUseUntil: START + 60 * MINUTE_MS, tokenSeconds: 200 });
+    await using one = await scene({ issues: [former, kept("b")], renewLease: away, renewToken: away });
+    await one.renew(START - 90_000);
+    assert.deepEqual(
+      (await issuesOf(one)).map(({ serial, atRisk }) => [serial, atRisk !== undefined]),
+      [
+        ["a", false],
+        ["b", true],
       ],
     );
   });
