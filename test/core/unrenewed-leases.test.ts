@@ -98,6 +98,23 @@ describe("a gateway that answers 403 for a while", () => {
     assert.equal(world.condition("db", "CredentialRenewed", DYNAMIC), "none");
   });
 
+  it("does not hold up a Secret that somebody deletes", async () => {
+    await using world = await anIssuingWorld();
+    await world.vault.putDatabaseRole("app", { defaultTtl: "1h", maxTtl: "240h" });
+    await world.given(aDynamicSecret());
+    await world.advance("2m");
+    world.vault.meddle(({ path }) => (path.startsWith("sys/leases/") ? { instead } : {}));
+    await world.store.nudge(world.key("db", DYNAMIC), { now: world.time.now(), verify: true });
+    await world.advance("1m");
+    const first = world.secret("db")?.data;
+    assert.equal(await logsIn(world), true, "what the Secret holds is not replaced for a doubt");
+    await world.remove("Secret", "db");
+    await world.advance("3m");
+    assert.notEqual(world.secret("db")?.data, undefined);
+    assert.notDeepEqual(world.secret("db")?.data, first);
+    assert.equal(await logsIn(world), true);
+  });
+
   it("leaves no credential of a declaration that is deleted then", async () => {
     await using world = await aWorldInUse();
     world.vault.meddle(() => ({ instead }));

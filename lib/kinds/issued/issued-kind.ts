@@ -1,5 +1,6 @@
 import { SECOND_MS } from "../../clock.ts";
 import { kubernetesSecrets } from "../../destinations/kubernetes-secret/kubernetes-secret.ts";
+import { SyncError } from "../../errors.ts";
 import { liveIssue } from "../../issues/issue-times.ts";
 import { makeRoom } from "../../issues/make-room.ts";
 import { verifyLive } from "../../issues/verify-live.ts";
@@ -51,7 +52,7 @@ async function keepOrAsk<R extends ResolvedIssued>(kind: IssuingKind<R>, run: Ob
   await takeOver(kind, run, requestOf);
   await settleRevocable(kind, run);
   if (declaredAnew({ ...run, row: claim.row }, declaredNow(kind, run, issuedState(claim.row.state))) === undefined)
-    await verifyLive(run.deps, claim, run.signal);
+    await verified(run);
   const was = declaredNow(kind, run, await looked(kind, run));
   const kept = unapplied === undefined ? await keepable(kind, { ...run, row: claim.row }, was) : other(unapplied);
   if (!("why" in kept)) return keep(kind, kept, claim.row.state.issues ?? []);
@@ -63,6 +64,18 @@ async function keepOrAsk<R extends ResolvedIssued>(kind: IssuingKind<R>, run: Ob
   const counted = isRead ? uncounted(known) : countedAsk(run, known, isPlanned(run, was, kept.why));
   run.deps.log.info("credential-asked-for", { key: claim.row.key, because: kept.because });
   return isKnownLeaseless(was, run.resolved) ? askShared(kind, run, counted.answered) : askOwn(kind, run, counted);
+}
+
+/** Without an answer the doubt stays; where the Secret lost the data, it is replaced whatever the answer would be. */
+async function verified({ deps, claim, holding, signal }: ObtainInput<ResolvedIssued>): Promise<void> {
+  try {
+    await verifyLive(deps, claim, signal);
+  } catch (error) {
+    const { state } = claim.row;
+    const { keys } = issuedState(state);
+    if (!(error instanceof SyncError) || state.digest === undefined) throw error;
+    if ((await holding.holds(keys, state.digest, signal)) !== undefined) throw error;
+  }
 }
 
 /** After edits that ask nothing of Vault. */
