@@ -85,9 +85,16 @@ async function renewOne(deps: Deps, renewing: Renewing, issue: Issue): Promise<V
     const { code, message } = error;
     deps.log.warn("issue-not-renewed", { key: renewing.key, serial: issue.serial, code, message });
     // Vault's own word of its end may never come: not over a way that leads there no more, nor through what refuses it.
-    if (issue.atRisk !== undefined && deps.clock() >= issue.atRisk) return "gone";
+    // A gateway that lets no renewal through for a whole slot may let a request for another one through.
+    const isBarred = token !== undefined && isOfGateway(error);
+    if (issue.atRisk !== undefined && (isBarred || deps.clock() >= issue.atRisk)) return "gone";
     return code === "VAULT_TLS_REFUSED" ? "distrusted" : "unanswered";
   }
+}
+
+/** Something else answered in place of Vault, whose own refusals are answers or have a certain outcome. */
+function isOfGateway({ code, outcome }: SyncError): boolean {
+  return (code === "VAULT_ANSWER_INVALID" || code === "VAULT_DENIED") && outcome === "unknown";
 }
 
 async function ask(

@@ -98,6 +98,17 @@ describe("a gateway that answers 403 for a while", () => {
     assert.equal(world.condition("db", "CredentialRenewed", DYNAMIC), "none");
   });
 
+  it("to renewals alone, and for good, costs no time without a credential", async () => {
+    await using world = await aWorldInUse();
+    const first = world.secret("db")?.data;
+    world.vault.meddle(({ path }) => (path.startsWith("sys/leases/") ? { instead } : {}));
+    for (let seconds = 0; seconds < 1_800; seconds += 5) {
+      await world.advance("5s");
+      assert.equal(await logsIn(world), true, `after ${seconds} seconds`);
+    }
+    assert.notDeepEqual(world.secret("db")?.data, first);
+  });
+
   it("does not hold up a Secret that somebody deletes", async () => {
     await using world = await anIssuingWorld();
     await world.vault.putDatabaseRole("app", { defaultTtl: "1h", maxTtl: "240h" });

@@ -162,6 +162,19 @@ describe("a renewal without an answer until the lease has ended", () => {
     assert.deepEqual([next.unanswered, next.lost], [[], [["one", "gone"]]]);
   });
 
+  it("is not waited for where a gateway lets no renewal through for a whole slot", async () => {
+    const gateway = (code: "VAULT_ANSWER_INVALID" | "VAULT_DENIED", outcome: "none" | "unknown") => () => {
+      throw new SyncError(code, "not allowed", { outcome });
+    };
+    for (const code of ["VAULT_ANSWER_INVALID", "VAULT_DENIED"] as const) {
+      const barred = { renewLease: gateway(code, "unknown") };
+      assert.deepEqual((await renew([kept()], barred)).unanswered, ["one"]);
+      assert.deepEqual((await renew([kept({ atRisk: START + 60_000 })], barred)).lost, [["one", "gone"]]);
+    }
+    const ofVault = { renewLease: gateway("VAULT_ANSWER_INVALID", "none") };
+    assert.deepEqual((await renew([kept({ atRisk: START + 60_000 })], ofVault)).unanswered, ["one"]);
+  });
+
   it("is not waited for where nobody can ask: such an issue is lost after a whole slot, while it is good", async () => {
     for (const issue of [kept({ target: "unknown" }), kept({ sealedToken: "of another key" })]) {
       const { lost } = await renew([{ ...issue, atRisk: START + 60_000 }]);
