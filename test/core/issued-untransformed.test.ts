@@ -59,4 +59,19 @@ describe("an answer that can't be transformed", () => {
     assert.match(world.condition("web", "Ready", PKI), /^False: TRANSFORM_FAILED: .*at most once an hour/);
     assert.equal(statusOf(world, "web", PKI).serialNumber, serialNumber);
   });
+
+  it("is counted as well where its certificate is too short for the declaration, or for its CA", async () => {
+    await using world = await anIssuingWorld();
+    const asked = (by: string) => timesAsked(world, "update pki/issue/web", by);
+    await world.given(aPkiSecret("web", { expiryOffset: "2h" }));
+    assert.equal(await asked("25m"), 6);
+    assert.match(
+      world.condition("web", "Ready", PKI),
+      /^False: VAULT_CERTIFICATE_UNUSABLE: Vault has issued 6 times in vain, so keyferry asks at most once an hour .*: Vault's answer /,
+    );
+    assert.equal(await asked("65m"), 1);
+    await world.edit(PKI, "web", { spec: { expiryOffset: "10m" } });
+    assert.equal(await asked("5s"), 1);
+    assert.match(world.condition("web", "Ready", PKI), /^True/);
+  });
 });

@@ -83,6 +83,22 @@ describe("a renewal that nobody answers", () => {
   });
 });
 
+describe("renewals that fail for some minutes", () => {
+  it("park no sync whose leases are short: each of its credentials has served", async () => {
+    await using world = await anIssuingWorld();
+    await world.given(aDynamicSecret());
+    await world.advance("5m");
+    for (const status of [429, 403]) {
+      world.vault.meddle(({ path }) => (/renew/.test(path) ? { instead: { status, text: "" } } : {}));
+      await world.advance("15m");
+      world.vault.meddle(undefined);
+      await world.advance("1m");
+      assert.match(world.condition("db", "Ready", DYNAMIC), /^True/, `${status}`);
+      assert.equal(await logsIn(world), true, `${status}`);
+    }
+  });
+});
+
 describe("a gateway that answers 403 for a while", () => {
   const instead = { status: 403, text: "<html>forbidden</html>" };
 

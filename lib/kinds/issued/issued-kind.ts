@@ -199,10 +199,14 @@ function keep<R extends ResolvedIssued>(
   };
 }
 
-/** What was planned, after a life of use, is no part of a loop. */
-function isPlanned({ deps }: ObtainInput<ResolvedIssued>, { issuedAt }: IssuedState, why: Why): boolean {
+/** What was planned, after a life of use, is no part of a loop; nor is what nobody renewed for a slot or to its end. */
+function isPlanned({ deps, claim }: ObtainInput<ResolvedIssued>, { issuedAt }: IssuedState, why: Why): boolean {
   const now = deps.clock();
   const served = now - (issuedAt ?? now);
+  if (why === "gone") {
+    const { vaultLease, atRisk } = liveIssue(claim.row.state) ?? {};
+    return atRisk !== undefined || served >= (vaultLease?.seconds ?? Number.POSITIVE_INFINITY) * SECOND_MS;
+  }
   return why === "read" || why === "over" || (why === "truncated" && served >= SERVED_MS);
 }
 

@@ -5,6 +5,7 @@ import { SyncError } from "../../../../lib/errors.ts";
 import { issuedState } from "../../../../lib/kinds/issued/issued-state.ts";
 import { requestOf } from "../../../../lib/kinds/issued/request-of.ts";
 import type { Obtained } from "../../../../lib/kinds/kind.ts";
+import type { Issue } from "../../../../lib/ports/issues.ts";
 import type { Json } from "../../../../lib/util/json.ts";
 import { START } from "../../issues/an-issue.ts";
 import { ISSUED } from "../../issues/an-issuing-vault.ts";
@@ -68,6 +69,13 @@ describe("a credential that is in use", () => {
     assert.deepEqual(await asks(inUse({ ...truncated, own: young })), [...WAS.asks, START]);
     const served = { ...WAS, issuedAt: START - 30_000 };
     assert.deepEqual(await asks(inUse({ ...truncated, own: served })), WAS.asks);
+    const gone = (changed: Partial<Issue> = {}) => inUse({ state: { issues: [live({ lost: "gone", ...changed })] } });
+    const { vaultLease: { seconds = 0 } = {} } = live();
+    const whole = { ...WAS, issuedAt: START - seconds * 1_000 };
+    const before = { ...whole, issuedAt: START - seconds * 1_000 + 1 };
+    assert.deepEqual(await asks({ ...gone(), own: before }), [...WAS.asks, START]);
+    assert.deepEqual(await asks({ ...gone(), own: whole }), WAS.asks, "it has served for the whole of its lease");
+    assert.deepEqual(await asks({ ...gone({ atRisk: START }), own: before }), WAS.asks, "nobody renewed it");
   });
 
   it("says what is planned for a credential that was taken over", async () => {
