@@ -227,7 +227,7 @@ describe("a certificate of no use", () => {
     });
     assert.equal(world.secret("web"), undefined);
     assert.match(world.condition("web", "Ready", PKI), /^False: (VAULT_CERTIFICATE_UNUSABLE|ISSUES_TOO_FREQUENT)/);
-    assert.ok((asked["update pki/issue/short"] ?? 0) <= 24, JSON.stringify(asked));
+    assert.ok((asked["update pki/issue/short"] ?? 0) <= 7, JSON.stringify(asked));
   });
 
   it("an offset that is no shorter than the declared ttl is refused before anything is asked", async () => {

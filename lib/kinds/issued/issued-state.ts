@@ -61,6 +61,7 @@ export const VAIN_FAILURES: ReadonlySet<unknown> = new Set<ErrorCode>([
   "SECRET_REFUSED",
   "SECRET_TOO_LARGE",
   "VAULT_LEASE_UNUSABLE",
+  "VAULT_CERTIFICATE_UNUSABLE",
 ]);
 
 function timeOf(value: unknown): EpochMs | undefined {

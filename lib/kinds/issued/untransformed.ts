@@ -13,7 +13,7 @@ import { requestOf } from "./request-of.ts";
 /**
  * Throws the last failure again, without asking, where that many answers in a row failed and the last one is not an
  * hour old: each is a credential that Vault makes in vain, and the cause is nearly always the declaration, or a role
- * whose leases are too short. An edit, or another value of keyferry.dev/refresh, is another declaration.
+ * whose leases or certificates are too short. An edit, or another value of keyferry.dev/refresh, is another declaration.
  */
 export function mustBeWorthAsking<R extends ResolvedIssued>(
   kind: Pick<IssuingKind<R>, "endsAt">,

@@ -40,10 +40,10 @@ describe("an answer that can't be transformed", () => {
       assert.equal(one.own.issuedAt, WAS.issuedAt, "the one in use is still known");
       assert.equal((await failed({ ...inUse(), ...scene, own: one.own })).own.untransformed?.times, 2);
     }
-    for (const code of ["SECRET_REFUSED", "SECRET_TOO_LARGE"] as const) {
+    for (const code of ["SECRET_REFUSED", "SECRET_TOO_LARGE", "VAULT_CERTIFICATE_UNUSABLE"] as const) {
       assert.equal((await failed(inUse({ own: over }), code)).own.untransformed?.code, code);
     }
-    assert.equal((await failed(inUse({ own: over }), "VAULT_CERTIFICATE_UNUSABLE")).own.untransformed, undefined);
+    assert.equal((await failed(inUse({ own: over }), "VAULT_ANSWER_INVALID")).own.untransformed, undefined);
   });
 
   it("is counted like one whose lease is too short to be renewed", async () => {
