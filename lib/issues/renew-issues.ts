@@ -9,6 +9,7 @@ import type { IssueTarget, RenewAnswer } from "../ports/vault-issues.ts";
 import type { IssueDeps } from "./deps.ts";
 import { type OpenedIssue, openIssue } from "./end-issues.ts";
 import { isKept, renewable, renewsToken } from "./issue-times.ts";
+import { isOfGateway } from "./of-gateway.ts";
 
 type Deps = Pick<IssueDeps, "issues" | "seals" | "leases" | "clock" | "log" | "metrics">;
 
@@ -90,11 +91,6 @@ async function renewOne(deps: Deps, renewing: Renewing, issue: Issue): Promise<V
     if (issue.atRisk !== undefined && (isBarred || deps.clock() >= issue.atRisk)) return "gone";
     return code === "VAULT_TLS_REFUSED" ? "distrusted" : "unanswered";
   }
-}
-
-/** Something else answered in place of Vault, whose own refusals are answers or have a certain outcome. */
-function isOfGateway({ code, outcome }: SyncError): boolean {
-  return (code === "VAULT_ANSWER_INVALID" || code === "VAULT_DENIED") && outcome === "unknown";
 }
 
 async function ask(

@@ -46,6 +46,24 @@ describe("a dynamic secret that Vault Secrets Operator left, with its stored tok
     assert.match(world.condition("db", "Ready", DYNAMIC), /^True/);
   });
 
+  it("is taken over at a gateway that lets no token look itself up, and issues nothing at once", async () => {
+    const { world, vso } = await anOldWorld();
+    await using _world = world;
+    await world.vault.putDatabaseRole("app", { defaultTtl: "1h", maxTtl: "24h" });
+    const { lease } = await vso.leaveDynamic("db", TARGETS);
+    await vso.storeToken();
+    const instead = { status: 403, text: "<html>forbidden</html>" };
+    world.vault.meddle(({ path }) => (path === "auth/token/lookup-self" ? { instead } : {}));
+    world.start();
+    await world.advance("1m");
+    assert.deepEqual(
+      world.vault.liveLeases().map(({ id }) => id),
+      [lease],
+    );
+    assert.match(world.condition("db", "Ready", DYNAMIC), /^True/);
+    assert.match(world.condition("db", "CredentialRenewed", DYNAMIC), /may not look itself up/);
+  });
+
   it("is taken over once, when the process dies right after the first status that tells of it", async () => {
     const { world, vso } = await anOldWorld();
     await using _world = world;

@@ -1,10 +1,13 @@
 import { type EpochMs, SECOND_MS } from "../../clock.ts";
+import { SyncError } from "../../errors.ts";
 import { wayOf } from "../../issues/ask-anew.ts";
 import { renewWithinOf, replaceAtOf, SHORTEST_TTL_S } from "../../issues/issue-times.ts";
+import { isOfGateway } from "../../issues/of-gateway.ts";
 import { issueByLogin } from "../../issues/shared-issue.ts";
 import { declarationKey, partsOf } from "../../keys.ts";
 import type { Issue } from "../../ports/issues.ts";
 import type { VaultIdentity } from "../../ports/vault.ts";
+import type { TokenAnswer } from "../../ports/vault-issues.ts";
 import type { SecretValue } from "../../secret-value.ts";
 import type { Json, JsonObject } from "../../util/json.ts";
 import { cachedToken } from "../../vso/take-over/client-cache.ts";
@@ -54,7 +57,7 @@ async function adopt(run: Run, identity: VaultIdentity, left: LeftLease): Promis
   if ("because" in cached) return cached;
   const { token } = cached;
   const way = wayOf(identity, resolved.request);
-  const found = await deps.issues.lookUpToken(way, token, signal);
+  const found = await unlessBarred(deps.issues.lookUpToken(way, token, signal));
   if (found.kind !== "found") {
     return { because: `the operator's stored token ${found.kind === "gone" ? "has ended" : "may not look itself up"}` };
   }
@@ -75,7 +78,7 @@ async function adopt(run: Run, identity: VaultIdentity, left: LeftLease): Promis
 }
 
 type Way = ReturnType<typeof wayOf>;
-type FoundToken = Extract<Awaited<ReturnType<Run["deps"]["issues"]["lookUpToken"]>>, { readonly kind: "found" }>;
+type FoundToken = Extract<TokenAnswer, { readonly kind: "found" }>;
 
 /** Undefined: it has its full TTL again, or needs none. */
 async function renewedToken(
@@ -205,6 +208,16 @@ async function ownTokenSeconds(
   by: Run["row"]["key"],
   signal: AbortSignal,
 ): Promise<number | undefined> {
-  const found = await issues.lookUpShared(identity, by, signal);
+  const found = await unlessBarred(issues.lookUpShared(identity, by, signal));
   return found.kind === "found" ? found.seconds : undefined;
+}
+
+/** A gateway may let no token look itself up: that is to last, and counts as Vault's own refusal. */
+async function unlessBarred(look: Promise<TokenAnswer>): Promise<TokenAnswer> {
+  try {
+    return await look;
+  } catch (error) {
+    if (error instanceof SyncError && isOfGateway(error)) return { kind: "denied" };
+    throw error;
+  }
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { SyncError } from "../../../../lib/errors.ts";
 import type { ResolvedIssued } from "../../../../lib/kinds/issued/issuing-kind.ts";
 import { takenLease } from "../../../../lib/kinds/issued/taken-lease.ts";
 import type { ObtainInput } from "../../../../lib/kinds/kind.ts";
@@ -32,13 +33,13 @@ interface Scene {
   readonly lease?: Partial<typeof LEASE>;
   readonly status?: JsonObject;
   readonly issuedAt?: number;
-  readonly token?: TokenAnswer;
+  readonly token?: TokenAnswer | (() => never);
   readonly lookedUp?: LeaseAnswer;
   readonly renewToken?: RenewAnswer;
   readonly renewLease?: RenewAnswer;
   readonly foreign?: RenewAnswer;
   readonly rights?: { readonly token: boolean; readonly lease: boolean };
-  readonly own?: TokenAnswer;
+  readonly own?: TokenAnswer | (() => never);
   readonly leader?: { readonly renewedAt: number };
   readonly random?: number;
 }
@@ -48,13 +49,13 @@ async function taken(given: Scene = {}) {
   const asked: string[] = [];
   const foreign: unknown[] = [];
   const { run, vault } = aRun({ resolved: { auth: AUTH, ...given.resolved } as Partial<ResolvedIssued> });
-  const note = <T>(what: string, answer: T) => {
+  const note = <T>(what: string, answer: T | (() => never)): T => {
     asked.push(what);
-    return answer;
+    return answer instanceof Function ? answer() : answer;
   };
   const issues = {
     ...vault.deps.issues,
-    lookUpToken: async () => note("lookUpToken", given.token ?? FOUND),
+    lookUpToken: async () => note<TokenAnswer>("lookUpToken", given.token ?? FOUND),
     lookUpLease: async (_way: unknown, _token: unknown, id: string) =>
       note(`lookUpLease ${id}`, given.lookedUp ?? { ...renewed(500), issuedAt: START - 60 * SECOND }),
     renewToken: async (_way: unknown, _token: unknown, seconds: number) =>
@@ -66,7 +67,7 @@ async function taken(given: Scene = {}) {
       foreign.push(lease);
       return note("renewForeign", given.foreign ?? renewed(600));
     },
-    lookUpShared: async () => note("lookUpShared", given.own ?? { ...FOUND, seconds: 900 }),
+    lookUpShared: async () => note<TokenAnswer>("lookUpShared", given.own ?? { ...FOUND, seconds: 900 }),
   };
   const data = new Map([["secret", SecretValue.of(JSON.stringify({ auth: { client_token: "hvs.vso" } }))]]);
   const deps = {
@@ -140,6 +141,20 @@ describe("a lease of Vault Secrets Operator's whose token it stored", () => {
       const { how, own } = await taken(scene);
       assert.deepEqual([how, own.planned], ["planned", because], because);
     }
+  });
+
+  it("is left to itself where a gateway lets no token look itself up, and waits for what a retry may mend", async () => {
+    const gateway = (): never => {
+      throw new SyncError("VAULT_ANSWER_INVALID", "was not answered by Vault", { outcome: "unknown" });
+    };
+    const { how, own, asked } = await taken({ token: gateway, own: gateway });
+    assert.deepEqual([how, own.planned], ["planned", "the operator's stored token may not look itself up"]);
+    assert.deepEqual(asked, ["lookUpToken", "renewForeign", "lookUpShared"]);
+    const away = (): never => {
+      throw new SyncError("VAULT_UNAVAILABLE", "away");
+    };
+    for (const scene of [{ token: away }, { token: gateway, own: away }])
+      await assert.rejects(taken(scene), { code: "VAULT_UNAVAILABLE" });
   });
 
   it("is taken where a second less is rounding, and times are the same", async () => {
