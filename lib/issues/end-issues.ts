@@ -2,10 +2,11 @@ import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import { declarationKey, type SyncKey } from "../keys.ts";
 import type { Issue } from "../ports/issues.ts";
-import { type IssueTarget, isApart, type VaultRequest } from "../ports/vault-issues.ts";
+import { type EndAnswer, type IssueTarget, isApart, type VaultRequest } from "../ports/vault-issues.ts";
 import type { SecretValue } from "../secret-value.ts";
 import type { IssueDeps } from "./deps.ts";
 import { endedLater, isLongOver, isNotRevoked, isOver, withIssues } from "./issue-times.ts";
+import { isOfGateway } from "./of-gateway.ts";
 import { isUnstored } from "./unstored.ts";
 
 type Deps = Pick<IssueDeps, "issues" | "seals" | "leases" | "clock" | "log" | "metrics">;
@@ -98,9 +99,23 @@ async function revoke(
   if (!shared && isApart(way)) return revokeApart(deps, issue, way, token, signal);
   // Revoking a shared token would end what the others have.
   const isOwn = endBy !== "lease" && !shared;
-  if (isOwn && (await deps.issues.revokeToken(way, token, signal)) === "ended") return true;
-  if (vaultLease === undefined) return false;
-  return (await deps.issues.revokeLease(way, token, vaultLease.id, signal)) === "ended";
+  const first = isOwn ? await unlessBarred(deps.issues.revokeToken(way, token, signal)) : "denied";
+  if (first === "ended") return true;
+  if (vaultLease !== undefined) {
+    if ((await deps.issues.revokeLease(way, token, vaultLease.id, signal)) === "ended") return true;
+  }
+  if (first !== "denied") throw first;
+  return false;
+}
+
+/** A gateway may let one of two ways through: the error of the other one, if it answered. */
+async function unlessBarred(end: Promise<EndAnswer>): Promise<EndAnswer | SyncError> {
+  try {
+    return await end;
+  } catch (error) {
+    if (error instanceof SyncError && isOfGateway(error)) return error;
+    throw error;
+  }
 }
 
 /** A lease that does not end with its token comes first. */
@@ -112,8 +127,10 @@ async function revokeApart(
   signal: AbortSignal,
 ): Promise<boolean> {
   const lease = vaultLease && (await issues.revokeLease(way, token, vaultLease.id, signal));
-  const ended = await issues.revokeToken(way, token, signal);
-  return (lease ?? ended) === "ended";
+  const ended = await unlessBarred(issues.revokeToken(way, token, signal));
+  if (lease === "ended") return true;
+  if (ended instanceof SyncError) throw ended;
+  return lease === undefined && ended === "ended";
 }
 
 /** By the shared token of the login that its target names. */

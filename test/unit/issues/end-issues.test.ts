@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { SyncError } from "../../../lib/errors.ts";
 import { endIssues, openIssue } from "../../../lib/issues/end-issues.ts";
 import type { Issue } from "../../../lib/ports/issues.ts";
+import type { EndAnswer } from "../../../lib/ports/vault-issues.ts";
 import type { Json } from "../../../lib/util/json.ts";
 import { aKey } from "../../builders.ts";
 import { anIssue, leaseless, START } from "./an-issue.ts";
@@ -23,6 +24,10 @@ async function end(issue: Issue, answers: Partial<Answers> = {}, key = KEY) {
   assert.deepEqual(rest, []);
   return { vault, left };
 }
+
+const barred = (): never => {
+  throw new SyncError("VAULT_ANSWER_INVALID", "was not answered by Vault", { outcome: "unknown" });
+};
 
 describe("an issue that is opened", () => {
   it("has its token and the way to its Vault", async () => {
@@ -81,6 +86,16 @@ describe("the end of an issue in Vault", () => {
     assert.deepEqual(denied.vault.asked, ["revokeToken hvs.one", "revokeLease hvs.one database/creds/app/x"]);
   });
 
+  it("is that of its lease where a gateway does not let the token end itself, and is tried again where neither is let through", async () => {
+    const both = ["revokeToken hvs.one", "revokeLease hvs.one database/creds/app/x"];
+    const { left, vault } = await end(ending(), { revokeToken: barred });
+    assert.deepEqual([left, vault.asked], [undefined, both]);
+    for (const revokeLease of [barred, (): EndAnswer => "denied"]) {
+      const neither = await end(ending(), { revokeToken: barred, revokeLease });
+      assert.deepEqual([neither.left, neither.vault.asked], [{ ...ending(), tries: 1, endAt: START + 5_000 }, both]);
+    }
+  });
+
   it("is that of its lease, then of its token, where they are in different namespaces", async () => {
     const apart = { ...WAY, loginNamespace: "" };
     const { loginNamespace: _root, ...way } = apart;
@@ -94,6 +109,12 @@ describe("the end of an issue in Vault", () => {
     const both = ["revokeLease hvs.one database/creds/app/x", "revokeToken hvs.one"];
     const ended = await of(ending({ endBy: "lease" }), { revokeToken: () => "denied" });
     assert.deepEqual([ended.left, ended.vault.asked], [undefined, both]);
+    const apartEnded = await of(ending(), { revokeToken: barred });
+    assert.deepEqual([apartEnded.left, apartEnded.vault.asked], [undefined, both], "a gateway keeps the token");
+    const neither = await of(ending(), { revokeToken: barred, revokeLease: () => "denied" });
+    assert.deepEqual([neither.left?.tries, neither.vault.asked], [1, both]);
+    const kept = await of(ending(), { revokeLease: barred });
+    assert.deepEqual([kept.left?.tries, kept.vault.asked], [1, both.slice(0, 1)], "its token can still end it later");
     const denied = await of(ending(), { revokeLease: () => "denied" });
     assert.deepEqual([denied.left?.endBy, denied.vault.asked], ["none", both]);
     const lost = await of(leaseless({ ...sealed("one"), state: "ending", endAt: START }));
