@@ -85,12 +85,17 @@ async function renewOne(deps: Deps, renewing: Renewing, issue: Issue): Promise<V
     if (!(error instanceof SyncError)) throw error;
     const { code, message } = error;
     deps.log.warn("issue-not-renewed", { key: renewing.key, serial: issue.serial, code, message });
-    // Vault's own word of its end may never come: not over a way that leads there no more, nor through what refuses it.
-    // A gateway that lets no renewal through for a whole slot may let a request for another one through.
-    const isBarred = token !== undefined && isOfGateway(error);
-    if (issue.atRisk !== undefined && (isBarred || deps.clock() >= issue.atRisk)) return "gone";
+    if (isUntold(issue, token !== undefined && isOfGateway(error), deps.clock())) return "gone";
     return code === "VAULT_TLS_REFUSED" ? "distrusted" : "unanswered";
   }
+}
+
+/**
+ * Vault's own word of its end may never come: not over a way that leads there no more, nor through what refuses it. A
+ * gateway that lets no renewal through for a whole slot may let a request for another one through.
+ */
+function isUntold({ atRisk }: Issue, isBarred: boolean, now: EpochMs): boolean {
+  return atRisk !== undefined && (isBarred || now >= atRisk);
 }
 
 async function ask(
