@@ -44,9 +44,13 @@ async function reachedNow({ reached, resolved }: ObtainInput<ResolvedIssued>): P
   }
 }
 
-/** What is in use was asked for by the login that the declaration has now. */
+/**
+ * What is in use was asked for by the login that the declaration has now. Beside an answer that was not written the row
+ * knows the login of that one.
+ */
 function isOfPresentLogin({ claim, resolved }: ObtainInput<ResolvedIssued>, { state }: Issue): boolean {
   const { request } = issuedState(claim.row.state);
+  if (claim.row.state.issues?.some((other) => other.state === "got")) return false;
   return state === "live" && request !== undefined && requestNow(request, resolved) === requestOf(resolved);
 }
 

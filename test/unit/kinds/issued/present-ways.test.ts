@@ -13,6 +13,7 @@ import { live, WAS } from "./obtained.ts";
 
 interface Story {
   readonly issue?: Issue;
+  readonly others?: readonly Issue[];
   readonly way?: IssueTarget;
   readonly target?: Partial<VaultTarget>;
   readonly identity?: Partial<VaultIdentity>;
@@ -22,6 +23,7 @@ interface Story {
 /** The way that the issue goes after a run whose declaration resolves to this, and how often one was stored. */
 async function wayAfter({
   issue = live(),
+  others = [],
   way = WAY,
   target,
   identity,
@@ -29,7 +31,7 @@ async function wayAfter({
 }: Story) {
   const present = { ...IDENTITY, ...identity, target: { ...IDENTITY.target, ...target } };
   const resolved = { asks: { ...aResolved().asks, identity: present } };
-  const { run, vault, claim } = aRun({ resolved, own: { ...WAS, request }, state: { issues: [issue] } });
+  const { run, vault, claim } = aRun({ resolved, own: { ...WAS, request }, state: { issues: [issue, ...others] } });
   vault.targets.set("target", way as unknown as Json);
   await presentWays(run);
   const [now] = claim.row.state.issues ?? [];
@@ -103,6 +105,15 @@ describe("the token of a former login", () => {
       const { way } = await wayAfter({ ...story, way: OF_TLS, target });
       assert.deepEqual(way, { ...WAY, target: { ...WAY.target, ...target } });
     }
+  });
+
+  it("is that of what is in use, when a process died before it wrote what the present one got", async () => {
+    const { request = assert.fail() } = WAS;
+    const got = anIssue({ serial: "got", state: "got" });
+    const target = { connection: "shop/other", skipTlsVerify: true };
+    const story = { way: OF_TLS, target, request };
+    assert.equal((await wayAfter(story)).isStored, true);
+    assert.equal((await wayAfter({ ...story, others: [got] })).isStored, false);
   });
 
   it("goes nowhere that another VaultConnection says", async () => {
