@@ -1,5 +1,5 @@
 import { circuitOfVault } from "../circuits.ts";
-import { type EpochMs, SECOND_MS } from "../clock.ts";
+import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import { partsOf, type SyncKey } from "../keys.ts";
 import type { Issue, LostBecause } from "../ports/issues.ts";
@@ -31,10 +31,12 @@ export interface Renewed {
   readonly lost: ReadonlyMap<string, LostBecause>;
   /** Issues that Vault renewed. */
   readonly renewed: ReadonlySet<string>;
-  /** Issues about which Vault did not answer: their renewal is to be tried again soon. */
+  /** Issues about which Vault did not answer, or that it does not renew now: their renewal is to be tried again soon. */
   readonly unanswered: ReadonlySet<string>;
   /** TLS was refused on a stored way: the row's own run may know another CA. */
   readonly isDistrusted: boolean;
+  /** Vault answered about each: what it does not renew now need not be tried again in seconds. */
+  readonly isAnswered: boolean;
 }
 
 /**
@@ -47,17 +49,19 @@ export async function renewIssues(deps: Deps, renewing: Renewing): Promise<Renew
   const renewed = new Set<string>();
   const unanswered = new Set<string>();
   let isDistrusted = false;
+  let isAnswered = true;
   for (const issue of issues.filter((one) => isKept(one, deps.clock()))) {
     const said = await renewOne(deps, renewing, issue);
     isDistrusted ||= said === "distrusted";
-    const verdict = said === "distrusted" ? "unanswered" : said;
+    isAnswered &&= said !== "distrusted" && said !== "unanswered";
+    const verdict = said === "distrusted" || said === "unrenewed" ? "unanswered" : said;
     count(deps, key, verdict);
     if (verdict === "unanswered") unanswered.add(issue.serial);
     else if (verdict === "renewed") renewed.add(issue.serial);
     // What is known to be lost has had its run: what comes next is decided by that one's failure.
     else if (issue.state === "live" && issue.lost === undefined) lost.set(issue.serial, verdict);
   }
-  return { lost, renewed, unanswered, isDistrusted };
+  return { lost, renewed, unanswered, isDistrusted, isAnswered };
 }
 
 type Verdict = "renewed" | "unanswered" | LostBecause;
@@ -66,7 +70,7 @@ function count({ metrics }: Deps, key: SyncKey, result: Verdict): void {
   metrics.count("keyferry_issue_renewals_total", { cluster: partsOf(key).cluster, result });
 }
 
-async function renewOne(deps: Deps, renewing: Renewing, issue: Issue): Promise<Verdict | "distrusted"> {
+async function renewOne(deps: Deps, renewing: Renewing, issue: Issue): Promise<Verdict | "distrusted" | "unrenewed"> {
   const opened = await openIssue(deps, renewing.key, issue);
   // Nobody can renew it any more: it is replaced while it is still good, if a whole slot could not read it.
   if (opened === undefined) return issue.atRisk === undefined ? "unanswered" : "gone";
@@ -80,7 +84,7 @@ async function renewOne(deps: Deps, renewing: Renewing, issue: Issue): Promise<V
     const because = "Vault still has it, and does not renew it now";
     deps.log.warn("issue-not-renewed", { key: renewing.key, serial: issue.serial, because });
     // If that lasts for a whole slot, as after a lower max_ttl, it is replaced while it is still good.
-    return issue.atRisk === undefined ? "unanswered" : "gone";
+    return issue.atRisk === undefined ? "unrenewed" : "gone";
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
     const { code, message } = error;
@@ -138,9 +142,16 @@ function verdictOf(answer: RenewAnswer, asked: number): Verdict | "unrenewed" {
   return answer.seconds >= asked - ROUNDING_S ? "renewed" : "truncated";
 }
 
-/** The pause before a renewal that Vault did not answer is tried again, in ms: several times before the TTL's end. */
-export function renewAgainIn({ renewWithin = Number.POSITIVE_INFINITY }: Pick<Issue, "renewWithin">): number {
-  return Math.max(2 * SECOND_MS, Math.min(15 * SECOND_MS, Math.floor((renewWithin * SECOND_MS) / 4)));
+/**
+ * The pause before a renewal is tried again, in ms: several times before the TTL's end. `isAnswered`: Vault said that it
+ * does not renew it now.
+ */
+export function renewAgainIn(
+  { renewWithin = Number.POSITIVE_INFINITY }: Pick<Issue, "renewWithin">,
+  isAnswered = false,
+): number {
+  const longest = isAnswered ? MINUTE_MS : 15 * SECOND_MS;
+  return Math.max(2 * SECOND_MS, Math.min(longest, Math.floor((renewWithin * SECOND_MS) / 4)));
 }
 
 /**

@@ -94,7 +94,7 @@ async function issueAnewSoon(deps: ReconcileDeps, row: Row, lost: ReadonlyMap<st
 async function renewAgain(
   deps: ReconcileDeps,
   row: Row,
-  { unanswered, isDistrusted }: Pick<Renewed, "unanswered" | "isDistrusted">,
+  { unanswered, isDistrusted, isAnswered }: Pick<Renewed, "unanswered" | "isDistrusted" | "isAnswered">,
   at: EpochMs,
   batch: Batch,
 ): Promise<void> {
@@ -103,7 +103,7 @@ async function renewAgain(
   const asked = (state.issues ?? []).filter(({ serial }) => unanswered.has(serial));
   const first = liveIssue({ issues: asked }) ?? asked[0];
   if (renew === undefined || first === undefined) return;
-  const again = now + renewAgainIn(first);
+  const again = now + renewAgainIn(first, isAnswered);
   const next = nextSlot(renew, at);
   if (again < next) {
     return sendDue(deps.queue, [{ key, group: declared.group, lane: "renew", at: again }], now);

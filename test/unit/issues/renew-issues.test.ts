@@ -233,6 +233,8 @@ describe("a renewal that was not answered", () => {
     assert.equal(renewAgainIn({ renewWithin: 59 }), 14_750);
     assert.equal(renewAgainIn({ renewWithin: 270 }), 15_000);
     assert.equal(renewAgainIn({}), 15_000, "nothing is urgent");
+    assert.equal(renewAgainIn({ renewWithin: 59 }, true), 14_750);
+    assert.equal(renewAgainIn({ renewWithin: 270 }, true), 60_000, "Vault has answered");
   });
 
   it("may end what was renewed a whole slot before", () => {

@@ -197,6 +197,20 @@ describe("a renewal without an answer", () => {
     assert.deepEqual([await one.read(), one.statuses], [before, []]);
   });
 
+  it("is tried again after a minute where Vault says that it does not renew it now", async () => {
+    const answers: RenewAnswer[] = [];
+    const one = await scene({ issues: [kept("a"), kept("b")], renewLease: () => answers.shift() ?? away() });
+    await using _one = one;
+    answers.push({ kind: "unrenewed" }, { kind: "unrenewed" });
+    await one.renew();
+    answers.push({ kind: "unrenewed" });
+    await one.renew();
+    assert.deepEqual(
+      one.sent.map(({ at = 0 }) => at - START),
+      [60_000, 15_000],
+    );
+  });
+
   it("is told on the resource when the next slot comes first, once, and until it is renewed", async () => {
     const answers: (() => RenewAnswer)[] = [away, away, () => ({ kind: "renewed", seconds: 600, renewable: true })];
     await using one = await scene({ issues: [kept("a")], renewLease: () => (answers.shift() ?? away)() });
