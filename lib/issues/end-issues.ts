@@ -2,11 +2,11 @@ import { type EpochMs, SECOND_MS } from "../clock.ts";
 import { SyncError } from "../errors.ts";
 import { declarationKey, type SyncKey } from "../keys.ts";
 import type { Issue } from "../ports/issues.ts";
-import { type EndAnswer, type IssueTarget, isApart, type VaultRequest } from "../ports/vault-issues.ts";
+import { type IssueTarget, isApart, type VaultRequest } from "../ports/vault-issues.ts";
 import type { SecretValue } from "../secret-value.ts";
 import type { IssueDeps } from "./deps.ts";
 import { endedLater, isLongOver, isNotRevoked, isOver, withIssues } from "./issue-times.ts";
-import { isOfGateway } from "./of-gateway.ts";
+import { unlessBarred } from "./of-gateway.ts";
 import { isUnstored } from "./unstored.ts";
 
 type Deps = Pick<IssueDeps, "issues" | "seals" | "leases" | "clock" | "log" | "metrics">;
@@ -106,16 +106,6 @@ async function revoke(
   }
   if (first !== "denied") throw first;
   return false;
-}
-
-/** A gateway may let one of two ways through: the error of the other one, if it answered. */
-async function unlessBarred(end: Promise<EndAnswer>): Promise<EndAnswer | SyncError> {
-  try {
-    return await end;
-  } catch (error) {
-    if (error instanceof SyncError && isOfGateway(error)) return error;
-    throw error;
-  }
 }
 
 /** A lease that does not end with its token comes first. */

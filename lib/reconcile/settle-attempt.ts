@@ -185,7 +185,8 @@ async function settleLater(
 }
 
 /**
- * The only handler of a sync's failures: each becomes a time in the row, a status on the resource, and for outages a circuit.
+ * The only handler of a sync's failures: each becomes a time in the row, a status on the resource, and for outages a
+ * circuit.
  */
 async function settleFailure(
   deps: ReconcileDeps,

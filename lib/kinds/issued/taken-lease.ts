@@ -2,7 +2,7 @@ import { type EpochMs, SECOND_MS } from "../../clock.ts";
 import { SyncError } from "../../errors.ts";
 import { wayOf } from "../../issues/ask-anew.ts";
 import { renewWithinOf, replaceAtOf, SHORTEST_TTL_S } from "../../issues/issue-times.ts";
-import { isOfGateway } from "../../issues/of-gateway.ts";
+import { unlessBarred } from "../../issues/of-gateway.ts";
 import { issueByLogin } from "../../issues/shared-issue.ts";
 import { declarationKey, partsOf } from "../../keys.ts";
 import type { Issue } from "../../ports/issues.ts";
@@ -57,7 +57,7 @@ async function adopt(run: Run, identity: VaultIdentity, left: LeftLease): Promis
   if ("because" in cached) return cached;
   const { token } = cached;
   const way = wayOf(identity, resolved.request);
-  const found = await unlessBarred(deps.issues.lookUpToken(way, token, signal));
+  const found = await looked(deps.issues.lookUpToken(way, token, signal));
   if (found.kind !== "found") {
     return { because: `the operator's stored token ${found.kind === "gone" ? "has ended" : "may not look itself up"}` };
   }
@@ -208,16 +208,12 @@ async function ownTokenSeconds(
   by: Run["row"]["key"],
   signal: AbortSignal,
 ): Promise<number | undefined> {
-  const found = await unlessBarred(issues.lookUpShared(identity, by, signal));
+  const found = await looked(issues.lookUpShared(identity, by, signal));
   return found.kind === "found" ? found.seconds : undefined;
 }
 
 /** A gateway may let no token look itself up: that is to last, and counts as Vault's own refusal. */
-async function unlessBarred(look: Promise<TokenAnswer>): Promise<TokenAnswer> {
-  try {
-    return await look;
-  } catch (error) {
-    if (error instanceof SyncError && isOfGateway(error)) return { kind: "denied" };
-    throw error;
-  }
+async function looked(look: Promise<TokenAnswer>): Promise<TokenAnswer> {
+  const answer = await unlessBarred(look);
+  return answer instanceof SyncError ? { kind: "denied" } : answer;
 }
