@@ -20,13 +20,15 @@ export const staticSecret: SyncKind<ResolvedStaticSecret> = {
   ref: VAULT_STATIC_SECRET,
   destination: kubernetesSecrets,
   resolve: resolveStaticSecret,
-  foresee: async (run) =>
-    run.resolved.read.engine === "kv-v1" && (await run.mayIssue?.(run.resolved.read))
-      ? "would-issue"
-      : readAndTransform(run, undefined),
+  foresee: async (run) => ((await mayIssue(run)) ? "would-issue" : readAndTransform(run, undefined)),
   obtain: (run) =>
     readAndTransform(run, expectationOf(run.row, run.resolved.read, run.clock()), () => instantState(run)),
 };
+
+/** What was written had no lease, so that another read of the same path issues nothing, whatever its engine is. */
+async function mayIssue({ row, resolved: { read }, mayIssue: mayIssueAt }: ForeseeInput<ResolvedStaticSecret>) {
+  return read.engine === "kv-v1" && !isApplied(row) && (await mayIssueAt?.(read));
+}
 
 /** An older kv-v2 answer is read again after 5 s, and accepted once it came for 30 s (lease-table 9). */
 const OLDER_AGAIN_MS = 5 * SECOND_MS;

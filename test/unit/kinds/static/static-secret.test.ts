@@ -229,6 +229,29 @@ describe("a read of a static secret", () => {
   });
 });
 
+describe("a plan of a static secret of kv-v1", () => {
+  it("does not read a path that may issue something, unless its declaration was written: that had no lease", async () => {
+    const declared = aDeclared({});
+    const foreseen = async (appliedHash: string) => {
+      let reads = 0;
+      const run = {
+        row: aRow({ declared, state: { ...EMPTY_STATE, appliedHash } }),
+        resolved: { read: { engine: "kv-v1" }, transformation: PLAIN },
+        mayIssue: async () => true,
+        clock: () => NOW,
+        read: async () => {
+          reads += 1;
+          return { response: {}, fields: new Map([["x", "1"]]) };
+        },
+      };
+      const seen = await staticSecret.foresee(run as unknown as Foreseeing);
+      return [seen === "would-issue" ? seen : seen.kind, reads];
+    };
+    assert.deepEqual(await foreseen("former"), ["would-issue", 0]);
+    assert.deepEqual(await foreseen(declared.hash), ["data", 1]);
+  });
+});
+
 describe("the data of a static secret", () => {
   it("is Vault's fields, and the template engine is not asked, without templates and filters", async () => {
     assert.deepEqual(await begun(PLAIN), { keys: ["x", "y"], asked: [] });
