@@ -86,7 +86,7 @@ function unendedMessage(open: readonly Issue[]): string {
  */
 export async function askAnew(deps: IssueDeps, asking: Asking): Promise<Answered> {
   const { claim, identity, request, signal } = asking;
-  await claim.require();
+  await claim.takeToWrite();
   mustHaveRoom(claim.row.state.issues ?? []);
   const loggedInAt = deps.clock();
   const token = await deps.issues.login(identity, signal);
@@ -131,7 +131,7 @@ async function recordAsking(
     mustBeOfUse(token, identity);
     const rights = token.isBatch ? undefined : await rightsOf(deps, way, identity, token, signal);
     const serial = `${claim.row.fence.toString(36)}-${Math.floor(deps.random() * 2 ** 48).toString(36)}`;
-    const lease = await claim.require();
+    const lease = await claim.takeToWrite();
     const askBefore = Math.min(deps.clock() + ASK_WITHIN_MS, lease.until - ISSUE_TIMEOUT_MS - CALL_TIMEOUT_MS);
     const issue: Issue = {
       serial,

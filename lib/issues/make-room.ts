@@ -40,7 +40,7 @@ export async function makeRoom(
   const { issues = [] } = claim.row.state;
   const due = toRevokeEarly(issues);
   if (due.length === 0) return;
-  await claim.require();
+  await claim.takeToWrite();
   const now = deps.clock();
   const early = due.map(({ inUseUntil: _inUse, ...issue }) => ({ ...issue, endAt: now }));
   deps.log.info("certificates-revoked-early", { key: claim.row.key, count: early.length });

@@ -96,7 +96,7 @@ async function writeStatus(
     if (from === undefined) return { seen: before, isGone: true };
     const status = next(from.status);
     if (sameJson(status, from.status)) return { seen: from, isGone: false };
-    await claim.require("status");
+    await claim.takeToWrite("status");
     const resourceVersion = await tryWrite(apis, ref, status, from, signal);
     if (resourceVersion !== undefined) return { seen: { resourceVersion, status }, isGone: false };
     // A late settle must not write to a recreated resource (kubernetes-rules 17), so it is read before the next try.

@@ -13,7 +13,7 @@ export function simulatedClaim(read: Row): Claim {
     },
     isTaken: true,
     take: async () => true,
-    require: async () => lease,
+    takeToWrite: async () => lease,
     async record(learned) {
       row = { ...row, state: { ...row.state, ...learned } };
     },

@@ -15,10 +15,10 @@ export interface Claim {
    */
   take(): Promise<boolean>;
   /**
-   * Call before each external write: takes the lease if necessary, and ensures that the write ends before the lease.
-   * Throws LEASE_LOST; and PATH_TAKEN, unless only a `status` is written, which has to say so.
+   * Call before each external write: takes the lease, unless this claim has it, and ensures that the write ends before
+   * the lease. Throws LEASE_LOST; and PATH_TAKEN, unless only a `status` is written, which has to say so.
    */
-  require(to?: "status"): Promise<Lease>;
+  takeToWrite(to?: "status"): Promise<Lease>;
   /** Stores under the fence what must survive a failure of the next step. Throws LEASE_LOST. */
   record(learned: Partial<RowState>): Promise<void>;
   /** Keeps what was learned for the next record or settle; stores nothing. */

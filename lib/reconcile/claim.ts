@@ -63,7 +63,7 @@ export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[], v
     return lease;
   };
 
-  const require = async (to?: "status"): Promise<Lease> => {
+  const takeToWrite = async (to?: "status"): Promise<Lease> => {
     const held = await take();
     if (!held || isOver) throw await lost(deps, row);
     if (refusal !== undefined && to !== "status") throw refusal;
@@ -88,9 +88,9 @@ export function claimOf(deps: Deps, read: Row, owned?: readonly OwnedSecret[], v
       paths = next;
     },
     take: async () => (await take()) !== undefined,
-    require,
+    takeToWrite,
     async record(learned) {
-      const held = await require();
+      const held = await takeToWrite();
       const [now, before] = [deps.clock(), row];
       row = { ...row, state: { ...row.state, ...learned } };
       const state = toStore({ ...row.state, owned: withNames(row.state.owned, owned ?? []) });

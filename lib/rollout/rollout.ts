@@ -88,7 +88,7 @@ async function restart(
       const now = apis.clock();
       const hindrance = classifyTarget(target, seen, owed, now);
       if (hindrance) return hindrance;
-      await claim.require();
+      await claim.takeToWrite();
       if (seen && (await apis.rollouts.restart(named, seen.resourceVersion, now, signal))) {
         return { target, result: "restarted" };
       }

@@ -34,13 +34,13 @@ export async function act(acting: Acting, work: Work, decision: Decision): Promi
 
 async function writeUnderClaim(acting: Acting, work: Work, decision: Write): Promise<Work> {
   const { apis, claim, signal } = acting;
-  await claim.require();
+  await claim.takeToWrite();
   const held = acting.restartsWorkloads ? heldBefore(work.seen, claim.row.state) : undefined;
   // The write would destroy the evidence of the data that workloads run with, so that is recorded first
   // (kubernetes-rules 20).
   if (held !== undefined) {
     await claim.record({ rolledDigest: held });
-    await claim.require();
+    await claim.takeToWrite();
   }
   try {
     return await write(acting, work, decision);
@@ -127,16 +127,16 @@ async function recreate(acting: Acting, work: Work, seen: SeenSecret): Promise<W
     if (!(error instanceof SyncError) || error.code !== "SECRET_TYPE_DIFFERS") throw error;
   }
   await rehearseAnew(apis.secrets, work.secret, seen, desiredSecret(work), signal);
-  await claim.require();
+  await claim.takeToWrite();
   await apis.secrets.remove(work.secret, seen, signal);
-  await claim.require();
+  await claim.takeToWrite();
   const written = await apply(acting, work, { kind: "absent" });
   return applied(acting, work, "recreated, since its type changed", written);
 }
 
 async function takeOver(acting: Acting, work: Work, resourceVersion: string): Promise<Work> {
   const moved = await acting.apis.secrets.takeOverFields(work.secret, resourceVersion, acting.signal);
-  await acting.claim.require();
+  await acting.claim.takeToWrite();
   const written = await apply(acting, work, {
     kind: "as-seen",
     uid: moved.uid,
@@ -157,7 +157,7 @@ async function applied(
   written: WrittenSecret,
 ): Promise<Work> {
   if (written.foreignKeys.length === 0) return recorded(work, because, written);
-  await claim.require();
+  await claim.takeToWrite();
   const dropped = await apis.secrets.dropKeys(work.secret, written.foreignKeys, written.resourceVersion, signal);
   return recorded(work, because, dropped);
 }

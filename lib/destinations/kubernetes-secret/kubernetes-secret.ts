@@ -51,7 +51,7 @@ export const kubernetesSecrets: DestinationFactory<WantsSecret> = {
       async act({ owned, blank: name }, _before, claim, signal) {
         const removing = { owner: origin.owner, observe: settings.observe, claim };
         for (const { name } of owned) {
-          await claim.require();
+          await claim.takeToWrite();
           await removeIfOurs({ secrets }, { cluster, namespace, name }, removing, signal);
         }
         if (name !== undefined) await emptyIfOurs(apis, row, { cluster, namespace, name }, settings, claim, signal);

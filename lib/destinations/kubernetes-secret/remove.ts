@@ -11,7 +11,7 @@ import type { DestinationApis } from "../destination.ts";
 export interface Removing {
   readonly owner: OwnerReference;
   readonly observe: "watch" | "apply";
-  readonly claim: Pick<Claim, "require">;
+  readonly claim: Pick<Claim, "takeToWrite">;
 }
 
 /**
@@ -27,7 +27,7 @@ export async function removeIfOurs(
 ): Promise<void> {
   const found = await secrets.observe(secret, readingWay(observe), signal);
   if (!found?.ownerReferences.some(({ uid }) => uid === owner.uid)) return;
-  await claim.require();
+  await claim.takeToWrite();
   if (found.ownerReferences.length === 1) return secrets.remove(secret, found, signal);
   if (!found.deleting) await secrets.dropOwner(secret, owner.uid, found, signal);
 }
@@ -38,13 +38,13 @@ export async function emptyIfOurs(
   { state }: Pick<Row, "state">,
   secret: NamedObject,
   { observe }: Pick<Removing, "observe">,
-  claim: Pick<Claim, "require">,
+  claim: Pick<Claim, "takeToWrite">,
   signal: AbortSignal,
 ): Promise<void> {
   const found = await secrets.observe(secret, readingWay(observe), signal);
   const { digest } = state;
   if (found === undefined || digest === undefined || !sameDigest(digestOf(digestKey, found.data), digest)) return;
-  await claim.require();
+  await claim.takeToWrite();
   try {
     await secrets.replaceData(secret, found.uid, new Map(), signal);
   } catch (error) {

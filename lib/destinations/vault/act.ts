@@ -34,12 +34,12 @@ export async function act(acting: Acting, work: ObjectWork, decision: ObjectDeci
     case "read":
       return { ...work, seen: await readObject(acting, work) };
     case "claim":
-      await acting.claim.require();
+      await acting.claim.takeToWrite();
       return { ...work, isClaimed: true };
     case "park":
       return park(acting, work);
     case "record":
-      await acting.claim.require();
+      await acting.claim.takeToWrite();
       return listed(acting, recorded(acting, work, decision.version));
     case "ask":
       return asked(acting, work);
@@ -55,7 +55,7 @@ export async function act(acting: Acting, work: ObjectWork, decision: ObjectDeci
 
 /** Settle stores what is noted together with the failure. */
 async function park({ claim }: Acting, { at, recorded }: ObjectWork): Promise<never> {
-  await claim.require();
+  await claim.takeToWrite();
   claim.note({ pushed: withPath(claim.row.state.pushed, parkedPath(recorded, claim.row.declared.hash)) });
   throw notConverging(pathText(at));
 }
@@ -102,7 +102,7 @@ async function write(
   { kind, cas }: Extract<ObjectDecision, { readonly cas: number }>,
 ): Promise<ObjectWork> {
   const { claim, clock } = acting;
-  await claim.require();
+  await claim.takeToWrite();
   mustBeClaimed(claim, work);
   if (kind === "put") await mustBeMounted(acting, work);
   const unlisted = isListed(work) ? {} : { listing: true as const };
@@ -146,7 +146,7 @@ function inForm(key: DigestKey, work: ObjectWork, binary: Pushed["binary"] & str
 async function listed(acting: Acting, work: ObjectWork): Promise<ObjectWork> {
   if (isListed(work)) return work;
   const { claim, key, writes, who, signal } = acting;
-  await claim.require();
+  await claim.takeToWrite();
   const list = work.list === "" && work.recorded.list === undefined ? listOfOthers(work) : work.list;
   try {
     await writes.describe(who, work.at, { [BASE64_LIST]: list === "" ? null : list }, signal);

@@ -34,7 +34,7 @@ interface Removed {
  */
 export async function removePushed(removing: Removing, pushed: Pushed): Promise<Left | undefined> {
   const { claim, clock, requestMs } = removing;
-  await claim.require();
+  await claim.takeToWrite();
   const { left, newest } = await removeIfOurs(removing, pushed);
   const paths = claim.row.state.pushed ?? [];
   const { removing: _begun, ...recorded } = paths.find((path) => isSamePath(path, pushed)) ?? pushed;
@@ -53,7 +53,7 @@ async function begin({ claim }: Removing, pushed: Pushed): Promise<void> {
   const known = paths.find((path) => isSamePath(path, pushed));
   const isToRecord = known?.digest !== undefined && known.removing === undefined;
   if (isToRecord) await claim.record({ pushed: withPath(paths, { ...known, removing: true }) });
-  else await claim.require();
+  else await claim.takeToWrite();
 }
 
 async function removeIfOurs(removing: Removing, pushed: Pushed): Promise<Removed> {

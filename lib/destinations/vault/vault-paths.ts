@@ -231,7 +231,7 @@ async function leaveAll(
   claim: Claim,
   signal: AbortSignal,
 ): Promise<readonly Pushed[]> {
-  await claim.require();
+  await claim.takeToWrite();
   const lacks = push === undefined ? "push" : "login of that name in push.choices.identities";
   const because = `cluster ${partsOf(claim.row.key).cluster} has no ${lacks} in fleet.yaml any more`;
   for (const path of paths) {

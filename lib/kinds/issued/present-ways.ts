@@ -25,7 +25,7 @@ export async function presentWays(run: ObtainInput<ResolvedIssued>): Promise<voi
     const way = (await deps.leases.target(issue.target)) as unknown as IssueTarget | undefined;
     const next = way && wayNow(way, present, isOfPresentLogin(run, issue));
     if (next === undefined) continue;
-    await claim.require();
+    await claim.takeToWrite();
     targets.set(issue.serial, await deps.leases.putTarget(next as unknown as Json, claim.row.key));
   }
   if (targets.size === 0) return;

@@ -24,7 +24,7 @@ export async function operatorOf(run: ObtainInput<ResolvedPush>): Promise<Operat
   const versions = await versionsNow(run, kind);
   const isSecondWrite = was !== undefined && was.atWork === undefined && was.versions !== versions && versions !== "";
   if (!isSecondWrite) return { versions };
-  await claim.require();
+  await claim.takeToWrite();
   claim.note({ own: withOperator(row.state.own, { ...was, atWork: row.declared.hash }) });
   throw pushedByOperator(row);
 }

@@ -34,8 +34,8 @@ function aRun(answers: Partial<Answers> = {}, state: Partial<RowState> = {}) {
     },
     isTaken: true,
     take: async () => true,
-    async require() {
-      vault.asked.push("require");
+    async takeToWrite() {
+      vault.asked.push("takeToWrite");
       return lease;
     },
     async record(learned) {
@@ -105,7 +105,7 @@ describe("room for another issue", () => {
     const issues = Array.from({ length: MAX_ISSUES }, () => anIssue());
     const { vault, run } = aRun({}, { issues });
     await assert.rejects(run(), codeIs("ISSUES_UNENDED"));
-    assert.deepEqual(vault.asked, ["require"]);
+    assert.deepEqual(vault.asked, ["takeToWrite"]);
   });
 });
 
@@ -134,7 +134,14 @@ describe("a request for a credential", () => {
     const former = anIssue({ serial: "former" });
     const { vault, asking, recorded, noted, key, run } = aRun({}, { issues: [former] });
     const { issue, data, loggedInAt } = await run();
-    assert.deepEqual(vault.asked, ["require", "login", "endRights hvs.own team", "require", "record", "issue hvs.own"]);
+    assert.deepEqual(vault.asked, [
+      "takeToWrite",
+      "login",
+      "endRights hvs.own team",
+      "takeToWrite",
+      "record",
+      "issue hvs.own",
+    ]);
     const askBefore = START + 5_000;
     const asked: Issue = {
       ...{ serial: SERIAL, state: "asking", sealedToken: `${key} ${SERIAL} hvs.own`, target: "put", askBefore },
@@ -234,7 +241,7 @@ describe("how an issue is ended", () => {
     assert.equal((await rights({ identity: rootLogin })).length, 1);
     assert.equal((await rights({ identity: { ...rootLogin, namespace: "undefined" } })).length, 1);
     vault.pass(10 * MINUTE - 1);
-    asking.claim.require = async () => ({ until: START + MINUTE * MINUTE }) as Lease;
+    asking.claim.takeToWrite = async () => ({ until: START + MINUTE * MINUTE }) as Lease;
     assert.deepEqual(await rights(), []);
     vault.pass(1);
     assert.deepEqual(await rights(), ["endRights hvs.own team"]);
@@ -262,7 +269,7 @@ describe("a token that is of no use", () => {
     for (const changed of [{ uses: 1 }, { seconds: 59 }, { seconds: 1 }]) {
       const { vault, recorded, run } = aRun({ login: () => ({ ...TOKEN, ...changed }) });
       await assert.rejects(run(), codeIs("VAULT_TOKEN_UNUSABLE"));
-      assert.deepEqual(vault.asked, ["require", "login", "revokeToken hvs.own"]);
+      assert.deepEqual(vault.asked, ["takeToWrite", "login", "revokeToken hvs.own"]);
       assert.deepEqual(recorded, []);
     }
   });

@@ -91,7 +91,7 @@ describe("the result of a run", () => {
     const isLate = () => NOW + 1_000_000;
     const late = async (row: Row) => {
       const claim = await aClaim(row, () => NOW);
-      Object.assign(claim, { require: () => Promise.reject(new SyncError("LEASE_LOST", "late")) });
+      Object.assign(claim, { takeToWrite: () => Promise.reject(new SyncError("LEASE_LOST", "late")) });
       return announce({ ...aCluster().apis, clock: isLate }, REF, DENIED, claim, signal);
     };
     await assert.rejects(late(ROW), { code: "LEASE_LOST" });

@@ -73,7 +73,7 @@ describe("the claim of a plan", () => {
   it("is always there, and keeps what is learned to itself", async () => {
     const row = aRow();
     const claim = simulatedClaim(row);
-    const lease = await claim.require();
+    const lease = await claim.takeToWrite();
     assert.deepEqual([claim.isTaken, await claim.take(), claim.row], [true, true, row]);
     assert.deepEqual(
       [lease.key, lease.uid, lease.fence, lease.nudges, lease.state],

@@ -54,7 +54,7 @@ describe("the claim of a plan", () => {
     assert.deepEqual([claim.isTaken, await claim.take(), claim.row], [true, true, row]);
     const { key, declared, fence, nudges, state } = row;
     const until = Number.MAX_SAFE_INTEGER;
-    assert.deepEqual(await claim.require(), { key, uid: declared.uid, fence, nudges, state, until });
+    assert.deepEqual(await claim.takeToWrite(), { key, uid: declared.uid, fence, nudges, state, until });
     await claim.record({ digest: "d" });
     claim.note({ attempts: 7 });
     assert.deepEqual(claim.row, { ...row, state: { ...state, digest: "d", attempts: 7 } });

@@ -194,7 +194,7 @@ function destinationOf(around: () => Around, acted: () => void): DestinationFact
     name: "Secret shop/db",
     decide: (state) => ((state as State).isDone ? undefined : { do: "write" }),
     async act(_decision, state, claim) {
-      await claim.require();
+      await claim.takeToWrite();
       act();
       return { ...(state as State), isDone: true };
     },

@@ -177,13 +177,13 @@ describe("the claim on a row", () => {
     const [first, second] = [await scene.worker(), await scene.worker()];
     await first.take();
     const { nudges } = await scene.row();
-    await assert.rejects(second.require(), { code: "LEASE_LOST" });
+    await assert.rejects(second.takeToWrite(), { code: "LEASE_LOST" });
     const row = await scene.row();
     assert.deepEqual([row.nudges, row.verify], [nudges + 1, false]);
     const again = [{ kind: "keys", keys: [KEY], lane: "now", at: START + LEASE_MS }];
     assert.deepEqual(scene.messages, again);
     // It is to come anyway: nothing is sent twice.
-    await assert.rejects(second.require(), { code: "LEASE_LOST" });
+    await assert.rejects(second.takeToWrite(), { code: "LEASE_LOST" });
     assert.deepEqual(scene.messages, again);
   });
 
@@ -209,7 +209,7 @@ describe("the claim on a row", () => {
     };
     const second = await scene.worker(undefined, spying);
     await (await scene.worker()).take();
-    await assert.rejects(second.require(), { code: "LEASE_LOST" });
+    await assert.rejects(second.takeToWrite(), { code: "LEASE_LOST" });
     assert.deepEqual(asked, [{ now: START, verify: false }]);
   });
 
@@ -217,18 +217,18 @@ describe("the claim on a row", () => {
     await using scene = await aScene();
     const worker = await scene.worker();
     scene.pass(SECOND_MS);
-    await worker.require();
+    await worker.takeToWrite();
     scene.pass(LEASE_MS - 10 * SECOND_MS);
-    await worker.require();
+    await worker.takeToWrite();
     assert.deepEqual(scene.messages, []);
     scene.pass(1);
-    await assert.rejects(worker.require("status"), { code: "LEASE_LOST" });
+    await assert.rejects(worker.takeToWrite("status"), { code: "LEASE_LOST" });
     assert.deepEqual(scene.messages, [], "its settle says when it comes again");
-    await assert.rejects(worker.require(), { code: "LEASE_LOST" });
+    await assert.rejects(worker.takeToWrite(), { code: "LEASE_LOST" });
     // Ticks passed the end of the lease before it was taken: without a message it is ten minutes until the next run.
     const again = [{ kind: "keys", keys: [KEY], lane: "now", at: START + SECOND_MS + LEASE_MS }];
     assert.deepEqual(scene.messages, again);
-    await assert.rejects(worker.require("status"), { code: "LEASE_LOST" });
+    await assert.rejects(worker.takeToWrite("status"), { code: "LEASE_LOST" });
     assert.deepEqual(scene.messages, again, "nothing is sent twice");
   });
 
@@ -301,11 +301,11 @@ describe("the claim on a row", () => {
   it("lease-table 8: tells it so when it can't record, and writes nothing after that", async () => {
     await using scene = await aScene();
     const { run, key, dueAt } = await anAwaitedRun(scene);
-    await run.require();
+    await run.takeToWrite();
     await assert.rejects(run.record({ rolledDigest: "late" }), { code: "LEASE_LOST" });
     assert.equal(await dueAt(), scene.now());
     assert.deepEqual(scene.messages, [{ kind: "keys", keys: [key], lane: "now", at: scene.now() }]);
-    await assert.rejects(run.require(), { code: "LEASE_LOST" });
+    await assert.rejects(run.takeToWrite(), { code: "LEASE_LOST" });
   });
 
   it("lease-table 14: sends a row on that is due before ticks come to it, but not one that waits for an outage's end", async () => {

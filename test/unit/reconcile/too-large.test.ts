@@ -68,8 +68,8 @@ describe("a row that the table can't hold", () => {
       await using scene = await aScene();
       const worker = await scene.worker(name);
       worker.claimPaths(paths);
-      await assert.rejects(worker.require(), isTooLarge);
-      assert.ok(await worker.require("status"), "its status tells of it");
+      await assert.rejects(worker.takeToWrite(), isTooLarge);
+      assert.ok(await worker.takeToWrite("status"), "its status tells of it");
       await worker.settle({ ...PARKED, state: { ...EMPTY_STATE, own: "failed" } });
       const { state, leaseUntil } = await scene.row();
       assert.deepEqual([state.own, state.owned, state.pushed, leaseUntil], ["failed", [], undefined, undefined]);
@@ -79,7 +79,7 @@ describe("a row that the table can't hold", () => {
   it("is settled without what can't be recorded", async () => {
     await using scene = await aScene();
     const worker = await scene.worker();
-    await worker.require();
+    await worker.takeToWrite();
     await worker.record({ rolledDigest: "known" });
     await assert.rejects(worker.record({ own: LARGE }), isTooLarge);
     assert.deepEqual([worker.row.state.rolledDigest, worker.row.state.own], ["known", undefined]);
@@ -88,7 +88,7 @@ describe("a row that the table can't hold", () => {
   it("is settled as it is stored, with the error, and tries again slowly", async () => {
     await using scene = await aScene();
     const worker = await scene.worker();
-    await worker.require();
+    await worker.takeToWrite();
     await worker.record({ rolledDigest: "known" });
     await worker.settle({ ...PARKED, state: { ...EMPTY_STATE, own: LARGE } });
     const { state, leaseUntil, dueAt = 0 } = await scene.row();

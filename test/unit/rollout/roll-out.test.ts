@@ -66,11 +66,11 @@ async function rolled({
     metrics: { count: (_name: string, labels: object) => void counts.push(Object.values(labels).join(" ")) },
   } as unknown as Parameters<typeof rollOut>[0];
   const row = aRow({ state: { ...EMPTY_STATE, rolledDigest: OLD } });
-  const require = async () => {
-    done.push("require");
+  const takeToWrite = async () => {
+    done.push("takeToWrite");
     if (isLost) throw new SyncError("LEASE_LOST", "gone");
   };
-  const claim = { row, require } as unknown as Claim;
+  const claim = { row, takeToWrite } as unknown as Claim;
   const origin = { emit: async (event: ResourceEvent) => void events.push(event) } as unknown as Origin;
   const state = { ...row.state, ...(owed && { rollout: { ...OWED, ...owed } }) };
   const question = { state, digest, key: KEY, targets: targets.map(target), isAskedFor: false, now: NOW };
@@ -82,7 +82,14 @@ describe("restarts that are owed and due", () => {
   it("are done under the lease, told, and not owed any more", async () => {
     const one = await rolled({ targets: ["app", "web"] });
     assert.deepEqual(one.done, [
-      ...["get east/shop/app", "require", "restart app at 7", "get east/shop/web", "require", "restart web at 7"],
+      ...[
+        "get east/shop/app",
+        "takeToWrite",
+        "restart app at 7",
+        "get east/shop/web",
+        "takeToWrite",
+        "restart web at 7",
+      ],
     ]);
     assert.deepEqual([one.state, one.restarted], [{ rolledDigest: NEW }, [target("app"), target("web")]]);
     assert.deepEqual(one.condition, {

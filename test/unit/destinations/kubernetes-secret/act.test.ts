@@ -112,11 +112,11 @@ async function done({ row = aRow({ declared }), observe = "watch", restarts = fa
     get isTaken() {
       return isTaken;
     },
-    async require() {
+    async takeToWrite() {
       if (!isTaken) events.push("claim");
       isTaken = true;
       if (demands-- <= 0) throw new SyncError("LEASE_LOST", "it ends too soon");
-      return simulated.require();
+      return simulated.takeToWrite();
     },
     async record(learned) {
       events.push(`record ${Object.keys(learned).join(" ")}`);

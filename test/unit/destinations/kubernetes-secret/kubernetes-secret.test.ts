@@ -49,9 +49,9 @@ describe("the Secrets that a sync owns", () => {
     };
     const apis = { secrets, origin: { owner: OWNER } } as unknown as DestinationApis;
     const row = aRow({ declared, state: { ...EMPTY_STATE, owned: [{ name: "db" }, { name: "former" }] } });
-    const claim = { row, require: async () => void done.push("require") } as unknown as Claim;
+    const claim = { row, takeToWrite: async () => void done.push("takeToWrite") } as unknown as Claim;
     await converge(kubernetesSecrets.toClear(apis, { row, settings: aCluster() }), claim, forever);
-    const each = (name: string) => ["require", `observe shop/${name}`, "require", `remove ${name}`];
+    const each = (name: string) => ["takeToWrite", `observe shop/${name}`, "takeToWrite", `remove ${name}`];
     assert.deepEqual(done, [...each("db"), ...each("former")]);
   });
 });

@@ -35,8 +35,8 @@ async function removal(
     dropOwner: does("drop our reference"),
   };
   const claim = {
-    async require() {
-      done.push("require the lease");
+    async takeToWrite() {
+      done.push("take the lease");
       if (isLost) throw new SyncError("LEASE_LOST", "it ended");
       return {} as Lease;
     },
@@ -51,13 +51,13 @@ async function removal(
 
 describe("kubernetes-rules 6: a Secret is removed while it is ours", () => {
   it("lease-table 6: under a lease that is required again after a slow observation", async () => {
-    assert.deepEqual(await removal([OWNER]), ["observe", "require the lease", "remove"]);
-    assert.deepEqual(await removal([OWNER], true), ["observe", "require the lease"]);
+    assert.deepEqual(await removal([OWNER]), ["observe", "take the lease", "remove"]);
+    assert.deepEqual(await removal([OWNER], true), ["observe", "take the lease"]);
   });
 
   it("by our reference alone where others own it too, and not at all where it is not ours, or not there", async () => {
-    assert.deepEqual(await removal([OWNER, OTHER]), ["observe", "require the lease", "drop our reference"]);
-    assert.deepEqual(await removal([OWNER, OTHER], false, true), ["observe", "require the lease"], "it goes by itself");
+    assert.deepEqual(await removal([OWNER, OTHER]), ["observe", "take the lease", "drop our reference"]);
+    assert.deepEqual(await removal([OWNER, OTHER], false, true), ["observe", "take the lease"], "it goes by itself");
     assert.deepEqual(await removal([OTHER]), ["observe"]);
     assert.deepEqual(await removal(undefined), ["observe"]);
   });
@@ -81,7 +81,7 @@ describe("a Secret that is not ours is emptied of what we put there", () => {
         if (values.length === 0 && refuses !== undefined) throw new SyncError(refuses, "no");
       },
     };
-    const claim = { require: async () => void done.push("require the lease") };
+    const claim = { takeToWrite: async () => void done.push("take the lease") };
     const apis = { secrets, digestKey: KEY } as unknown as Parameters<typeof emptyIfOurs>[0];
     const state = { ...EMPTY_STATE, ...(digest === undefined ? {} : { digest }) };
     const secret = { cluster: "east", namespace: "shop", name: "db" };
@@ -92,7 +92,7 @@ describe("a Secret that is not ours is emptied of what we put there", () => {
   const OURS = digestOf(KEY, DATA);
 
   it("under the lease, while it has just that", async () => {
-    assert.deepEqual(await emptied(OURS, DATA), ["patch", "require the lease", "u1"]);
+    assert.deepEqual(await emptied(OURS, DATA), ["patch", "take the lease", "u1"]);
     const other = new Map([...DATA, ["more", SecretValue.of("1")]]);
     for (const [digest, found] of [
       [OURS, other],
@@ -105,7 +105,7 @@ describe("a Secret that is not ours is emptied of what we put there", () => {
 
   it("by empty values where its type demands its keys, and not after another failure", async () => {
     assert.deepEqual(await emptied(OURS, DATA, "SECRET_REFUSED"), [
-      ...["patch", "require the lease", "u1", "u1 tls.crt= tls.key="],
+      ...["patch", "take the lease", "u1", "u1 tls.crt= tls.key="],
     ]);
     await assert.rejects(emptied(OURS, DATA, "KUBE_DENIED"), { code: "KUBE_DENIED" });
   });
@@ -121,9 +121,9 @@ describe("a Secret that is not ours is emptied of what we put there", () => {
     };
     const apis = { secrets, digestKey: KEY, origin: { owner: OWNER } } as unknown as DestinationApis;
     const row = aRow({ state: { ...EMPTY_STATE, digest: OURS } });
-    const claim = { row, require: async () => void done.push("require") } as unknown as Claim;
+    const claim = { row, takeToWrite: async () => void done.push("takeToWrite") } as unknown as Claim;
     await converge(kubernetesSecrets.toClear(apis, { row, settings: aCluster(), blank: "db" }), claim, forever);
-    assert.deepEqual(done, ["observe db", "require", "empty"]);
+    assert.deepEqual(done, ["observe db", "takeToWrite", "empty"]);
     done.length = 0;
     await converge(kubernetesSecrets.toClear(apis, { row, settings: aCluster() }), claim, forever);
     assert.deepEqual(done, [], "nothing is left");

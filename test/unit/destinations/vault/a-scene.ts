@@ -91,7 +91,7 @@ export function aScene({
       get row() {
         return aRow({ state });
       },
-      require: async () => void done.push("require"),
+      takeToWrite: async () => void done.push("takeToWrite"),
       async record(learned: Partial<RowState>) {
         learn(learned);
         atRecord = mine();

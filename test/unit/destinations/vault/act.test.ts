@@ -37,7 +37,7 @@ describe("a path of Vault that is written", () => {
   it("lease-table 31: is recorded before, at the version that was decided on, and after with the one that it became", async () => {
     const one = aScene({ recorded: { digest: "old", keys: ["a"], version: 4 } });
     const work = await one.decide({ kind: "put", cas: 4, because: "it differs" });
-    assert.deepEqual(one.done, ["require", "ask for the mount", "record writing", "put b,a at 4"]);
+    assert.deepEqual(one.done, ["takeToWrite", "ask for the mount", "record writing", "put b,a at 4"]);
     const { burst, wroteAt, ...mine } = one.mine() ?? assert.fail();
     assert.deepEqual(mine, { ...aPushed("db"), digest: WANTED, keys: ["a", "b"], version: 5 });
     assert.deepEqual([burst, wroteAt, work.isDone, work.recorded], [{ since: NOW, count: 1 }, NOW, true, one.mine()]);
@@ -106,13 +106,13 @@ describe("a path of Vault that is written", () => {
     assert.deepEqual([await asks({ engine: "kv-v1" }), await asks({}, "patch")], [false, false]);
     const other = aScene({ isStill: false });
     await assert.rejects(other.decide({ kind: "put", cas: 0, because: "it is new" }), { code: "VAULT_ANSWER_INVALID" });
-    assert.deepEqual(other.done, ["require", "ask for the mount"], "nothing is recorded or written");
+    assert.deepEqual(other.done, ["takeToWrite", "ask for the mount"], "nothing is recorded or written");
   });
 
   it("is one that the row has claimed: anything else is a bug", async () => {
     const one = aScene({ isClaimed: false });
     await assert.rejects(one.decide({ kind: "put", cas: 0, because: "it differs" }), /has not claimed/);
-    assert.deepEqual(one.done, ["require"]);
+    assert.deepEqual(one.done, ["takeToWrite"]);
   });
 });
 
@@ -122,10 +122,10 @@ describe("a path of Vault that holds what is wanted", () => {
     const work = await one.decide({ kind: "record", version: 3 });
     assert.deepEqual(
       [one.done, one.mine(), work.isDone],
-      [["require"], { ...aPushed("db"), digest: WANTED, keys: ["a", "b"], version: 3 }, true],
+      [["takeToWrite"], { ...aPushed("db"), digest: WANTED, keys: ["a", "b"], version: 3 }, true],
     );
     const claimed = aScene();
-    assert.deepEqual([(await claimed.decide({ kind: "claim" })).isClaimed, claimed.done], [true, ["require"]]);
+    assert.deepEqual([(await claimed.decide({ kind: "claim" })).isClaimed, claimed.done], [true, ["takeToWrite"]]);
   });
 });
 
@@ -135,7 +135,7 @@ describe("a path of Vault that was written too often", () => {
     const one = aScene({ recorded: { digest: "d", burst } });
     await assert.rejects(one.decide({ kind: "park" }), { code: "NOT_CONVERGING" });
     const { hash } = aRow().declared;
-    assert.deepEqual([one.done, one.mine()?.burst], [["require"], { ...burst, parked: hash }]);
+    assert.deepEqual([one.done, one.mine()?.burst], [["takeToWrite"], { ...burst, parked: hash }]);
     assert.deepEqual(one.others(), aPushed("other", { digest: "d" }));
   });
 });

@@ -25,7 +25,7 @@ describe("binary fields of a path of Vault", () => {
     const one = aScene({ ...LISTED, seen: { kind: "absent" } });
     const work = await one.decide(put);
     const describes = 'describe {"keyferry.base64":"b"}';
-    assert.deepEqual(one.done.slice(-4), ["record writing", "put b,a at 0", "require", describes]);
+    assert.deepEqual(one.done.slice(-4), ["record writing", "put b,a at 0", "takeToWrite", describes]);
     const { list, listing } = one.mine() ?? assert.fail();
     assert.deepEqual([list, listing, work.isDone], ["b", undefined, true]);
     const crashed = aScene({ ...LISTED, seen: { kind: "absent" }, refuses: "VAULT_FAILED" });
@@ -36,7 +36,7 @@ describe("binary fields of a path of Vault", () => {
   it("are listed alone where the fields are as they should be", async () => {
     const one = aScene({ ...LISTED, recorded: { binary: "listed", listing: true } });
     await one.decide({ kind: "list" });
-    assert.deepEqual(one.done, ["require", 'describe {"keyferry.base64":"b"}']);
+    assert.deepEqual(one.done, ["takeToWrite", 'describe {"keyferry.base64":"b"}']);
     assert.deepEqual(one.mine(), aPushed("db", { binary: "listed", list: "b" }));
     const there = aScene({ ...LISTED, recorded: { binary: "listed", list: "b" } });
     assert.deepEqual([(await there.decide({ kind: "list" })).isDone, there.done], [false, []]);
@@ -45,7 +45,7 @@ describe("binary fields of a path of Vault", () => {
   it("are not listed any more when there are none", async () => {
     const one = aScene({ recorded: { binary: "listed", list: "b" } });
     await one.decide({ kind: "list" });
-    assert.deepEqual(one.done, ["require", 'describe {"keyferry.base64":null}']);
+    assert.deepEqual(one.done, ["takeToWrite", 'describe {"keyferry.base64":null}']);
     assert.deepEqual(one.mine(), aPushed("db", { binary: "listed" }));
     const refused = aScene({ recorded: { binary: "listed", list: "b" }, refuses: "VAULT_DENIED" });
     await assert.rejects(refused.decide({ kind: "list" }), { code: "VAULT_DENIED" });
@@ -55,7 +55,7 @@ describe("binary fields of a path of Vault", () => {
     const of = { digest: WANTED, ownDigest: WANTED, stale: [] };
     const one = aScene({ seen: { kind: "data", version: 3, ...of, list: "a,theirs" } });
     await one.decide({ kind: "list" });
-    assert.deepEqual(one.done, ["require", 'describe {"keyferry.base64":"theirs"}']);
+    assert.deepEqual(one.done, ["takeToWrite", 'describe {"keyferry.base64":"theirs"}']);
     assert.deepEqual(one.mine(), aPushed("db"), "the list is not this push's");
   });
 

@@ -73,7 +73,7 @@ async function removed({
     get row() {
       return aRow({ state });
     },
-    require: async () => void done.push("require"),
+    takeToWrite: async () => void done.push("takeToWrite"),
     async record(learned: Partial<RowState>) {
       const recorded = learned.pushed?.find((one) => one.path === "db") ?? assert.fail();
       done.push(`record ${recorded.version}${recorded.removing ? ", removing" : ""}`);
@@ -90,7 +90,7 @@ async function removed({
   const left = await removePushed(removing, path);
   if (stays === undefined) assert.deepEqual(state.pushed, [other], "the row forgets it");
   else assert.deepEqual(state.pushed, [other, { ...path, ...stays }], "the row keeps it");
-  assert.equal(done[0], "require", "before anything is asked");
+  assert.equal(done[0], "takeToWrite", "before anything is asked");
   return [...askedOf(done.slice(1), path), ...(left ? [`${left.path}: ${left.because}`] : [])];
 }
 
@@ -101,9 +101,9 @@ function askedOf(done: readonly string[], { digest, removing }: Pushed): readonl
   for (const at of removals) {
     const isBegun =
       digest === undefined || removing === true || done.slice(0, at - 1).some((one) => one.endsWith("removing"));
-    assert.match(done[at - 1] ?? "", isBegun ? /^require$/ : /, removing$/, `before ${done[at]}`);
+    assert.match(done[at - 1] ?? "", isBegun ? /^takeToWrite$/ : /, removing$/, `before ${done[at]}`);
   }
-  return done.filter((what, at) => what !== "require" && !(isRemoval(done[at + 1]) && what.endsWith(", removing")));
+  return done.filter((what, at) => what !== "takeToWrite" && !(isRemoval(done[at + 1]) && what.endsWith(", removing")));
 }
 
 const OTHERS = "kv/db: it holds another version than keyferry wrote";

@@ -66,7 +66,7 @@ export function aRun({ kind, made, answers, resolved, state, own, annotations = 
     },
     isTaken: true,
     take: async () => true,
-    require: async () => lease,
+    takeToWrite: async () => lease,
     async record(learned) {
       recorded.push(learned);
       learn(learned);

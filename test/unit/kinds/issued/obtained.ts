@@ -38,4 +38,4 @@ export async function obtained(scene: Scene) {
 }
 
 export const asked = (one: { readonly vault: { readonly asked: readonly string[] } }) =>
-  one.vault.asked.filter((what) => what !== "require").map((what) => what.split(" ")[0]);
+  one.vault.asked.filter((what) => what !== "takeToWrite").map((what) => what.split(" ")[0]);

@@ -84,11 +84,11 @@ describe("the way to what is in use", () => {
     const target = { ...IDENTITY.target, caPem: "new" };
     const resolved = { asks: { ...aResolved().asks, identity: { ...IDENTITY, target } } };
     const { run, claim } = aRun({ resolved, own: WAS, state: { issues: [live()] } });
-    const require = () => {
+    const takeToWrite = () => {
       claim.note({ issues: [live({ atRisk: START })] });
-      return claim.require();
+      return claim.takeToWrite();
     };
-    await presentWays({ ...run, claim: Object.create(claim, { require: { value: require } }) });
+    await presentWays({ ...run, claim: Object.create(claim, { takeToWrite: { value: takeToWrite } }) });
     assert.deepEqual(claim.row.state.issues, [live({ atRisk: START, target: "put" })]);
   });
 

@@ -66,7 +66,7 @@ export function aPkiRun({ pki, held, verify = false, tells = {}, ...scene }: Giv
     ...one.run,
     ...{ deps: { ...one.vault.deps, issues }, holding, row: row() },
     claim: {
-      ...{ isTaken: true, take: claim.take, require: claim.require, record: claim.record, note: claim.note },
+      ...{ isTaken: true, take: claim.take, takeToWrite: claim.takeToWrite, record: claim.record, note: claim.note },
       get row() {
         return row();
       },
