@@ -3,7 +3,7 @@ import type { Resolution, ResolveInput } from "../declarations/resolution.ts";
 import type { DestinationFactory } from "../destinations/destination.ts";
 import type { Holding } from "../destinations/holding.ts";
 import type { DigestKey } from "../digest.ts";
-import { SyncError } from "../errors.ts";
+import type { SyncError } from "../errors.ts";
 import type { AskedOf } from "../failures/causes.ts";
 import type { IssueDeps } from "../issues/deps.ts";
 import type { Warning } from "../origins/warnings.ts";
@@ -119,14 +119,11 @@ export interface Located<R extends Resolved = Resolved> {
   readonly paths: readonly Pushed[];
 }
 
-/** fleet.yaml does not allow a path of the declaration. The row keeps only what it wrote, and where it still may. */
-export class PathsNotAllowed extends SyncError {
+/** fleet.yaml does not allow a path of the declaration. */
+export interface PathsRefused {
+  readonly refused: SyncError;
+  /** Whether the row keeps one of its paths: only what it wrote, and where it still may. */
   readonly mayKeep: (path: Pushed) => boolean;
-
-  constructor(message: string, mayKeep: PathsNotAllowed["mayKeep"]) {
-    super("PUSH_NOT_ALLOWED", message);
-    this.mayKeep = mayKeep;
-  }
 }
 
 export interface ObtainInput<R extends Resolved = Resolved> extends ForeseeInput<R> {
@@ -146,7 +143,7 @@ export interface SyncKind<R extends Resolved = Resolved> {
   /** Pure: combines a declaration and its references. Never throws a SyncError: the outcome contains it. */
   resolve(input: ResolveInput): Resolution<R>;
   /** For kinds that write to Vault: the paths, which no other row may write to. Reads nothing secret. */
-  locate?(input: LocateInput<R>): Promise<Located<R>>;
+  locate?(input: LocateInput<R>): Promise<Located<R> | PathsRefused>;
   /** What a run would obtain, for a plan. A kind that would make Vault issue something says so instead. */
   foresee(run: ForeseeInput<R>): Promise<Obtained | "would-issue">;
   obtain(run: ObtainInput<R>): Promise<Obtained>;

@@ -105,7 +105,7 @@ async function planRow(deps: PlanDeps, planning: Planning): Promise<Planned> {
   return planSync(deps, kind, located.resolved, { ...planning, row: await claimedIn(deps, planning, located.paths) });
 }
 
-/** With the paths that it pushes to, if it is of such a kind. */
+/** With the paths that it pushes to, if it is of such a kind. Throws their refusal. */
 async function locatedIn(
   deps: PlanDeps,
   { locate }: SyncKind,
@@ -114,7 +114,9 @@ async function locatedIn(
 ): Promise<Located> {
   if (locate === undefined) return { resolved, paths: [] };
   const { writes, reached } = pushesOf(deps, signal);
-  return locate({ row, resolved, settings, writes, reached, signal });
+  const found = await locate({ row, resolved, settings, writes, reached, signal });
+  if ("refused" in found) throw found.refused;
+  return found;
 }
 
 /** The row as a claim of these paths would leave it. Throws PATH_TAKEN. */

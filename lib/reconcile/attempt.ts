@@ -2,7 +2,7 @@ import type { Learned } from "../destinations/destination.ts";
 import { type Digest, digestOf, secretMac } from "../digest.ts";
 import { SyncError } from "../errors.ts";
 import type { KnownFailure } from "../failures/shared-failures.ts";
-import { type ForeseeInput, type Obtained, PathsNotAllowed, type Resolved } from "../kinds/kind.ts";
+import type { ForeseeInput, Obtained, PathsRefused, Resolved } from "../kinds/kind.ts";
 import { tellLeft } from "../origins/pushed-left.ts";
 import { isToldIn } from "../origins/status.ts";
 import type { Warning } from "../origins/warnings.ts";
@@ -43,12 +43,16 @@ export interface InStep {
  * returned.
  */
 export async function attempt(deps: ReconcileDeps, run: Run, batch: Batch): Promise<Attempt> {
+  const { resolved, unlocated, paths, claim } = run;
+  if (resolved instanceof SyncError) return { kind: "failed", error: resolved };
+  if (unlocated instanceof SyncError) return { kind: "failed", error: unlocated };
   try {
-    if (run.resolved instanceof SyncError) throw run.resolved;
-    if (run.unlocated instanceof PathsNotAllowed) await letGo(deps, run, run.unlocated, batch.signal);
-    if (run.unlocated !== undefined) throw run.unlocated;
-    if (run.paths !== undefined && run.claim.isTaken) dropUnused(run.claim, run.paths);
-    return await obtainAndWrite(deps, run, run.resolved, batch);
+    if (unlocated !== undefined) {
+      await letGo(deps, run, unlocated, batch.signal);
+      return { kind: "failed", error: unlocated.refused };
+    }
+    if (paths !== undefined && claim.isTaken) dropUnused(claim, paths);
+    return await obtainAndWrite(deps, run, resolved, batch);
   } catch (error) {
     if (error instanceof SyncError) return { kind: "failed", error };
     throw error;
@@ -119,7 +123,7 @@ function dropUnused(claim: Claim, wanted: readonly Pushed[]): void {
 async function letGo(
   { log }: ReconcileDeps,
   { claim, origin }: Run,
-  { mayKeep }: PathsNotAllowed,
+  { mayKeep }: PathsRefused,
   signal: AbortSignal,
 ): Promise<void> {
   if (!(await claim.take())) return;

@@ -1,7 +1,7 @@
 import { SyncError } from "../errors.ts";
 import type { Asking } from "../failures/shared-failures.ts";
 import type { ReferenceKey } from "../keys.ts";
-import type { Resolved, SyncKind } from "../kinds/kind.ts";
+import type { PathsRefused, Resolved, SyncKind } from "../kinds/kind.ts";
 import type { Origin } from "../origins/origin.ts";
 import { originOf } from "../origins/origin-of.ts";
 import type { ReconcileDeps } from "../ports/deps.ts";
@@ -26,8 +26,8 @@ export interface Run {
   readonly asking: Asking;
   /** The paths that it pushes to; missing for other kinds, and while they are not known. */
   readonly paths?: readonly Pushed[];
-  /** Why they are not known. */
-  readonly unlocated?: SyncError;
+  /** Why they are not known, or not allowed. */
+  readonly unlocated?: SyncError | PathsRefused;
 }
 
 /** A row to work on, before it is resolved. */
@@ -67,6 +67,7 @@ export async function located(deps: ReconcileDeps, run: Run, batch: Batch): Prom
   const { writes } = deps;
   try {
     const found = await kind.locate({ row: claim.row, resolved, settings, writes, reached: reachedBy(batch), signal });
+    if ("refused" in found) return { ...run, unlocated: found };
     mustBeFew(claim.row, found.paths);
     claim.claimPaths(found.paths);
     return { ...run, ...found };

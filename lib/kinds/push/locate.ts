@@ -8,7 +8,7 @@ import type { KvMount, KvPath } from "../../ports/vault-writes.ts";
 import { allowsPath } from "../../push-paths.ts";
 import { asObject } from "../../util/canonical.ts";
 import type { Json } from "../../util/json.ts";
-import { type Located, type LocateInput, PathsNotAllowed } from "../kind.ts";
+import type { Located, LocateInput, PathsRefused } from "../kind.ts";
 import { notAllowed, type ResolvedPush } from "./resolve.ts";
 
 /** The push's part of a row's state (`RowState.own`): the mount of the declared path, asked for once. */
@@ -33,11 +33,11 @@ export function mountId({ asks, declaration }: Pick<ResolvedPush, "asks" | "decl
 
 /**
  * The paths that a declaration pushes to: its mount by asking Vault, with or without `data/`, below the cluster's
- * prefix. Throws PUSH_NOT_ALLOWED for a path that fleet.yaml does not allow, if possible without asking.
+ * prefix. Refused with PUSH_NOT_ALLOWED for a path that fleet.yaml does not allow, if possible without asking.
  */
-export async function locate(input: LocateInput<ResolvedPush>): Promise<Located<ResolvedPush>> {
+export async function locate(input: LocateInput<ResolvedPush>): Promise<Located<ResolvedPush> | PathsRefused> {
   const { row, resolved } = input;
-  mustBePossible(row, resolved);
+  if (!isPossible(row, resolved)) return refused(row, resolved, "has no path in that mount");
   const mount = await mountOf(input);
   mustBeExpected(resolved.declaration, mount);
   const located = resolved.declaration.objects.map(({ below = "" }): LocatedObject => {
@@ -45,7 +45,8 @@ export async function locate(input: LocateInput<ResolvedPush>): Promise<Located<
     const { identity, place } = resolved.asks;
     return { name: below, at, pushed: pushedAt(at, identity, place.vault) };
   });
-  mustBeAllowed(row, resolved, located);
+  const refusal = refusalOf(row, resolved, located);
+  if (refusal !== undefined) return refusal;
   const asks = { ...resolved.asks, place: placeOf(row, resolved, mount) };
   return { resolved: { ...resolved, asks, mount, located }, paths: located.map(({ pushed }) => pushed) };
 }
@@ -59,12 +60,10 @@ async function mountOf({ row, resolved, writes, reached, signal }: LocateInput<R
 }
 
 /** No pattern of another mount allows it: Vault need not be asked. */
-function mustBePossible(row: Row, resolved: ResolvedPush): void {
-  const { declaration, push } = resolved;
+function isPossible({ key }: Row, { declaration, push }: ResolvedPush): boolean {
   const [first = ""] = declaration.path.split("/");
-  const values = partsOf(row.key);
-  if (push.paths.some((pattern) => allowsPath(pattern.split("/")[0] ?? "", values, first))) return;
-  throw refused(row, resolved, "has no path in that mount");
+  const values = partsOf(key);
+  return push.paths.some((pattern) => allowsPath(pattern.split("/")[0] ?? "", values, first));
 }
 
 /** The mount that a VaultPushSecret names is one, and of the version that it names. */
@@ -93,12 +92,14 @@ function placeOf(row: Row, resolved: ResolvedPush, mount: KvMount): Place {
   return pushPlace(pushedAt(pathOf(row, resolved, mount, ""), identity, place.vault));
 }
 
-function mustBeAllowed(row: Row, resolved: ResolvedPush, located: readonly LocatedObject[]): void {
+/** Of the first path that is not allowed. Throws SPEC_INVALID for a mount without a path. */
+function refusalOf(row: Row, resolved: ResolvedPush, located: readonly LocatedObject[]): PathsRefused | undefined {
   for (const { at } of located) {
     if (at.path === "")
       throw new SyncError("SPEC_INVALID", `${resolved.declaration.field} must name a path below mount ${at.mount}`);
-    if (!isAllowed(row, resolved, at)) throw refused(row, resolved, `does not allow ${pathText(at)}`);
+    if (!isAllowed(row, resolved, at)) return refused(row, resolved, `does not allow ${pathText(at)}`);
   }
+  return undefined;
 }
 
 function isAllowed({ key }: Row, { push }: ResolvedPush, at: KvPath): boolean {
@@ -107,13 +108,13 @@ function isAllowed({ key }: Row, { push }: ResolvedPush, at: KvPath): boolean {
 }
 
 /** A path that was only claimed, or that fleet.yaml may give to others now, must not be kept from them meanwhile. */
-function refused(row: Row, resolved: ResolvedPush, why: string): PathsNotAllowed {
+function refused(row: Row, resolved: ResolvedPush, why: string): PathsRefused {
   const { identity, place } = resolved.asks;
   const mayKeep = (path: Pushed): boolean => {
     if (path.digest === undefined && path.writing === undefined) return false;
     const at = kvPathOf(path, identity, place.vault);
     return at === undefined || isAllowed(row, resolved, at);
   };
-  const { message } = notAllowed(row.key, `push.paths of cluster ${partsOf(row.key).cluster} in fleet.yaml ${why}`);
-  return new PathsNotAllowed(message, mayKeep);
+  const error = notAllowed(row.key, `push.paths of cluster ${partsOf(row.key).cluster} in fleet.yaml ${why}`);
+  return { refused: error, mayKeep };
 }
