@@ -1,4 +1,4 @@
-import { type Clock, SECOND_MS } from "../lib/clock.ts";
+import { type Clock, SECOND_MS, systemDeadline } from "../lib/clock.ts";
 import { type DomainEvents, domainEvents } from "../lib/domain-events/domain-events.ts";
 import { InputError, SyncError } from "../lib/errors.ts";
 import type { LeaseStore } from "../lib/ports/store.ts";
@@ -35,6 +35,7 @@ export async function runEvents({ flags, dataDir, ...deps }: RunEventsOptions): 
   const sink = await webhookOf(flags, dataDir.installation, deps.clock);
   const events = domainEvents({
     ...deps,
+    withDeadline: systemDeadline,
     isAlone: true,
     tell: eventLines(deps.log),
     ...(sink === undefined ? {} : { sink }),

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { awsAccess } from "../lib/aws/aws-access.ts";
-import { SECOND_MS, systemClock, systemSleep } from "../lib/clock.ts";
+import { SECOND_MS, systemClock, systemDeadline, systemSleep } from "../lib/clock.ts";
 import { hubCopies } from "../lib/connect/hub-copies.ts";
 import { lazyVault } from "../lib/connect/lazy-vault.ts";
 import { type Engine, embeddedEngine } from "../lib/embedded/engine.ts";
@@ -90,7 +90,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
       anchors: trustAnchors(vaults, files),
       ...{ digestKey: dataDir.digestKey, installation: dataDir.installation, clock },
       newHmacKey: () => randomBytes(16),
-      ...{ random: Math.random, sleep: systemSleep, instant, log, metrics },
+      ...{ random: Math.random, sleep: systemSleep, withDeadline: systemDeadline, instant, log, metrics },
     },
     clusters: fleet.current().clusters,
     ...{ isIncomplete: fleet.current().unread.length > 0, lookUps: store },

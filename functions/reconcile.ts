@@ -4,7 +4,7 @@ import { sqsDeadLetters } from "../lib/aws/dead-letters.ts";
 import { sharedDigestKey } from "../lib/aws/digest-key.ts";
 import { toldOfWork } from "../lib/aws/told.ts";
 import { workRecord } from "../lib/aws/work-record.ts";
-import { systemSleep } from "../lib/clock.ts";
+import { systemDeadline, systemSleep } from "../lib/clock.ts";
 import { keysWithIssues } from "../lib/issues/rows-with-issues.ts";
 import { KINDS } from "../lib/kinds/registry.ts";
 import { warnOfOneVault } from "../lib/nudging/same-vault.ts";
@@ -51,6 +51,7 @@ async function start(): Promise<Reconciler> {
     clock,
     random: Math.random,
     sleep: systemSleep,
+    withDeadline: systemDeadline,
     log,
     metrics,
   });

@@ -5,7 +5,11 @@ import { fileURLToPath } from "node:url";
 /** Packages without I/O and without a clock: layers that ask for both through lib/ports import no others. */
 const PURE: readonly string[] = ["lossless-json", "node:crypto", "node:path", "node:url", "node:util", "zod"];
 
-/** Layers and groups that may import no other package. */
+/** What reads the machine's own clock, timers or randomness. */
+const OF_THE_MACHINE =
+  /\b(?:AbortSignal\.timeout\b|Date\.now\b|new Date\(\)|performance\.now\b|Math\.random\b|set(?:Timeout|Interval|Immediate)\b|system(?:Clock|Sleep|Deadline)\b)/g;
+
+/** Layers and groups that may import no other package, and use none of these. */
 export const WITHOUT_IO: readonly string[] = ["injector", "ports", "pure", "rights", "core", "hub objects"];
 
 /**
@@ -74,7 +78,10 @@ export interface Layer {
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
 const IMPORT = /(?:\bfrom\s+|\bimport\s+|\bimport\()"([^"]+)"/g;
 
-/** Each forbidden import, as `file imports target: reason`; a target is a file, or a package as it is written. */
+/**
+ * Each forbidden import, as `file imports target: reason`; a target is a file, or a package as it is written. And each
+ * clock, timer or random number of the machine that a layer without I/O uses, as `file uses it: reason`.
+ */
 export function violations(
   files: readonly string[] = sources(),
   read: (file: string) => string = (file) => readFileSync(join(ROOT, file), "utf8"),
@@ -82,12 +89,14 @@ export function violations(
   return files.flatMap((file) => {
     const from = placeOf(file);
     if (from === undefined) return [`${file}: add its folder to a layer in infra/check-layers.ts`];
-    return [...read(file).matchAll(IMPORT)].flatMap(([, specifier = ""]) => {
+    const text = read(file);
+    const imports = [...text.matchAll(IMPORT)].flatMap(([, specifier = ""]) => {
       const isOurs = specifier.startsWith(".");
       const target = isOurs ? normalize(join(dirname(file), specifier)) : specifier;
       const reason = isOurs ? refusal(from, target) : packageRefusal(from, target);
       return reason === undefined ? [] : [`${file} imports ${target}: ${reason}`];
     });
+    return [...imports, ...machineUses(from, text).map((used) => `${file} uses ${used}`)];
   });
 }
 
@@ -120,6 +129,13 @@ function packageRefusal({ layer }: Place, specifier: string): string | undefined
   if (!isAmong(WITHOUT_IO, layer)) return undefined;
   if (PURE.some((known) => specifier === known || specifier.startsWith(`${known}/`))) return undefined;
   return `${layer.name} has no I/O and no clock of its own: ask through lib/ports, or let PURE name the package`;
+}
+
+/** A comment that names one is found as well. */
+function machineUses({ layer }: Place, text: string): readonly string[] {
+  if (!isAmong(WITHOUT_IO, layer)) return [];
+  const reason = `${layer.name} has no clock, timer or randomness of its own: ask for it in deps, so that tests can set it`;
+  return [...new Set(text.match(OF_THE_MACHINE))].map((used) => `${used}: ${reason}`);
 }
 
 function isAmong(names: readonly string[], { name, group = name }: Layer): boolean {

@@ -1,5 +1,6 @@
 import { setTimeout as sleepFor } from "node:timers/promises";
 import { eventBus } from "../../lib/aws/event-bus.ts";
+import { systemDeadline } from "../../lib/clock.ts";
 import { type DomainEvents, type DomainEventsOptions, domainEvents } from "../../lib/domain-events/domain-events.ts";
 import type { Config } from "./config.ts";
 import { REQUESTS } from "./requests.ts";
@@ -24,5 +25,5 @@ export function eventsOf(
     random: Math.random,
     sleep: async (ms, signal) => void (await sleepFor(ms, undefined, { signal }).catch(() => undefined)),
   });
-  return domainEvents({ ...deps, sink });
+  return domainEvents({ ...deps, withDeadline: systemDeadline, sink });
 }

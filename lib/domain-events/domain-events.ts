@@ -1,4 +1,4 @@
-import { type Clock, MINUTE_MS, SECOND_MS } from "../clock.ts";
+import { type Clock, MINUTE_MS, SECOND_MS, type WithDeadline } from "../clock.ts";
 import { described } from "../described.ts";
 import type { SyncKey } from "../keys.ts";
 import type { EventSink, EventSweep } from "../ports/domain-events.ts";
@@ -22,6 +22,7 @@ export interface DomainEventsOptions {
   readonly tell?: (event: DomainEvent) => void;
   readonly leases: LeaseStore;
   readonly clock: Clock;
+  readonly withDeadline: WithDeadline;
   readonly log: Log;
   readonly metrics: Metrics;
   /** No other process sends events of this table: the sweep need not leave any to it. */

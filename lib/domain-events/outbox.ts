@@ -1,4 +1,4 @@
-import { type Clock, SECOND_MS } from "../clock.ts";
+import { type Clock, SECOND_MS, type WithDeadline } from "../clock.ts";
 import { described } from "../described.ts";
 import type { SyncKey } from "../keys.ts";
 import type { EventSink } from "../ports/domain-events.ts";
@@ -40,6 +40,7 @@ export interface OutboxDeps {
   readonly sink: EventSink;
   readonly leases: Pick<LeaseStore, "clearUnsent" | "clearCircuitEvents">;
   readonly clock: Clock;
+  readonly withDeadline: WithDeadline;
   readonly log: Log;
   readonly metrics: Metrics;
 }
@@ -94,15 +95,16 @@ export function outbox(deps: OutboxDeps): Outbox {
 
 /** The ids that the sink accepted. A failure is one of the sink, never of a sync. */
 async function acceptedOf(
-  { sink, log, metrics }: OutboxDeps,
+  { sink, withDeadline, log, metrics }: OutboxDeps,
   events: readonly Unsent[],
   signal: AbortSignal | undefined,
 ): Promise<ReadonlySet<string>> {
-  const limits = [AbortSignal.timeout(SEND_MS), ...(signal === undefined ? [] : [signal])];
   let accepted: ReadonlySet<string> = new Set();
   try {
     const whole = events.map(({ key, event }) => completed(key, event));
-    const found = await sink.send(whole, AbortSignal.any(limits));
+    const found = await withDeadline(SEND_MS, (limit) =>
+      sink.send(whole, signal === undefined ? limit : AbortSignal.any([limit, signal])),
+    );
     accepted = new Set(events.map(({ event }) => event.id).filter((id) => found.has(id)));
     const refused = events.length - accepted.size;
     if (refused > 0) log.warn("domain-events-not-sent", { events: refused, error: "the receiver refused them" });

@@ -6,6 +6,7 @@ import { CALL_TIMEOUT_MS } from "../ports/deps.ts";
 import { type Issue, MAX_ISSUES } from "../ports/issues.ts";
 import type { VaultIdentity } from "../ports/vault.ts";
 import {
+  type EndAnswer,
   type EndRights,
   ISSUE_TIMEOUT_MS,
   type IssuedData,
@@ -148,7 +149,7 @@ async function recordAsking(
     return { issue, askBefore };
   } catch (error) {
     // Nothing was asked with it, so it ends at once; if not, by itself.
-    await deps.issues.revokeToken(way, token.value, AbortSignal.timeout(CALL_TIMEOUT_MS)).catch(() => undefined);
+    await revoked(deps, way, token).catch(() => undefined);
     throw error;
   }
 }
@@ -217,10 +218,14 @@ async function givenUp(
 
 async function endedNow(deps: IssueDeps, issue: Issue, way: IssueTarget, token: OwnToken): Promise<Issue | undefined> {
   try {
-    const signal = AbortSignal.timeout(CALL_TIMEOUT_MS);
-    if (!token.isBatch && (await deps.issues.revokeToken(way, token.value, signal)) === "ended") return undefined;
+    if (!token.isBatch && (await revoked(deps, way, token)) === "ended") return undefined;
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
   }
   return endingAt(issue, deps.clock() + SECOND_MS, deps.clock());
+}
+
+/** Also for a run that is out of time: nobody else would end it so soon. */
+function revoked({ issues, withDeadline }: IssueDeps, way: IssueTarget, token: OwnToken): Promise<EndAnswer> {
+  return withDeadline(CALL_TIMEOUT_MS, (signal) => issues.revokeToken(way, token.value, signal));
 }

@@ -1,4 +1,4 @@
-import type { Clock, Random, Sleep } from "../clock.ts";
+import type { Clock, Random, Sleep, WithDeadline } from "../clock.ts";
 import { SECOND_MS } from "../clock.ts";
 import type { DigestKey } from "../digest.ts";
 import type { ClusterApi } from "./clusters.ts";
@@ -54,6 +54,8 @@ export interface ReconcileDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly sleep: Sleep;
+  /** For what has to be tried although the run's own signal may have aborted. */
+  readonly withDeadline: WithDeadline;
   readonly log: Log;
   readonly metrics: Metrics;
 }

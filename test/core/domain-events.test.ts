@@ -189,6 +189,28 @@ describe("domain events", () => {
     assert.deepEqual(await unsent(world, "db", DYNAMIC), []);
   });
 
+  it("that a sink does not answer within half a minute stay in the row, and are sent again", async () => {
+    const sink = memorySink();
+    let isSilent = false;
+    const send: MemorySink["send"] = (events, signal) => {
+      if (!isSilent) return sink.send(events, signal);
+      return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+    };
+    await using world = await aSyncedWorld({ ...sink, send });
+    const told = () => world.log.filter(({ event }) => event === "domain-events-not-sent").length;
+    isSilent = true;
+    await world.given(aVaultSecret("db", { password: "two" }));
+    await world.advance("20s");
+    assert.deepEqual([world.secret("db")?.data.password, told()], ["two", 0]);
+    await world.advance("30s");
+    assert.deepEqual([told(), await unsent(world)], [1, ["SecretSynced"]]);
+    isSilent = false;
+    await world.advance("2m");
+    await sweep(world);
+    assert.deepEqual(eventsIn(sink), ["SecretSynced first", "SecretSynced data"]);
+    assert.deepEqual(await unsent(world), []);
+  });
+
   it("delay no sync while a sink is silent, are bounded in the row, and are dropped after a day", async () => {
     const sink = memorySink();
     await using world = await aSyncedWorld(sink);

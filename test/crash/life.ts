@@ -3,7 +3,7 @@ import { appendFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleepFor } from "node:timers/promises";
 import { awsAccess } from "../../lib/aws/aws-access.ts";
-import { type EpochMs, MINUTE_MS, SECOND_MS, systemSleep } from "../../lib/clock.ts";
+import { type EpochMs, MINUTE_MS, SECOND_MS, systemDeadline, systemSleep } from "../../lib/clock.ts";
 import { notInFleet } from "../../lib/connect/not-in-fleet.ts";
 import { accessTo } from "../../lib/connect/ways.ts";
 import { described } from "../../lib/described.ts";
@@ -146,7 +146,7 @@ async function wired(place: PointPlace, effect: Effect) {
     anchors: trustAnchors(() => fleet.current().vaults, files),
     digestKey: KEY,
     installation: SEALING.installation,
-    ...{ clock, random: Math.random, sleep: systemSleep, log, metrics: NO_METRICS },
+    ...{ clock, random: Math.random, sleep: systemSleep, withDeadline: systemDeadline, log, metrics: NO_METRICS },
   };
   return { parts, time, opened, fleet, deps, waiting };
 }

@@ -42,7 +42,7 @@ export async function revokeUnrecorded(
   try {
     const identity = await reached(asks.identity);
     const revocation = revocationOf(certificate, request.namespace);
-    await deps.issues.ask(identity, revocation, key, true, AbortSignal.timeout(CALL_TIMEOUT_MS));
+    await deps.withDeadline(CALL_TIMEOUT_MS, (signal) => deps.issues.ask(identity, revocation, key, true, signal));
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
     const { code, message } = error;

@@ -91,6 +91,7 @@ const never = <T>(): Promise<T> => new Promise<T>(() => undefined);
 
 export function keyferry(parts: ProcessParts): Keyferry {
   const { time, fleet, random, metrics } = parts;
+  const { withDeadline } = time;
   const { clock = time.now, effect: around = plainly, installation = "world", newMacKey } = parts;
   const life = new AbortController();
   let isDead = false;
@@ -121,7 +122,8 @@ export function keyferry(parts: ProcessParts): Keyferry {
   const vault = vaultApi({ clock, credentials: apis.credentials, log, openClient, ...(cache ? { cache } : {}) });
   const queue: WorkQueue = { send: (messages) => effect("queue send", () => parts.queue.send(messages)) };
   const leases = withEffects(parts.store, "store", effect, time);
-  const events = parts.sink && domainEvents({ sink: sinkOf(parts.sink, effect, time), leases, clock, log, metrics });
+  const events =
+    parts.sink && domainEvents({ sink: sinkOf(parts.sink, effect), leases, clock, withDeadline, log, metrics });
   const deps: ReconcileDeps = {
     ...apis,
     leases: events?.seeing(leases) ?? leases,
@@ -134,7 +136,7 @@ export function keyferry(parts: ProcessParts): Keyferry {
     templates: plainTemplates,
     fleet: (name) => fleet().find((settings) => settings.name === name),
     digestKey: KEY,
-    ...{ installation, clock, random, sleep, log, metrics },
+    ...{ installation, clock, random, sleep, withDeadline, log, metrics },
     ...(newMacKey ? { newHmacKey: () => newMacKey } : {}),
     ...(parts.anchors ? { anchors: parts.anchors } : {}),
   };
@@ -192,8 +194,8 @@ function ofTheLiving(log: Log, isDead: () => boolean): Log {
   return { debug: say("debug"), info: say("info"), warn: say("warn"), error: say("error") };
 }
 
-function sinkOf(sink: EventSink, effect: Effect, time: WorldTime): EventSink {
-  return { send: (events, signal) => effect("events send", () => time.tracked(sink.send(events, signal))) };
+function sinkOf(sink: EventSink, effect: Effect): EventSink {
+  return { send: (events, signal) => effect("events send", () => sink.send(events, signal)) };
 }
 
 /** Every method that is asked is an effect; what the store really takes, the clock waits for. */

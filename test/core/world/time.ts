@@ -1,3 +1,5 @@
+import type { WithDeadline } from "../../../lib/clock.ts";
+
 /** Time that only moves when a test says so. Timers of the world run in it, in one order: by time, then by when they were set. */
 export interface WorldTime {
   now(): number;
@@ -5,6 +7,8 @@ export interface WorldTime {
   after(ms: number, work: () => void): () => void;
   /** Resolves after this time; a signal ends the wait early and is no error. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Does this work with a signal that aborts after this time, of which nothing stays behind. */
+  readonly withDeadline: WithDeadline;
   /** Work that really is asynchronous (the SQLite store): the clock stands still while it is under way. */
   tracked<T>(work: Promise<T>): Promise<T>;
   /** Resolves when nothing moves any more without the clock. */
@@ -94,6 +98,15 @@ export function worldTime(start: number): WorldTime {
         const cancel = after(ms, end);
         signal?.addEventListener("abort", end, { once: true });
       }),
+    async withDeadline(ms, work) {
+      const ending = new AbortController();
+      const cancel = after(ms, () => ending.abort(new DOMException(`took longer than ${ms} ms`, "TimeoutError")));
+      try {
+        return await work(ending.signal);
+      } finally {
+        cancel();
+      }
+    },
     async tracked(work) {
       underWay++;
       try {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { systemDeadline as withDeadline } from "../../../lib/clock.ts";
 import { outbox, type Unsent } from "../../../lib/domain-events/outbox.ts";
 import { SyncError } from "../../../lib/errors.ts";
 import type { SyncKey } from "../../../lib/keys.ts";
@@ -27,7 +28,14 @@ function opened(send: EventSink["send"]) {
   const clearUnsent = async (_key: SyncKey, ids: readonly string[]) => void cleared.push(...ids);
   const clearCircuitEvents = async (sent: readonly Pick<DomainEvent, "id">[]) =>
     void cleared.push(...sent.map(({ id }) => id));
-  const box = outbox({ sink: { send }, leases: { clearUnsent, clearCircuitEvents }, clock: () => NOW, log, metrics });
+  const box = outbox({
+    sink: { send },
+    leases: { clearUnsent, clearCircuitEvents },
+    clock: () => NOW,
+    withDeadline,
+    log,
+    metrics,
+  });
   return { box, cleared, lines };
 }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { HOUR_MS, MINUTE_MS } from "../../../lib/clock.ts";
+import { HOUR_MS, MINUTE_MS, systemDeadline as withDeadline } from "../../../lib/clock.ts";
 import { domainEvents } from "../../../lib/domain-events/domain-events.ts";
 import type { SyncKey } from "../../../lib/keys.ts";
 import type { DomainEvent, RowState } from "../../../lib/ports/rows.ts";
@@ -57,7 +57,7 @@ function opened({ rows = {}, ofCircuits = [], isAlone = false }: Given = {}) {
   } as unknown as LeaseStore;
   const sink = memorySink();
   const metrics = counting();
-  const of = () => domainEvents({ sink, leases: store, clock: () => NOW, log: QUIET, metrics, isAlone });
+  const of = () => domainEvents({ sink, leases: store, clock: () => NOW, withDeadline, log: QUIET, metrics, isAlone });
   const ofRows = () => [...unsent.values()].flat().map(({ id }) => id);
   const others = { ofCircuits: () => left, settled, reads: () => reads };
   return { events: of(), store, sink, metrics, left: ofRows, ...others };
@@ -144,7 +144,7 @@ describe("the sweep of domain events", () => {
         return new Set(sent.map(({ id }) => id));
       },
     };
-    const events = domainEvents({ sink, leases: store, clock: () => NOW, log: QUIET, metrics });
+    const events = domainEvents({ sink, leases: store, clock: () => NOW, withDeadline, log: QUIET, metrics });
     const stop = new AbortController();
     const sweeping = events.sweep(stop.signal);
     await new Promise((resolve) => setImmediate(resolve));
@@ -159,7 +159,7 @@ describe("the sweep of domain events", () => {
     const lines: string[] = [];
     const log = { ...QUIET, warn: (name: string) => void lines.push(name) };
     const leases = { unsent: async () => Promise.reject(new Error("no")) } as unknown as LeaseStore;
-    await domainEvents({ sink, leases, clock: () => NOW, log, metrics }).sweep(SOON());
+    await domainEvents({ sink, leases, clock: () => NOW, withDeadline, log, metrics }).sweep(SOON());
     assert.deepEqual(lines, ["domain-events-not-swept"]);
   });
 
@@ -214,7 +214,7 @@ describe("an outage of a cluster", () => {
       await using store = openSqliteStore({ path: ":memory:" });
       const { sink, metrics } = opened();
       let now = NOW;
-      const events = domainEvents({ sink, leases: store, clock: () => now, log: QUIET, metrics });
+      const events = domainEvents({ sink, leases: store, clock: () => now, withDeadline, log: QUIET, metrics });
       const seen = events.seeing(store);
       sink.refuse(() => isAway);
       const circuit = outage(NOW);
@@ -228,7 +228,7 @@ describe("an outage of a cluster", () => {
         assert.deepEqual((await store.circuitEvents(10)).length, 2);
         sink.refuse(() => false);
         now += 5 * HOUR_MS;
-        await domainEvents({ sink, leases: store, clock: () => now, log: QUIET, metrics }).sweep(SOON());
+        await domainEvents({ sink, leases: store, clock: () => now, withDeadline, log: QUIET, metrics }).sweep(SOON());
       }
       assert.deepEqual(eventsIn(sink), ["ClusterUnreachable KUBE_UNREACHABLE", "ClusterReachable"]);
       assert.deepEqual(await store.circuitEvents(10), []);
@@ -237,7 +237,7 @@ describe("an outage of a cluster", () => {
   it("stores nothing without a sink, nor when it is one of a Vault", async () => {
     await using store = openSqliteStore({ path: ":memory:" });
     const { sink, metrics } = opened();
-    const deps = { leases: store, clock: () => NOW, log: QUIET, metrics };
+    const deps = { leases: store, clock: () => NOW, withDeadline, log: QUIET, metrics };
     await domainEvents(deps).seeing(store).openCircuit(outage(NOW));
     await domainEvents({ ...deps, sink })
       .seeing(store)
@@ -286,7 +286,7 @@ describe("a settle with events that are not sent yet", () => {
     const { store, settled, metrics } = opened();
     const told: string[] = [];
     const tell = ({ kind }: DomainEvent) => void told.push(kind);
-    const events = domainEvents({ tell, leases: store, clock: () => NOW, log: QUIET, metrics });
+    const events = domainEvents({ tell, leases: store, clock: () => NOW, withDeadline, log: QUIET, metrics });
     const state: RowState = { ...EMPTY_STATE, unsent: [event("kept")] };
     const lease = { key: aKey(), uid: "u", fence: 7, until: NOW, nudges: 0, state: EMPTY_STATE };
     const did = { secret: { name: "db", isWritten: true } };

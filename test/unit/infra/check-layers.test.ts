@@ -32,7 +32,7 @@ describe("the check of layers", () => {
     for (const folder of folders) {
       for (const [line, name] of [
         ['import { readFile } from "node:fs/promises";', "node:fs/promises"],
-        ['import { setTimeout } from "node:timers/promises";', "node:timers/promises"],
+        ['import * as timers from "node:timers/promises";', "node:timers/promises"],
         ['import type { Dispatcher } from "undici";', "undici"],
         ['export { S3Client } from "@aws-sdk/client-s3";', "@aws-sdk/client-s3"],
         ['const { pino } = await import("pino");', "pino"],
@@ -45,6 +45,32 @@ describe("the check of layers", () => {
         assert.deepEqual(others, []);
       }
     }
+  });
+
+  it("refuses them the machine's clock, timers and randomness, however they are used", () => {
+    for (const [line, name] of [
+      ["await ask(AbortSignal.timeout(10_000));", "AbortSignal.timeout"],
+      ["const now = Date.now();", "Date.now"],
+      ["const clock = Date.now;", "Date.now"],
+      ["const at = new Date().toISOString();", "new Date()"],
+      ["const began = performance.now();", "performance.now"],
+      ["const timer = setTimeout(end, 1);", "setTimeout"],
+      ["const timer = globalThis.setInterval(end, 1);", "setInterval"],
+      ["setImmediate(next);", "setImmediate"],
+      ["const jitter = Math.random();", "Math.random"],
+      ["const now = systemClock();", "systemClock"],
+      ["const pause = { sleep: systemSleep };", "systemSleep"],
+      ["await systemDeadline(1, work);", "systemDeadline"],
+    ] as const) {
+      for (const folder of ["lib/issues", "lib/hubs/objects", "lib/schedule", "lib/injector"]) {
+        const [found = "nothing", ...others] = wrongWith(`${folder}/a.ts`, line, line);
+        assert.ok(found.startsWith(`${folder}/a.ts uses ${name}: `), `${folder} may use ${name}: ${found}`);
+        assert.deepEqual(others, []);
+      }
+      assert.deepEqual(wrongWith("lib/vault/a.ts", line), []);
+    }
+    const given = ["const at = new Date(now).toISOString();", "const { clock, random, sleep, withDeadline } = deps;"];
+    assert.deepEqual(wrongWith("lib/issues/a.ts", ...given), []);
   });
 
   it("allows them packages that do none, and adapters all", () => {

@@ -1,4 +1,4 @@
-import type { EpochMs } from "../../../lib/clock.ts";
+import { type EpochMs, systemDeadline } from "../../../lib/clock.ts";
 import type { IssueDeps } from "../../../lib/issues/deps.ts";
 import type { VaultIdentity } from "../../../lib/ports/vault.ts";
 import type {
@@ -151,6 +151,7 @@ export function anIssuingVault(answers: Partial<Answers> = {}) {
     },
     clock: () => now,
     random: () => 0.5,
+    withDeadline: systemDeadline,
     log: { debug: says, info: says, warn: says, error: says },
     metrics: {
       count: (name: string, labels: Readonly<Record<string, string>>) =>

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { systemDeadline } from "../../../lib/clock.ts";
 import type { Destination, DestinationFactory, Learned } from "../../../lib/destinations/destination.ts";
 import { digestKey } from "../../../lib/digest.ts";
 import type { SyncError } from "../../../lib/errors.ts";
@@ -134,6 +135,7 @@ export async function aSync(given: Partial<Around> & { readonly declared?: Parti
     vault: { isKnown: () => true, giveUp: () => undefined },
     secrets: { hmacKey: async () => Buffer.alloc(16, 3) },
     sleep: async () => undefined,
+    withDeadline: systemDeadline,
     resources: {
       get: async () => resource(),
       async writeStatus(_ref: unknown, status: JsonObject) {
