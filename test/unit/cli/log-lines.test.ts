@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { describe, it } from "node:test";
+
+const LOG_LINES = new URL("../../../cli/log-lines.ts", import.meta.url).href;
+const LINES = 3_000;
+
+/** A process that writes what `script` says with `lines`, and does not end by itself. */
+function logging(script: string): ChildProcess {
+  const code = `import { logLines } from ${JSON.stringify(LOG_LINES)}; const lines = logLines(); ${script}; setInterval(() => {}, 1e6);`;
+  return spawn(process.execPath, ["--disable-warning=ExperimentalWarning", "--input-type=module", "--eval", code], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+}
+
+async function read(child: ChildProcess, isWhole: (text: string) => boolean): Promise<string> {
+  let text = "";
+  child.stderr?.setEncoding("utf8");
+  for await (const part of child.stderr ?? []) {
+    text += part;
+    if (isWhole(text)) break;
+  }
+  return text;
+}
+
+describe("log lines", () => {
+  it("come soon, also when no other follows", async () => {
+    const child = logging('lines.write("one\\n")');
+    assert.equal(await read(child, (text) => text.includes("\n")), "one\n");
+    child.kill("SIGKILL");
+  });
+
+  it("come all to a reader that was slow, in a process that goes on", async () => {
+    const more = `for (let n = 0; n < ${LINES}; n++) { lines.write(n + " " + "x".repeat(90) + "\\n"); if (n % 100 === 0) await new Promise(setImmediate); }`;
+    const child = logging(more);
+    child.stderr?.pause();
+    const text = await read(child, (all) => all.includes(`\n${LINES - 1} `) && all.endsWith("\n"));
+    const numbers = text
+      .trimEnd()
+      .split("\n")
+      .map((line) => Number(line.split(" ")[0]));
+    assert.deepEqual(
+      numbers,
+      Array.from({ length: LINES }, (_, n) => n),
+    );
+    child.kill("SIGKILL");
+  });
+});
