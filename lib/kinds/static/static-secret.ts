@@ -88,8 +88,8 @@ async function readSource(
 
 /** Perhaps from a standby that lags behind. */
 function isOlder(run: ForeseeInput<ResolvedStaticSecret>, { version }: SourceData, written: WrittenVersion): boolean {
-  if (version === undefined || !isComparable(run, written)) return false;
-  return Date.parse(version.createdTime) < Date.parse(written.createdTime);
+  if (version === undefined || Date.parse(version.createdTime) >= Date.parse(written.createdTime)) return false;
+  return isComparable(run, written);
 }
 
 /** Whether both are of one path, also after a change of the declaration. One that names a version wants that one. */
