@@ -73,8 +73,8 @@ function timesOf(row: Nudgeable, options: NudgeOptions): Times {
   const { leaseUntil = NONE, dueAt = NEVER, nudgesSeen = row.nudges } = row;
   // Its worker sees the nudge at settle and leaves the row due.
   if (leaseUntil > now) return { comesAnyway: row.nudges > nudgesSeen, at: leaseUntil };
-  // A settle in the future, before the clock was set back, would delay it by as much.
-  const settledAt = row.settledAt === undefined || row.settledAt > now ? NONE : row.settledAt;
+  // One in the future is another worker's, whose clock is ahead, or from before the clock was set back by any time.
+  const settledAt = Math.min(row.settledAt ?? NONE, now);
   const soonest = atOnce ? now : Math.max(now, settledAt + gapMs);
   const at = Math.min(soonest, dueAt);
   // A due refresh may already be running.

@@ -33,9 +33,12 @@ describe("lease-table 9: a nudge", () => {
     assert.deepEqual(nudged({ settledAt: NOW }), at(NOW + 2_000));
   });
 
-  it("is not delayed by a last end in the future, before the clock was set back", () => {
-    const due = { writes: true, verify: false, expect: undefined, due: dueAt(NOW), dueAt: NOW };
-    assert.deepEqual(nudged({ settledAt: NOW + 3_600_000 }, { gapMs: 60_000 }), due);
+  it("waits no longer than its gap after a last end in the future, by another clock or one that was set back", () => {
+    const at = (time: number) => ({ writes: true, verify: false, expect: undefined, due: dueAt(time), dueAt: time });
+    assert.deepEqual(nudged({ settledAt: NOW + 1 }), at(NOW + 2_000));
+    assert.deepEqual(nudged({ settledAt: NOW + 1_000 }, { gapMs: 60_000 }), at(NOW + 60_000));
+    assert.deepEqual(nudged({ settledAt: NOW + 3_600_000, dueAt: undefined }), at(NOW + 2_000));
+    assert.deepEqual(nudged({ settledAt: NOW + 3_600_000 }, { atOnce: true }), at(NOW));
   });
 
   it("of a row with issues is kept where it is due, unless its run knows already that it was nudged", () => {
