@@ -35,7 +35,7 @@ export interface MissingRows {
   take(lacking: Lacking, signal: AbortSignal): Promise<void>;
   /**
    * Reads each row's declaration by name, and tombstones those that are gone or have another uid. When too many are gone
-   * at once, it tombstones none. `isWhole`: there is no list that could not be read.
+   * at once, it tombstones none. `isWhole`: each list could be read; if not, what waited before waits on.
    */
   settle(isWhole: boolean, signal: AbortSignal): Promise<void>;
   /** Whether rows that this list lacks are still there: it must be read again. */
@@ -104,8 +104,7 @@ export function missingRows(
     async settle(isWhole, signal) {
       if (isSettled || signal.aborted) return;
       isSettled = true;
-      if (open.size === 0) return;
-      const rows = await rowsOf(deps, cluster);
+      const rows = open.size === 0 ? new Map<SyncKey, string>() : await rowsOf(deps, cluster);
       const lists = [...open.values()].map(({ list, kind, absent, of }): Open => {
         // Others are gone by an event since, or were declared anew.
         const left = absent.filter(({ key, uid }) => rows.get(key) === uid);
@@ -124,6 +123,8 @@ export function missingRows(
         if (tooMany) hold(one, tooMany);
         else await remove(one, signal);
       }
+      // All of them may be in that list.
+      isSettled &&= !isHeld || open.size > 0;
     },
     isOpen: (list) => open.has(list),
     awaiting() {

@@ -238,6 +238,25 @@ describe("lease-table 18: declarations that lists lack", () => {
     assert.equal(await first.left(), 9, "a list that can't be read stops no other one");
   });
 
+  it("wait on while a list can't be read that may be theirs, though no other lacks anything that is not gone", async () => {
+    const before = { since: 1, gone: 8, of: 8, removed: 8 };
+    await using one = await scene([[VAULT_STATIC_SECRET, "shop", 12]], { before });
+    await one.missing.settle(false, signal);
+    assert.deepEqual(one.missing.awaiting(), before, "nothing else is missing");
+    await one.lacks(VAULT_STATIC_SECRET, "shop", 1);
+    const [first = assert.fail()] = KEYS;
+    await one.leases.tombstone(first, uidOf(first), NOW);
+    await one.missing.settle(false, signal);
+    const isOpen = one.missing.isOpen("VaultStaticSecret/shop");
+    assert.deepEqual([isOpen, one.missing.awaiting()], [false, before], "it is gone by an event");
+    await one.lacks(VAULT_STATIC_SECRET, "shop", 3);
+    await one.missing.settle(false, signal);
+    assert.deepEqual([await one.left(), one.missing.awaiting()?.gone], [11, 3], "the others wait with them");
+    await one.lacks(VAULT_STATIC_SECRET, "shop", 0);
+    await one.missing.settle(true, signal);
+    assert.equal(one.missing.awaiting(), undefined, "each list was read, and lacks nothing");
+  });
+
   it("are tried again after they could not be read by name, and others of that list are not lost", async () => {
     await using one = await scene([[VAULT_STATIC_SECRET, "shop", 3]]);
     const [, second = assert.fail()] = KEYS;
