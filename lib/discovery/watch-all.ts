@@ -51,13 +51,14 @@ export async function watchAll(
   signal: AbortSignal,
 ): Promise<void> {
   const window = new AbortController();
+  const unread = new Map(Object.entries(input.unread));
   const shared: Shared = {
-    ...{ deps, settings, input, options, window },
+    ...{ deps, settings, input, options, window, unread },
     inWindow: AbortSignal.any([signal, window.signal]),
     until: deps.clock() + options.seconds * SECOND_MS,
     started: new Set(),
     progressOf: new Map(),
-    gate: caughtUpGate(targets, options, (name) => isLongUnread(deps.clock(), input.unread[name])),
+    gate: caughtUpGate(targets, options, (name) => isLongUnread(deps.clock(), unread.get(name))),
     lists: slots({ atOnce: LISTS_AT_ONCE, ofPlace: LISTS_AT_ONCE, inAll: LISTS_AT_ONCE }),
   };
   // A failure ends all watches, and this returns only when all have ended.
@@ -91,6 +92,8 @@ interface Shared {
   readonly started: Set<string>;
   /** Of each target that is watched from the start. */
   readonly progressOf: Map<string, Progress>;
+  /** Since when a target could not be read before this watch pass, and in it up to now. */
+  readonly unread: Map<string, EpochMs>;
   readonly gate: ReturnType<typeof caughtUpGate>;
   readonly lists: Slots;
 }
@@ -109,6 +112,7 @@ async function watchOne(shared: Shared, target: WatchTarget): Promise<void> {
     from: cursor === undefined ? {} : { cursor },
     onProgress(progress: Progress): void {
       if (gate.isDeclared(name)) shared.progressOf.set(name, progress);
+      if (progress.cursor !== undefined) shared.unread.delete(name);
       onProgress(name, progress);
     },
   };
@@ -172,11 +176,14 @@ async function settleMissingAgain(shared: Shared): Promise<void> {
  * Not when the cluster is out of reach, or a list can't be read yet: the next watch pass lists again. A restored etcd
  * comes with a new API server, which answers 404 for some kinds at first.
  */
-async function settleMissing({ deps, progressOf, input, gate }: Shared, signal: AbortSignal): Promise<void> {
+async function settleMissing(
+  { deps, progressOf, unread: since, input, gate }: Shared,
+  signal: AbortSignal,
+): Promise<void> {
   const all = [...progressOf];
   const isCut = all.some(([, { error }]) => ENDS_THE_PASS.has(error?.code));
   const now = deps.clock();
-  const isNew = all.some(([name, one]) => isUnreadable(one) && !isLongUnread(now, input.unread[name]));
+  const isNew = all.some(([name, one]) => isUnreadable(one) && !isLongUnread(now, since.get(name)));
   if (isCut || isNew) return;
   const unread = all.filter(([, { cursor, error }]) => cursor === undefined && error !== undefined);
   await input.missing.settle(unread.length === 0 && gate.isOpen(), signal);

@@ -28,6 +28,8 @@ interface Given {
   readonly slowSeconds?: number;
   /** All kinds go on from a cursor, and the cluster has forgotten that of this one. */
   readonly expired?: string;
+  /** The cluster forgets the cursor of this kind a second after it was listed first. */
+  readonly forgotten?: string;
   /** How many Secrets a sync logs in with. */
   readonly credentials?: number;
   /** The process stops when this kind is watched. */
@@ -42,7 +44,7 @@ interface Given {
 
 /** Watches three kinds for a minute, or only lists them; watches end at once when `cut` names their kind. */
 async function scene({ lists = {}, seconds = 60, slowSeconds = 1, credentials = 0, ...given }: Given) {
-  const { cut, slow, expired, stop, problem, stepsBack, unreadFor = {} } = given;
+  const { cut, slow, expired, forgotten, stop, problem, stepsBack, unreadFor = {} } = given;
   let now = START;
   let skewMs = 0;
   const process = new AbortController();
@@ -85,6 +87,11 @@ async function scene({ lists = {}, seconds = 60, slowSeconds = 1, credentials = 
           return;
         }
         done.push(`watch ${kind} for ${since.seconds}`);
+        if (kind === forgotten && asked[kind] === 1) {
+          await sleep(1_000, signal);
+          yield { type: "EXPIRED" as const };
+          return;
+        }
         if (kind === stop) process.abort();
         if (kind !== cut) await sleep(since.seconds * 1_000, signal);
         done.push(`end ${kind} at ${(now - START) / 1_000}`);
@@ -341,6 +348,14 @@ describe("lease-table 18: what lists lack is handled", () => {
     const { settled } = await scene({ ...slow, unreadFor });
     assert.deepEqual([settled[0], settled.at(-1)], ["in part at 3", "whole at 42"]);
     assert.equal((await scene(slow)).settled[0], "whole at 42");
+  });
+
+  it("not while a list that was read in the pass can't be read again, however long it could not be before", async () => {
+    const lists = { VaultStaticSecret: ["served", "KUBE_FAILED"] } as const;
+    const unreadFor = { VaultStaticSecret: 300_000 };
+    const { done, settled } = await scene({ seconds: 20, lists, forgotten: "VaultStaticSecret", unreadFor });
+    assert.equal(of(done, "list VaultStaticSecret")[1], "list VaultStaticSecret at 6");
+    assert.deepEqual(of(settled, "in part"), []);
   });
 
   it("and the pass ends when the cluster is out of reach for that", async () => {
