@@ -6,6 +6,7 @@ import type { Issue, LostBecause } from "../ports/issues.ts";
 import type { RefreshSlot } from "../ports/rows.ts";
 import type { VaultTarget } from "../ports/vault.ts";
 import type { IssueTarget, RenewAnswer } from "../ports/vault-issues.ts";
+import { nextSlot } from "../schedule/wheel.ts";
 import type { IssueDeps } from "./deps.ts";
 import { type OpenedIssue, openIssue } from "./end-issues.ts";
 import { isKept, renewable, renewsToken } from "./issue-times.ts";
@@ -89,17 +90,22 @@ async function renewOne(deps: Deps, renewing: Renewing, issue: Issue): Promise<V
     if (!(error instanceof SyncError)) throw error;
     const { code, message } = error;
     deps.log.warn("issue-not-renewed", { key: renewing.key, serial: issue.serial, code, message });
-    if (isUntold(issue, token !== undefined && isOfGateway(error), deps.clock())) return "gone";
+    if (isUntold(renewing, issue, token !== undefined && isOfGateway(error), deps.clock())) return "gone";
     return code === "VAULT_TLS_REFUSED" ? "distrusted" : "unanswered";
   }
 }
 
 /**
  * Vault's own word of its end may never come: not over a way that leads there no more, nor through what refuses it. A
- * gateway that lets no renewal through for a whole slot may let a request for another one through.
+ * gateway that lets no renewal through for a whole slot may let a request for another one through. What it bars first in
+ * a slot may be an exception, if the slot before was not answered for another reason: one more try is waited for.
  */
-function isUntold({ atRisk }: Issue, isBarred: boolean, now: EpochMs): boolean {
-  return atRisk !== undefined && (isBarred || now >= atRisk);
+function isUntold({ slot, at }: Renewing, issue: Issue, isBarred: boolean, now: EpochMs): boolean {
+  const { atRisk } = issue;
+  if (atRisk === undefined) return false;
+  const isFirst = nextSlot(slot, at - SECOND_MS) === at;
+  const isTime = now + 2 * renewAgainIn(issue) < atRisk;
+  return now >= atRisk || (isBarred && !(isFirst && isTime));
 }
 
 async function ask(

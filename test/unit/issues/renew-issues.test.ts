@@ -169,10 +169,21 @@ describe("a renewal without an answer until the lease has ended", () => {
     for (const code of ["VAULT_ANSWER_INVALID", "VAULT_DENIED"] as const) {
       const barred = { renewLease: gateway(code, "unknown") };
       assert.deepEqual((await renew([kept()], barred)).unanswered, ["one"]);
-      assert.deepEqual((await renew([kept({ atRisk: START + 60_000 })], barred)).lost, [["one", "gone"]]);
+      const again = await renew([kept({ atRisk: START + 60_000 })], barred, WITHOUT_TOKEN + 15_000);
+      assert.deepEqual([again.unanswered, again.lost], [[], [["one", "gone"]]]);
     }
     const ofVault = { renewLease: gateway("VAULT_ANSWER_INVALID", "none") };
     assert.deepEqual((await renew([kept({ atRisk: START + 60_000 })], ofVault)).unanswered, ["one"]);
+  });
+
+  it("is waited for where a gateway bars only the first try of the next slot, while there is time for others", async () => {
+    const renewLease = () => {
+      throw new SyncError("VAULT_DENIED", "not allowed", { outcome: "unknown" });
+    };
+    const first = await renew([kept({ atRisk: START + 30_001 })], { renewLease });
+    assert.deepEqual([first.unanswered, first.lost], [["one"], []]);
+    const late = await renew([kept({ atRisk: START + 30_000 })], { renewLease });
+    assert.deepEqual([late.unanswered, late.lost], [[], [["one", "gone"]]]);
   });
 
   it("is not waited for where nobody can ask: such an issue is lost after a whole slot, while it is good", async () => {
