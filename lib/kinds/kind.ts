@@ -134,6 +134,9 @@ export interface ObtainInput<R extends Resolved = Resolved> extends ForeseeInput
   readonly reached: (identity: VaultIdentity) => Promise<VaultIdentity>;
 }
 
+/** Why a plan has no data: Vault would issue it; or a read may issue something, which nobody knows before. */
+export type Unforeseen = "would-issue" | "may-issue";
+
 /** A kind of sync. The core knows kinds only by this interface. */
 export interface SyncKind<R extends Resolved = Resolved> {
   /** The kind of resource that declares it. */
@@ -144,8 +147,8 @@ export interface SyncKind<R extends Resolved = Resolved> {
   resolve(input: ResolveInput): Resolution<R>;
   /** For kinds that write to Vault: the paths, which no other row may write to. Reads nothing secret. */
   locate?(input: LocateInput<R>): Promise<Located<R> | PathsRefused>;
-  /** What a run would obtain, for a plan. A kind that would make Vault issue something says so instead. */
-  foresee(run: ForeseeInput<R>): Promise<Obtained | "would-issue">;
+  /** What a run would obtain, for a plan. A kind that would or may make Vault issue something says so instead. */
+  foresee(run: ForeseeInput<R>): Promise<Obtained | Unforeseen>;
   obtain(run: ObtainInput<R>): Promise<Obtained>;
   /** Members of the resource's status after a failure that only this kind has. */
   failedStatus?(error: SyncError): JsonObject;

@@ -24,7 +24,7 @@ import { owedRollout } from "../rollout/owed-rollout.ts";
 import type { SecretData } from "../secret-value.ts";
 import { type PlanOutages, planOutages } from "./plan-outages.ts";
 import { mayIssue, type PushDeps, pushesOf } from "./plan-pushes.ts";
-import { classify, classifyIssue, type Planned } from "./planned.ts";
+import { classify, classifyUnforeseen, type Planned } from "./planned.ts";
 import { simulatedClaim } from "./simulated-claim.ts";
 import { type SimulatedSecrets, simulatedSecrets } from "./simulated-secrets.ts";
 
@@ -160,17 +160,18 @@ async function planSync(deps: PlanDeps, kind: SyncKind, resolved: Resolved, plan
     mayIssue: (read) => mayIssue(deps, row.key, read, signal),
     ...sourcesFor(deps, row, signal),
   });
-  if (obtained !== "would-issue" && obtained.kind === "later")
+  const isForeseen = typeof obtained !== "string";
+  if (isForeseen && obtained.kind === "later")
     return { key: row.key, action: "none", because: obtained.because, ...NOTHING };
-  const data: SecretData = obtained === "would-issue" ? new Map() : obtained.data;
+  const data: SecretData = isForeseen ? obtained.data : new Map();
   const digest = digestOf(digestKey, data);
   const about = { row, settings, resolved, data, digest };
   const destination = kind.destination.toWrite(apis, about);
   const effects: Effect[] = [];
   await converge(noting(destination, effects), claim, signal);
   const removes = secrets.removed();
-  if (obtained === "would-issue")
-    return { key: row.key, secret: name, ...classifyIssue(effects), removes, restarts: [] };
+  if (!isForeseen)
+    return { key: row.key, secret: name, ...classifyUnforeseen(effects, obtained), removes, restarts: [] };
   const restarts = restartedBy(deps, claim, resolved, digest);
   return { key: row.key, secret: name, ...classify(effects, removes, restarts), removes, restarts };
 }

@@ -1,6 +1,7 @@
 import type { Effect, SecretChanges } from "../destinations/destination.ts";
 import type { SyncError } from "../errors.ts";
 import type { SyncKey } from "../keys.ts";
+import type { Unforeseen } from "../kinds/kind.ts";
 
 /**
  * - `none`: in step. `adopt`: in step too; a run records it, and leaves the Secret as it is.
@@ -56,9 +57,14 @@ export function classify(
   return own;
 }
 
-/** Vault would issue the data, which a plan does not request: it was simulated with none. */
-export function classifyIssue([first]: readonly Effect[]): Classified {
+const UNFORESEEN: Readonly<Record<Unforeseen, string>> = {
+  "would-issue": "Vault would issue its data, which a plan does not request",
+  "may-issue": "a plan does not read a path of a mount that is not kv: a read may issue a credential",
+};
+
+/** A plan does not request the data: it was simulated with none. */
+export function classifyUnforeseen([first]: readonly Effect[], why: Unforeseen): Classified {
   const { action } = first ?? IN_STEP;
   const isQuiet = action === "none" || action === "adopt";
-  return { action: isQuiet ? "update" : action, because: "Vault would issue its data, which a plan does not request" };
+  return { action: isQuiet ? "update" : action, because: UNFORESEEN[why] };
 }

@@ -20,7 +20,7 @@ export const staticSecret: SyncKind<ResolvedStaticSecret> = {
   ref: VAULT_STATIC_SECRET,
   destination: kubernetesSecrets,
   resolve: resolveStaticSecret,
-  foresee: async (run) => ((await mayIssue(run)) ? "would-issue" : readAndTransform(run, undefined)),
+  foresee: async (run) => ((await mayIssue(run)) ? "may-issue" : readAndTransform(run, undefined)),
   obtain: (run) =>
     readAndTransform(run, expectationOf(run.row, run.resolved.read, run.clock()), () => instantState(run)),
 };
