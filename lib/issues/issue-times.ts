@@ -1,7 +1,7 @@
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import type { Issue } from "../ports/issues.ts";
 import type { RefreshSlot, RowState } from "../ports/rows.ts";
-import { phaseOf, stepWithin } from "../schedule/wheel.ts";
+import { phaseOf, slotsUntil, stepWithin } from "../schedule/wheel.ts";
 
 /** When an issue is renewed, replaced and ended. Pure. */
 
@@ -81,6 +81,21 @@ export function renewSlotOf(key: string, issues: readonly Issue[], now: EpochMs)
   if (within.length === 0) return "off";
   const period = stepWithin(Math.min(...within) * SECOND_MS);
   return { period, phase: phaseOf(key, period) };
+}
+
+/**
+ * The times of renewals up to `until` of a row that is new to this slot. A slot that passed since an issue was made
+ * comes once the row is stored: counted from then on, two renewals fit into its TTL.
+ */
+export function firstRenewals(
+  slot: RefreshSlot,
+  issues: readonly Issue[],
+  now: EpochMs,
+  until: EpochMs,
+): readonly EpochMs[] {
+  const made = issues.map(({ vaultLease }) => vaultLease?.issuedAt ?? now);
+  const from = Math.min(now, ...made.filter((at) => at > now - slot.period * SECOND_MS));
+  return slotsUntil(slot, from, until).map((at) => (at > now ? at : now + SECOND_MS));
 }
 
 /** Whether this slot also renews the token: each k-th one does, as often as the token's own TTL needs it. */

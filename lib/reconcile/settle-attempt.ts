@@ -5,7 +5,7 @@ import { causeOf } from "../failures/causes.ts";
 import { PathAwaited } from "../failures/path-wake.ts";
 import { WAITS_FOR_A_SECRET } from "../failures/release-wake.ts";
 import { asError, followAt, type KnownFailure, type SharedOutcome } from "../failures/shared-failures.ts";
-import { renewSlotOf } from "../issues/issue-times.ts";
+import { firstRenewals, renewSlotOf } from "../issues/issue-times.ts";
 import { partsOf } from "../keys.ts";
 import type { Resolved } from "../kinds/kind.ts";
 import { seenAfter } from "../origins/announce.ts";
@@ -18,7 +18,6 @@ import type { Row, RowState } from "../ports/rows.ts";
 import type { Settlement } from "../ports/store.ts";
 import { verifyReferences } from "../references/verify-references.ts";
 import { sendDue } from "../schedule/messages.ts";
-import { slotsUntil } from "../schedule/wheel.ts";
 import type { Json, JsonObject } from "../util/json.ts";
 import { causePlaceOf, longestPauseOf } from "./asking.ts";
 import { type Attempt, type InStep, restartedBy, rollOutWritten } from "./attempt.ts";
@@ -140,7 +139,7 @@ async function settleRenewed(deps: ReconcileDeps, { claim }: Run, settlement: Se
   const now = deps.clock();
   const renew = renewSlotOf(key, issues, now);
   if (renew !== "off" && (renew.period !== before?.period || renew.phase !== before.phase)) {
-    const due = slotsUntil(renew, now, await renewalsSentUntil(deps, now)).map((at) => ({
+    const due = firstRenewals(renew, issues, now, await renewalsSentUntil(deps, now)).map((at) => ({
       key,
       group: declared.group,
       lane: "renew" as const,

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { digestOf } from "../../../lib/digest.ts";
 import { SyncError } from "../../../lib/errors.ts";
+import { renewSlotOf } from "../../../lib/issues/issue-times.ts";
+import { nextSlot } from "../../../lib/schedule/wheel.ts";
 import { aDeclared, aKey, anIssue, aReference, aReferenceKey } from "../../builders.ts";
 import { aData, aResolved, aSync, CIRCUIT, DIGEST_KEY, dataOf, PLACE, START } from "./a-sync.ts";
 import { conditions, fail, MINUTE_MS, named, WROTE } from "./settled.ts";
@@ -236,6 +238,10 @@ describe("a refresh that finds nothing to do", () => {
 
 describe("lease-table 29: the renew wheel of a run that has something to renew", () => {
   const issues = [anIssue({ renewWithin: 100 })];
+  const slotOf = (key: string) => {
+    const slot = renewSlotOf(key, issues, START);
+    return slot === "off" ? assert.fail() : slot;
+  };
 
   it("is joined with the settle, and slots that ticks may have passed are sent before", async () => {
     await using one = await aSync({ obtain: () => aData({ issues }) });
@@ -259,6 +265,24 @@ describe("lease-table 29: the renew wheel of a run that has something to renew",
       [],
       "it was there",
     );
+  });
+
+  it("begins at once where a slot passed since the issue was made, so that its first TTL has two renewals, too", async () => {
+    await using one = await aSync();
+    const { period, phase } = slotOf(one.key);
+    const passed = nextSlot({ period, phase }, START - period * 1_000);
+    for (const [issuedAt, isLate] of [
+      [passed, false],
+      [passed - 1, true],
+      [passed - period * 1_000, false],
+    ] as const) {
+      await using other = await aSync();
+      const vaultLease = { id: "database/creds/app/x", seconds: 600, renewable: true, issuedAt };
+      other.change({ obtain: () => aData({ issues: [anIssue({ renewWithin: 100, vaultLease })] }) });
+      await other.run();
+      const times = other.seen.sent.map(({ at }) => at);
+      assert.equal(times.includes(START + 1_000), isLate, `${START - issuedAt} ms ago`);
+    }
   });
 
   it("is left when nothing is to be renewed any more, and not touched by a run that has nothing there", async () => {
