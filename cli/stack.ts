@@ -36,7 +36,7 @@ export async function openStack(name: string, clock: Clock): Promise<Stack> {
   ]);
   const urls = { renew: outputs.RenewQueueUrl, now: outputs.NowQueueUrl, refresh: outputs.RefreshQueueUrl };
   return {
-    leases: dynamoLeaseStore({ client: dynamoClient(), table: outputs.LeaseTableName }),
+    leases: dynamoLeaseStore({ client: dynamoClient(), table: outputs.LeaseTableName, asGuest: true }),
     queue: sqsWorkQueue({ client: new SQSClient({ requestHandler }), urls, clock }),
   };
 }

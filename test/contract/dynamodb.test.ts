@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { DynamoDBClient, PutItemCommand, ScanCommand } from "@aws-sdk/client-dynamodb";
+import { DynamoDBClient, GetItemCommand, PutItemCommand, ScanCommand } from "@aws-sdk/client-dynamodb";
 import { HOUR_MS } from "../../lib/clock.ts";
 import { cleanupKey } from "../../lib/keys.ts";
 import { EMPTY_STATE } from "../../lib/ports/rows.ts";
@@ -257,6 +257,24 @@ describe("tables that can't be used", () => {
     await assert.rejects(store.declare(aDeclared(), START), told("STORE_INVALID", /newer keyferry \(layout 99/));
     await assert.rejects(store.read([aKey()], "eventual"), told("STORE_INVALID"));
     assert.deepEqual(await itemsOf(store.table), ["version"]);
+  });
+
+  it("a command that asks for work leaves a table of an earlier layout as it is, and its functions go on", async () => {
+    const store = await aStore();
+    await store.declare(aDeclared(), START);
+    const Item = { pk: { S: "version" }, sk: { S: "version" }, version: { N: "1" } };
+    await dynalite.client.send(new PutItemCommand({ TableName: store.table, Item }));
+    const guest = dynamoLeaseStore({ client: dynalite.client, table: store.table, asGuest: true });
+    const before = await guest.read([aKey()], "strong");
+    await assert.rejects(
+      guest.nudge(aKey(), { now: START, verify: true }),
+      told("STORE_INVALID", /layout 1, .* deployed/),
+    );
+    assert.deepEqual(await guest.read([aKey()], "strong"), before);
+    const { Item: mark } = await dynalite.client.send(
+      new GetItemCommand({ TableName: store.table, Key: { pk: { S: "version" }, sk: { S: "version" } } }),
+    );
+    assert.deepEqual(mark, Item);
   });
 
   it("an empty table is read without being marked, and marked once by the first writes", async () => {

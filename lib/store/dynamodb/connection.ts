@@ -21,6 +21,7 @@ export function connect(
   table: string,
   random: Random,
   timeoutMs = REQUEST_TIMEOUT_MS,
+  asGuest = false,
 ): Omit<Connection, "damaged"> {
   const counts: Record<string, number> = { writes: 0 };
   const count = (name: string, by: number): void => {
@@ -33,7 +34,7 @@ export function connect(
       throw dynamoError(error, table, operation);
     }
   };
-  const isOurs = versionGuard(client, table, send);
+  const isOurs = versionGuard(client, table, send, asGuest);
   const ask: Ask = async (operation, request) => {
     await isOurs(operation);
     return send(operation, request);

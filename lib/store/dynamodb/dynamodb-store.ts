@@ -34,6 +34,8 @@ export interface DynamoStoreOptions {
   readonly random?: Random;
   /** The time limit of a request, in ms; default: 10 s. */
   readonly timeoutMs?: number;
+  /** For commands beside deployed functions: writes to a table of another layout fail instead of changing its layout. */
+  readonly asGuest?: boolean;
   /** Called for unreadable items, which are skipped. */
   readonly onDamage?: OnDamage;
 }
@@ -56,8 +58,8 @@ export interface DynamoStore extends LeaseStore {
  * STORE_DENIED and STORE_INVALID name the table and the remedy. Temporary failures are STORE_UNAVAILABLE.
  */
 export function dynamoLeaseStore(options: DynamoStoreOptions): DynamoStore {
-  const { client, table, random = Math.random, timeoutMs, onDamage = () => undefined } = options;
-  const connection = { ...connect(client, table, random, timeoutMs), damaged: onDamage };
+  const { client, table, random = Math.random, timeoutMs, asGuest, onDamage = () => undefined } = options;
+  const connection = { ...connect(client, table, random, timeoutMs, asGuest), damaged: onDamage };
   const big = bodies(connection);
   const steps = periods(connection);
   const indexed = indexes(connection);

@@ -5,7 +5,7 @@ import { TABLE_VERSION } from "../../../../lib/store/dynamodb/table.ts";
 import { versionGuard } from "../../../../lib/store/dynamodb/version.ts";
 
 /** A table with this version; `others`: what another process makes of it just before our mark. */
-function aTable(version: number | undefined, others?: number) {
+function aTable(version: number | undefined, others?: number, asGuest = false) {
   const table = { version, fails: undefined as Error | undefined };
   const asked: string[] = [];
   const send = async (command: unknown) => {
@@ -28,7 +28,7 @@ function aTable(version: number | undefined, others?: number) {
     return {};
   };
   const ask = (_operation: string, work: (options: object) => Promise<unknown>) => work({});
-  const guard = versionGuard({ send } as never, "t", ask as never);
+  const guard = versionGuard({ send } as never, "t", ask as never, asGuest);
   return { table, asked, guard };
 }
 
@@ -78,6 +78,24 @@ describe("the version of a table", () => {
       assert.equal(table.version, version);
     });
   }
+
+  for (const version of [1, undefined, TABLE_VERSION + 1]) {
+    it(`is never marked by a guest, whose writes are refused where it is not the guest's: ${version}`, async () => {
+      const { table, asked, guard } = aTable(version, undefined, true);
+      const message = /use the version of keyferry that is deployed, or deploy this version first; nothing was changed/;
+      for (const operation of ["PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"]) {
+        await assert.rejects(guard(operation), { code: "STORE_INVALID", message });
+      }
+      assert.deepEqual([new Set(asked), table.version], [new Set(["read"]), version]);
+    });
+  }
+
+  it("lets a guest read a table of the first layout, and write to one of its own", async () => {
+    await aTable(1, undefined, true).guard("Query");
+    const ours = aTable(TABLE_VERSION, undefined, true);
+    await ours.guard("UpdateItem");
+    assert.deepEqual(ours.asked, ["read"]);
+  });
 
   it("is read again after a failure, of a read or of a mark", async () => {
     const { table, asked, guard } = aTable(undefined);
