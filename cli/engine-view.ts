@@ -9,6 +9,13 @@ export interface EngineView {
   readonly state: "working" | "stopped";
   /** When a stopped engine was last seen at work. Missing: never. */
   readonly since?: string;
+  /** Of a stack whose ticks go on, but whose watch passes over all clusters are overdue: since when. */
+  readonly noWatchPassSince?: string;
+}
+
+/** Whether what the lease table says is old. */
+export function isEngineWrong({ state, noWatchPassSince }: EngineView): boolean {
+  return state === "stopped" || noWatchPassSince !== undefined;
 }
 
 /** How far ahead an engine's ticks dispatch and set dispatchedUntil, in ms. */
@@ -27,15 +34,24 @@ export async function engineView(
 ): Promise<EngineView> {
   const dispatchedUntil = await leases.dispatchedUntil("refresh");
   if (flags.stack !== undefined) {
-    // While old messages wait, ticks do not move dispatchedUntil, but watch passes continue.
     const passes = (await leases.clusters()).map(({ dueAt }) => dueAt);
-    const at = latest([dispatchedUntil === undefined ? undefined : dispatchedUntil - AHEAD_MS.stack, ...passes], now);
-    return at !== undefined && now - at < LATE_MS ? { state: "working" } : stopped(at);
+    return viewOfStack(dispatchedUntil === undefined ? undefined : dispatchedUntil - AHEAD_MS.stack, passes, now);
   }
   if (isDataDirLocked(flags.dataDir)) return { state: "working" };
   // A killed engine recorded no stop: its last tick counts instead.
   const tickedAt = dispatchedUntil === undefined ? undefined : dispatchedUntil - AHEAD_MS.local;
   return stopped(latest([tickedAt, dataDirMarkedAt(flags.dataDir)], now));
+}
+
+/** `passes`: when each cluster is due for a watch pass. */
+function viewOfStack(tickedAt: EpochMs | undefined, passes: readonly EpochMs[], now: EpochMs): EngineView {
+  // While old messages wait, ticks do not move dispatchedUntil, but watch passes continue.
+  const at = latest([tickedAt, ...passes], now);
+  if (at === undefined || now - at >= LATE_MS) return stopped(at);
+  // Each pass, also one that fails, makes its cluster due later: all of them are overdue only if none ran.
+  const dueAt = passes.length === 0 ? now : Math.max(...passes);
+  if (now - dueAt < LATE_MS) return { state: "working" };
+  return { state: "working", noWatchPassSince: new Date(dueAt).toISOString() };
 }
 
 function latest(times: readonly (EpochMs | undefined)[], now: EpochMs): EpochMs | undefined {
@@ -48,7 +64,14 @@ function stopped(at: EpochMs | undefined): EngineView {
 }
 
 /** The first lines of an output; none while an engine works. */
-export function engineLines({ state, since }: EngineView, flags: TableFlags, now: EpochMs): readonly string[] {
+export function engineLines(view: EngineView, flags: TableFlags, now: EpochMs): readonly string[] {
+  const { state, since, noWatchPassSince } = view;
+  if (noWatchPassSince !== undefined) {
+    const age = humanAge(now - Date.parse(noWatchPassSince));
+    return [
+      `No cluster of stack ${flags.stack} had a watch pass for ${age} (${noWatchPassSince}), so keyferry does not see what changes there: check the trigger, the concurrency and the log of its discover function.`,
+    ];
+  }
   if (state === "working") return [];
   const place = flags.stack === undefined ? flags.dataDir : `stack ${flags.stack}`;
   const remedy =

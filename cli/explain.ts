@@ -5,7 +5,7 @@ import type { LeaseStore } from "../lib/ports/store.ts";
 import { keysIn } from "./chosen-keys.ts";
 import { describeSync, type SyncDescription } from "./describe-sync.ts";
 import { descriptionText } from "./description-text.ts";
-import { engineLines, engineView } from "./engine-view.ts";
+import { engineLines, engineView, isEngineWrong } from "./engine-view.ts";
 import { openTable, type TableFlags } from "./lease-table.ts";
 import { print, printJson } from "./output.ts";
 import { hasFailed } from "./status-view.ts";
@@ -28,7 +28,7 @@ export async function explainCommand(text: string, flags: ExplainFlags): Promise
   const engine = await engineView(flags, place.leases, now);
   if (flags.output === "json") printJson({ ...description, engine });
   else print(`${textLines(engineLines(engine, flags, now))}${descriptionText(description, now)}`);
-  return hasFailed(description) || engine.state === "stopped" ? 1 : 0;
+  return hasFailed(description) || isEngineWrong(engine) ? 1 : 0;
 }
 
 async function read(leases: LeaseStore, key: SyncKey, now: number): Promise<SyncDescription | undefined> {

@@ -7,7 +7,7 @@ import type { SyncKey } from "../lib/keys.ts";
 import type { LeaseStore } from "../lib/ports/store.ts";
 import { isReferenceStatus } from "../lib/resource-kinds.ts";
 import { thatOweRestarts } from "../lib/rollout/owed.ts";
-import { type EngineView, engineLines, engineView } from "./engine-view.ts";
+import { type EngineView, engineLines, engineView, isEngineWrong } from "./engine-view.ts";
 import { type HubView, hubLines, hubsSeen } from "./hub-view.ts";
 import { openTable } from "./lease-table.ts";
 import { type LeaseView, leaseLookUp, leaseTable } from "./leases.ts";
@@ -59,7 +59,7 @@ export async function statusCommand(flags: StatusFlags): Promise<number> {
   else print(`${textLines(engineLines(engine, flags, now))}${people(status, now)}`);
   const isWrong = status.syncs.some(hasFailed) || status.clusters.some((cluster) => cluster.state !== "ok");
   const isHubWrong = status.hubs.some(({ state }) => state !== "ok");
-  return isWrong || isHubWrong || inFleet === undefined || engine.state === "stopped" ? 1 : 0;
+  return isWrong || isHubWrong || inFleet === undefined || isEngineWrong(engine) ? 1 : 0;
 }
 
 /** Each lease with the time that Vault gives it. */

@@ -6,6 +6,7 @@ import { parse } from "yaml";
 import { ROOT } from "../../docs/pages.ts";
 
 interface Alarm {
+  readonly Dimensions: readonly unknown[];
   readonly Namespace: string;
   readonly MetricName: string;
   readonly AlarmDescription: string;
@@ -44,6 +45,13 @@ describe("alarms", () => {
       about.map(({ MetricName }) => MetricName),
       ["keyferry_circuits_open"],
     );
+  });
+
+  it("tell of each queue with work that its oldest message waits for too long", () => {
+    const text = JSON.stringify(alarms.filter(({ MetricName }) => MetricName === "ApproximateAgeOfOldestMessage"));
+    for (const queue of ["RenewQueue", "NowQueue", "RefreshQueue", "DiscoveryQueue"]) {
+      assert.ok(text.includes(`${queue}.QueueName`), queue);
+    }
   });
 
   it("say of each kind of bad input that it came", () => {

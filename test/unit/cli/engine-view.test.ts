@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { engineLines, engineView } from "../../../cli/engine-view.ts";
+import { engineLines, engineView, isEngineWrong } from "../../../cli/engine-view.ts";
 import { lockDataDir } from "../../../lib/store/sqlite/sqlite-store.ts";
 
 const NOW = Date.UTC(2030, 0, 1);
@@ -56,5 +56,21 @@ describe("whether an engine works on a lease table", () => {
     });
     assert.match(engineLines(stopped, flags, NOW).join(), /stack keyferry-prod: .* 11m ago .*tick function/);
     assert.match(engineLines({ state: "stopped" }, flags, NOW).join(), /none was ever active/);
+  });
+
+  it("of a stack whose ticks go on: since when no watch pass ran over any cluster", async () => {
+    const flags = { dataDir: "", stack: "keyferry-prod" };
+    const view = (passes: readonly number[]) => engineView(flags, leases(NOW + 2 * MINUTE, passes), NOW);
+    const blind = await view([NOW - 12 * 60 * MINUTE, NOW - 6 * MINUTE]);
+    assert.deepEqual(blind, { state: "working", noWatchPassSince: iso(NOW - 6 * MINUTE) });
+    assert.equal(isEngineWrong(blind), true);
+    const [line = "", ...others] = engineLines(blind, flags, NOW);
+    assert.equal(others.length, 0);
+    assert.match(line, /^No cluster of stack keyferry-prod had a watch pass for 6m \(2029-12-31T23:54:00\.000Z\)/);
+    for (const passes of [[], [NOW - 12 * 60 * MINUTE, NOW - 4 * MINUTE], [NOW - 60 * MINUTE, NOW + MINUTE]]) {
+      assert.deepEqual(await view(passes), { state: "working" }, "no cluster, or one that had its pass");
+    }
+    assert.deepEqual(await view([NOW + 60 * MINUTE]), { state: "working" }, "its clock was wrong");
+    assert.deepEqual([{ state: "working" } as const, { state: "stopped" } as const].map(isEngineWrong), [false, true]);
   });
 });
