@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
@@ -10,7 +10,7 @@ import { LEASE_MS } from "../../../lib/ports/deps.ts";
 import { SWEEP_MS } from "../../../lib/schedule/tick.ts";
 import { obtainVenv } from "../../harness/index.ts";
 import { type TempFolder, tempFolder } from "../../harness/process/temp-folder.ts";
-import { serverless } from "./support/deployed.ts";
+import { projectOf, serverless } from "./support/deployed.ts";
 import { everyInlet } from "./support/every-inlet.ts";
 import { withInjector } from "./support/injector-settings.ts";
 
@@ -96,6 +96,27 @@ describe("the packaged template", () => {
       allowed(opened),
       ["DiscoverRole", "ReconcileRole"].map((name) => [[{ Ref: name }], actions]),
     );
+  });
+
+  it("packages a fleet only if the setting names it, and credentials of clusters only for what reaches them", async () => {
+    await using own = await tempFolder("package");
+    const project = join((await projectOf(own.path)).path, "fleet");
+    await mkdir(project);
+    for (const file of ["fleet.yaml", "east.kubeconfig"]) await writeFile(join(project, file), "secret");
+    const settings = join(own.path, "settings.yml");
+    const ofSetting = async (line: string): Promise<readonly (readonly string[])[]> => {
+      await writeFile(settings, `${await readFile("infra/settings.yml", "utf8")}\n${line}\n`);
+      await serverless("package", own.path, {}, ["--param", `settings=${settings}`]);
+      const zips = await Promise.all(
+        ["tick", "discover", "reconcile", "vaultAudit", "inject"].map((name) =>
+          readFile(join(own.path, `${name}.zip`)),
+        ),
+      );
+      return zips.map((zip) => ["fleet/fleet.yaml", "fleet/east.kubeconfig"].filter((name) => zip.includes(name)));
+    };
+    assert.deepEqual(await ofSetting(""), [[], [], [], [], []]);
+    const [all, alone] = [["fleet/fleet.yaml", "fleet/east.kubeconfig"], ["fleet/fleet.yaml"]];
+    assert.deepEqual(await ofSetting("fleet: fleet/fleet.yaml"), [alone, all, all, alone, []]);
   });
 
   it("opens the injector's webhook only by its setting, clean to cfn-lint, with its alarms", async () => {

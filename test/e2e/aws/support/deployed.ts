@@ -212,6 +212,13 @@ async function projectFolder(): Promise<TempFolder> {
   return project;
 }
 
+/** The project folder in which packages for this folder are made. */
+export function projectOf(folder: string): Promise<TempFolder> {
+  const project = projects.get(folder) ?? projectFolder();
+  projects.set(folder, project);
+  return project;
+}
+
 /**
  * Runs the deployment tool as people do, without a login, with packages in a folder of our own. A package is deployed from
  * the project folder in which it was made.
@@ -222,10 +229,8 @@ export async function serverless(
   env: Readonly<Record<string, string>> = {},
   more: readonly string[] = [],
 ): Promise<void> {
-  const project = projects.get(folder) ?? projectFolder();
-  projects.set(folder, project);
   const script = join(ROOT, "node_modules/serverless/bin/serverless.js");
   const args = [script, command, "--stage", "test", ...(command === "remove" ? [] : ["--package", folder]), ...more];
-  const cwd = (await project).path;
+  const cwd = (await projectOf(folder)).path;
   await runTool(process.execPath, args, { cwd, env: { ...env, SLS_TELEMETRY_DISABLED: "1" } });
 }
