@@ -1,7 +1,9 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import {
+  chmodSync,
   closeSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -26,6 +28,8 @@ export interface DataDir extends Disposable {
   readonly tokenKeys: { readonly keys: readonly Buffer[]; readonly isNew: boolean };
   /** Stored in each cluster, so that two installations notice each other. */
   readonly installation: string;
+  /** Files that their group could read or write until now. */
+  readonly tightened: readonly string[];
 }
 
 const KEY_BYTES = 32;
@@ -46,15 +50,36 @@ export function openDataDir(dir: string): DataDir {
   }
   const lock = lockDataDir(dir, systemClock);
   try {
-    return { ...keysOf(dir), [Symbol.dispose]: () => lock[Symbol.dispose]() };
+    const tightened = GUARDED.filter((file) => isTightened(join(dir, file)));
+    return { ...keysOf(dir), tightened, [Symbol.dispose]: () => lock[Symbol.dispose]() };
   } catch (error) {
     lock[Symbol.dispose]();
     throw error instanceof InputError ? error : unusable(dir, error);
   }
 }
 
+/** Files that keyferry refuses if others than their owner may read or write them. */
+const GUARDED = ["tokens.key", "injector-ca.json", "injector-hosts.json", "injector-keys.json"];
+
+/**
+ * Takes a file of this process back from its group, which gets it at each mount of a volume with `fsGroup`. Another
+ * user's file, and one that everybody may read, stay as they are: a person must decide about them.
+ */
+function isTightened(path: string): boolean {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (!found?.isFile() || found.uid !== process.getuid?.()) return false;
+  if ((found.mode & 0o070) === 0 || (found.mode & 0o007) !== 0) return false;
+  try {
+    chmodSync(path, 0o600);
+    return true;
+  } catch {
+    // On a file system without modes of its own: the file is refused when it is read.
+    return false;
+  }
+}
+
 /** Reads a data directory without creating or locking anything. Undefined when there is none. */
-export function peekDataDir(dir: string): Omit<DataDir, keyof Disposable | "tokenKeys"> | undefined {
+export function peekDataDir(dir: string): Omit<DataDir, keyof Disposable | "tokenKeys" | "tightened"> | undefined {
   const files = [statePathOf(dir), join(dir, "installation"), join(dir, "digest.key")];
   if (!files.every((file) => existsSync(file) && statSync(file).size > 0)) return undefined;
   try {
@@ -73,7 +98,7 @@ function digestKeyOf(dir: string, text: string): DigestKey {
   throw new InputError(join(dir, "digest.key"), [`it must hold ${KEY_BYTES} bytes in base64: ${remedy}`]);
 }
 
-function keysOf(dir: string): Omit<DataDir, keyof Disposable> {
+function keysOf(dir: string): Omit<DataDir, keyof Disposable | "tightened"> {
   const key = digestKeyOf(
     dir,
     readOrMake(join(dir, "digest.key"), () => randomBytes(KEY_BYTES).toString("base64")),

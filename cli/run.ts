@@ -55,6 +55,7 @@ export async function runCommand(flags: RunFlags): Promise<number> {
   using dataDir = openDataDir(flags.dataDir);
   const lines = logLines();
   const log = jsonLog(flags.logLevel, lines);
+  if (dataDir.tightened.length > 0) log.warn("data-dir-tightened", { files: dataDir.tightened });
   const clock = systemClock;
   const measured = runMetrics(flags.syncSeries, clock);
   const { metrics } = measured;

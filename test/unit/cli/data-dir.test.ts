@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { it, type TestContext } from "node:test";
 import { openDataDir } from "../../../cli/data-dir.ts";
 
@@ -14,7 +14,7 @@ function aFolder(t: TestContext): string {
 /** What each start finds. */
 function opened(folder: string) {
   using dataDir = openDataDir(folder);
-  return { installation: dataDir.installation, digestKey: dataDir.digestKey.id };
+  return { installation: dataDir.installation, digestKey: dataDir.digestKey.id, tightened: dataDir.tightened };
 }
 
 it("a data directory whose first start was cut off has no empty id and key, but new ones that stay", (t) => {
@@ -42,4 +42,40 @@ it("a digest key that is broken is not replaced: the error says what a person ca
   writeFileSync(join(folder, "digest.key"), "broken");
   assert.throws(() => opened(folder), /digest\.key.*32 bytes in base64: put it back from a copy, or delete it/s);
   assert.equal(readFileSync(join(folder, "digest.key"), "utf8"), "broken");
+});
+
+const GUARDED = ["tokens.key", "injector-ca.json", "injector-hosts.json", "injector-keys.json"];
+
+/** A data directory in use, with all files that nobody else may read. */
+function aUsedFolder(t: TestContext): string {
+  const folder = aFolder(t);
+  opened(folder);
+  for (const file of GUARDED.slice(1)) writeFileSync(join(folder, file), "{}", { mode: 0o600 });
+  return folder;
+}
+
+const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8);
+
+it("a data directory whose files its group gets at each mount, by fsGroup, starts again, and takes them back", (t) => {
+  const folder = aUsedFolder(t);
+  const first = opened(folder);
+  assert.deepEqual(first.tightened, []);
+  const key = readFileSync(join(folder, "tokens.key"), "utf8");
+  for (const file of readdirSync(folder)) chmodSync(join(folder, file), 0o660);
+  assert.deepEqual(opened(folder), { ...first, tightened: GUARDED });
+  for (const file of GUARDED) assert.equal(modeOf(join(folder, file)), "600", file);
+  assert.equal(readFileSync(join(folder, "tokens.key"), "utf8"), key);
+});
+
+it("a key of tokens that everybody could read, or that is another user's, is left to a person", (t) => {
+  const path = join(aUsedFolder(t), "tokens.key");
+  const isRefused = (mode: string) => {
+    chmodSync(path, Number.parseInt(mode, 8));
+    assert.throws(() => opened(dirname(path)), new RegExp(`others than its owner .*\\(mode ${mode}\\): set its mode`));
+    assert.equal(modeOf(path), mode);
+  };
+  isRefused("664");
+  const stranger = (process.getuid?.() ?? 0) + 1;
+  t.mock.method(process as { getuid: () => number }, "getuid", () => stranger);
+  isRefused("660");
 });
