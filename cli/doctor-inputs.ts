@@ -1,12 +1,13 @@
 import { systemClock } from "../lib/clock.ts";
 import { type Finding, finding } from "../lib/doctor/finding.ts";
-import { commands, word } from "../lib/doctor/remedies.ts";
+import { commands } from "../lib/doctor/remedies.ts";
 import { InputError } from "../lib/errors.ts";
 import { folderFiles } from "../lib/fleet/files.ts";
 import type { Fleet } from "../lib/fleet/fleet.ts";
 import { readFleet } from "../lib/fleet/read-fleet.ts";
 import type { FleetFiles } from "../lib/ports/fleet-files.ts";
 import { type SqliteStore, simulatedSqliteStore } from "../lib/store/sqlite/sqlite-store.ts";
+import { shellWord } from "../lib/util/shell.ts";
 import { peekDataDir } from "./data-dir.ts";
 import { say } from "./output.ts";
 import { type PlanSource, planInputs } from "./plan-inputs.ts";
@@ -38,7 +39,7 @@ async function stackInputs(source: PlanSource, stack: string): Promise<DoctorInp
     return await planInputs(source);
   } catch (error) {
     if (!(error instanceof InputError) || source.isFleetNamed) throw error;
-    const remedy = commands([`keyferry fleet push --stack ${word(stack)} --fleet fleet.yaml`]);
+    const remedy = commands([`keyferry fleet push --stack ${shellWord(stack)} --fleet fleet.yaml`]);
     return finding("FLEET_UNREADABLE", { where: outputs.FleetLocation, what: error.message, remedy });
   }
 }

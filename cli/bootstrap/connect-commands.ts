@@ -2,9 +2,9 @@ import { resolve } from "node:path";
 import { InputError } from "../../lib/errors.ts";
 import type { EksWay } from "../../lib/fleet/connect-schema.ts";
 import { commentLines } from "../../lib/rights/comment-lines.ts";
+import { shellWord } from "../../lib/util/shell.ts";
 import { EKS_GROUP } from "./kubernetes-yaml.ts";
 import type { ClusterNeeds } from "./needs.ts";
-import { shellWord } from "./shell.ts";
 import { clusterField, tokenOf, waitForToken } from "./vault-commands.ts";
 
 /** A shell script that writes the files which `connect` in fleet.yaml names. It overwrites none. */

@@ -1,8 +1,9 @@
 import { commentLines } from "../../lib/rights/comment-lines.ts";
 import { pushVaultRights } from "../../lib/rights/push-vault.ts";
 import { policyHcl } from "../../lib/rights/vault.ts";
+import { shellWord } from "../../lib/util/shell.ts";
 import type { ClusterNeeds, PushNeeds } from "./needs.ts";
-import { inVaultNamespace, shellWord } from "./shell.ts";
+import { inVaultNamespace } from "./shell.ts";
 
 /** The policy and the role of a cluster's pushes, in each form that bootstrap prints. */
 

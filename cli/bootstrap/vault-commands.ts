@@ -1,9 +1,10 @@
 import { commentLines } from "../../lib/rights/comment-lines.ts";
+import { kubectl, shellWord } from "../../lib/util/shell.ts";
 import { REVIEWER, tokenSecretOf } from "./kubernetes-yaml.ts";
 import type { ClusterNeeds } from "./needs.ts";
 import { hasTemplates, policyText } from "./policy.ts";
 import { pushCommands } from "./push.ts";
-import { inVaultNamespace, kubectl, shellWord } from "./shell.ts";
+import { inVaultNamespace } from "./shell.ts";
 
 /** The login of a cluster in Vault, as a shell script that can be run again. `cli` is vault, or bao. */
 export function vaultCommands(needs: ClusterNeeds, cli: "vault" | "bao"): string {

@@ -7,7 +7,7 @@ export function manifest(objects: readonly object[], reasons: readonly string[] 
   return { kind: "manifest", text: [...comments(reasons), documents.join("---\n").trimEnd()].join("\n") };
 }
 
-/** Lines for a shell. Arguments that others have chosen must go through `word`. */
+/** Lines for a shell. Arguments that others have chosen must go through `shellWord`. */
 export function commands(lines: readonly string[], reasons: readonly string[] = []): Remedy {
   return { kind: "commands", text: [...comments(reasons), ...lines].join("\n") };
 }
@@ -19,13 +19,6 @@ export function fleetChange(change: object): Remedy {
 
 export function advice(text: string): Remedy {
   return { kind: "advice", text };
-}
-
-const PLAIN = /^[\w@%+:,./-]+$/;
-
-/** One word for a shell, whatever a tenant has chosen as a name. */
-export function word(text: string): string {
-  return PLAIN.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 /** Line ends in a comment would leave it. */

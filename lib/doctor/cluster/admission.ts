@@ -7,9 +7,10 @@ import { MANAGER } from "../../kubernetes/managed-fields.ts";
 import { type Shape, shapeAt, shapesAt, textAt, textsAt } from "../../kubernetes/shapes.ts";
 import { type KindRef, SECRET } from "../../resource-kinds.ts";
 import { parallel } from "../../util/parallel.ts";
+import { shellWord } from "../../util/shell.ts";
 import type { Check, Surveyed } from "../context.ts";
 import { type Finding, finding, type Remedy } from "../finding.ts";
-import { advice, commands, word } from "../remedies.ts";
+import { advice, commands } from "../remedies.ts";
 
 /** The most namespaces of a cluster in which a dry run is made. */
 const MAX_NAMESPACES = 200;
@@ -93,7 +94,9 @@ function openWebhook(config: Webhook | undefined): Remedy {
   }
   const patch = [{ op: "replace", path: `/webhooks/${config.at}/failurePolicy`, value: "Ignore" }];
   return commands(
-    [`kubectl patch ${config.resource} ${word(config.configuration)} --type=json -p ${word(JSON.stringify(patch))}`],
+    [
+      `kubectl patch ${config.resource} ${shellWord(config.configuration)} --type=json -p ${shellWord(JSON.stringify(patch))}`,
+    ],
     ["Better: start the service of the webhook. This admits objects without it while it is down."],
   );
 }
@@ -122,7 +125,7 @@ async function quotaFindings(
     const hard = String(Number(textsAt(shapeAt(item, "status"), "used")[key]) + wanted);
     const patch = JSON.stringify({ spec: { hard: { [key]: hard } } });
     const remedy = commands(
-      [`kubectl patch resourcequota ${word(name)} -n ${namespace} --type=merge -p ${word(patch)}`],
+      [`kubectl patch resourcequota ${shellWord(name)} -n ${namespace} --type=merge -p ${shellWord(patch)}`],
       [`Makes room for the ${wanted} Secrets that this namespace declares.`],
     );
     return finding("QUOTA_EXCEEDED", { cluster, where: `ResourceQuota ${namespace}/${name}`, what, remedy });

@@ -2,9 +2,10 @@ import { X509Certificate } from "node:crypto";
 import type { KubeConfig, User } from "@kubernetes/client-node";
 import { type EpochMs, HOUR_MS } from "../../clock.ts";
 import { boundedFile } from "../../util/bounded-file.ts";
+import { shellWord } from "../../util/shell.ts";
 import type { Examined } from "../context.ts";
 import { type Finding, finding, type Remedy } from "../finding.ts";
-import { advice, commands, word } from "../remedies.ts";
+import { advice, commands } from "../remedies.ts";
 import { timeLeft } from "../server-ends.ts";
 
 /** A credential of a kubeconfig: nothing but when it ends. */
@@ -83,7 +84,7 @@ const LONG = "8760h";
 /** A new token for the same account, in the same place; the file's other users are not touched. */
 export function loginRemedy({ settings, deps }: Examined, config: KubeConfig, account?: string): Remedy {
   const { connect, name } = settings;
-  const local = (path: string): string => word(deps.files.local(path) ?? path);
+  const local = (path: string): string => shellWord(deps.files.local(path) ?? path);
   const user = config.getCurrentUser();
   const [namespace = "", serviceAccount = ""] = (account ?? accountOf(user) ?? "").split("/");
   const order = `kubectl create token ${serviceAccount} -n ${namespace} --duration=${LONG}`;
@@ -97,7 +98,7 @@ export function loginRemedy({ settings, deps }: Examined, config: KubeConfig, ac
     return advice(`Replace the token of cluster ${name} by the output of: ${order}`);
   }
   const place = `--kubeconfig=${local(connect.kubeconfig.path)}`;
-  return commands([`kubectl config set-credentials ${word(user.name)} ${place} --token="$(${order})"`], [why]);
+  return commands([`kubectl config set-credentials ${shellWord(user.name)} ${place} --token="$(${order})"`], [why]);
 }
 
 function accountOf(user: User | null): string | undefined {

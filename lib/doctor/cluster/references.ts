@@ -5,10 +5,11 @@ import { SyncError } from "../../errors.ts";
 import { partsOf, type ReferenceKey } from "../../keys.ts";
 import type { Reference } from "../../ports/rows.ts";
 import { apiVersionOf, VAULT_AUTH } from "../../resource-kinds.ts";
+import { shellWord } from "../../util/shell.ts";
 import type { Check, Surveyed } from "../context.ts";
 import { type DeclaredSync, shortName } from "../declared-work.ts";
 import { type Finding, type FindingCode, finding, type Remedy } from "../finding.ts";
-import { advice, commands, fleetChange, manifest, some, word } from "../remedies.ts";
+import { advice, commands, fleetChange, manifest, some } from "../remedies.ts";
 
 /** What is wrong with declarations and what they name, as a run would say it. */
 export const references: Check<Surveyed> = {
@@ -86,7 +87,7 @@ function authOf({ work }: Surveyed, { refs }: DeclaredSync): FoundAuth | undefin
 
 function patch(key: ReferenceKey, spec: object): string {
   const { kind, namespace, name } = partsOf(key);
-  return `kubectl patch ${kind.toLowerCase()} ${word(name)} -n ${namespace} --type=merge -p ${word(JSON.stringify({ spec }))}`;
+  return `kubectl patch ${kind.toLowerCase()} ${shellWord(name)} -n ${namespace} --type=merge -p ${shellWord(JSON.stringify({ spec }))}`;
 }
 
 function allow({ key, object }: FoundAuth, namespace: string): Remedy {
@@ -113,7 +114,7 @@ function audience({ settings }: Surveyed, { key, object }: FoundAuth): Remedy {
   }
   return commands(
     [
-      `vault write ${word(`auth/${where}/role/${role}`)} audience=${AUDIENCE}`,
+      `vault write ${shellWord(`auth/${where}/role/${role}`)} audience=${AUDIENCE}`,
       patch(key, { kubernetes: { audiences: [AUDIENCE] } }),
     ],
     ["Tokens for Vault get its audience. Change all VaultAuths with this role at the same time."],

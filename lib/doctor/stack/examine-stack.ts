@@ -1,7 +1,8 @@
 import { DescribeStacksCommand, ListStackResourcesCommand } from "@aws-sdk/client-cloudformation";
 import { SECOND_MS } from "../../clock.ts";
+import { shellWord } from "../../util/shell.ts";
 import { bySeverity, type Finding, finding } from "../finding.ts";
-import { advice, commands, word } from "../remedies.ts";
+import { advice, commands } from "../remedies.ts";
 import { alarms } from "./alarms.ts";
 import { type ExaminedStack, failedCheck, type StackCheck, type StackResource } from "./context.ts";
 import { functions } from "./functions.ts";
@@ -18,7 +19,7 @@ const deployment: StackCheck = {
     if (/^(CREATE|UPDATE|IMPORT|UPDATE_ROLLBACK)_COMPLETE$/.test(status)) return [];
     const remedy =
       status === "UPDATE_ROLLBACK_FAILED"
-        ? commands([`aws cloudformation continue-update-rollback --stack-name ${word(name)}`])
+        ? commands([`aws cloudformation continue-update-rollback --stack-name ${shellWord(name)}`])
         : advice(
             "Wait for the end of a deployment that is under way, or deploy again; the stack's events say what failed.",
           );

@@ -6,8 +6,9 @@ import {
   ListEventSourceMappingsCommand,
 } from "@aws-sdk/client-lambda";
 import { HOUR_MS } from "../../clock.ts";
+import { shellWord } from "../../util/shell.ts";
 import { type Finding, finding } from "../finding.ts";
-import { advice, commands, word } from "../remedies.ts";
+import { advice, commands } from "../remedies.ts";
 import { type ExaminedStack, resourcesOf, type StackCheck } from "./context.ts";
 
 /** Whether each function may run, and has its queues. */
@@ -46,7 +47,7 @@ async function functionFindings(stack: ExaminedStack, name: string): Promise<rea
           finding("FUNCTION_UNUSABLE", {
             where,
             what: "its reserved concurrency is 0, so it never runs",
-            remedy: commands([`aws lambda delete-function-concurrency --function-name ${word(name)}`]),
+            remedy: commands([`aws lambda delete-function-concurrency --function-name ${shellWord(name)}`]),
           }),
         ]
       : []),
@@ -63,7 +64,7 @@ function disabled(where: string, { UUID = "", EventSourceArn = "" }: EventSource
   return finding("FUNCTION_UNUSABLE", {
     where,
     what: `it does not read its queue ${EventSourceArn.split(":").at(-1)}, because the mapping is disabled`,
-    remedy: commands([`aws lambda update-event-source-mapping --uuid ${word(UUID)} --enabled`]),
+    remedy: commands([`aws lambda update-event-source-mapping --uuid ${shellWord(UUID)} --enabled`]),
   });
 }
 
@@ -83,7 +84,7 @@ async function errorsOf({ clients, clock, signal }: ExaminedStack, name: string)
   if (count === 0) return [];
   const what = `${count} invocations failed in the last hour`;
   const remedy = commands([
-    `aws logs filter-log-events --log-group-name ${word(`/aws/lambda/${name}`)} --filter-pattern '"invocation-failed"'`,
+    `aws logs filter-log-events --log-group-name ${shellWord(`/aws/lambda/${name}`)} --filter-pattern '"invocation-failed"'`,
   ]);
   return [finding("FUNCTION_ERRORS", { where: `function ${name}`, what, remedy })];
 }

@@ -1,8 +1,9 @@
 import { GetMetricStatisticsCommand } from "@aws-sdk/client-cloudwatch";
 import { GetQueueAttributesCommand, type Message, ReceiveMessageCommand } from "@aws-sdk/client-sqs";
 import { MINUTE_MS, SECOND_MS } from "../../clock.ts";
+import { shellWord } from "../../util/shell.ts";
 import { type Finding, finding } from "../finding.ts";
-import { advice, commands, some, word } from "../remedies.ts";
+import { advice, commands, some } from "../remedies.ts";
 import { type ExaminedStack, resourcesOf, type StackCheck, type StackResource } from "./context.ts";
 
 const DEAD = /DeadLetters$/;
@@ -47,7 +48,7 @@ async function ageOf({ clients, clock, signal }: ExaminedStack, { logicalId, id 
 function stopped({ isWorking, name }: ExaminedStack): readonly Finding[] {
   if (isWorking) return [];
   const remedy = commands(
-    [`aws events enable-rule --name ${word(`${name}-tick`)}`],
+    [`aws events enable-rule --name ${shellWord(`${name}-tick`)}`],
     ["The rule of the ticks, if somebody disabled it. Otherwise read the log of the function tick."],
   );
   const what = "there was no tick and no watch pass for five minutes, or never";
@@ -91,7 +92,7 @@ async function lettersIn(
       where: `queue ${logicalId}`,
       what: `it has ${count} messages: ${some(reasons)}`,
       remedy: commands(
-        [`aws sqs start-message-move-task --source-arn ${word(attributes.QueueArn ?? "")}`],
+        [`aws sqs start-message-move-task --source-arn ${shellWord(attributes.QueueArn ?? "")}`],
         [
           "Tries them again, after the reason is mended. Late and repeated messages do no harm, and nothing is lost by",
           `deleting them either: aws sqs purge-queue --queue-url ${id}`,

@@ -1,9 +1,10 @@
 import { SyncError } from "../../errors.ts";
 import type { VaultIdentity } from "../../ports/vault.ts";
+import { shellWord } from "../../util/shell.ts";
 import type { Surveyed } from "../context.ts";
 import { shortName } from "../declared-work.ts";
 import { type Finding, finding } from "../finding.ts";
-import { advice, commands, manifest, some, word } from "../remedies.ts";
+import { advice, commands, manifest, some } from "../remedies.ts";
 import { type LoginGroup, loginName } from "./login-group.ts";
 import type { VaultRight } from "./needed.ts";
 import { grantEvents, grantRights, hcl, isPlain, loginRefusal } from "./vault-remedies.ts";
@@ -111,7 +112,7 @@ async function failedLogin(
   if (error.code === "REFERENCE_MISSING" && credential.kind === "secret") {
     const { namespace, name, key } = credential;
     const remedy = commands(
-      [`kubectl create secret generic ${word(name)} -n ${namespace} --from-file=${word(key)}=./credential`],
+      [`kubectl create secret generic ${shellWord(name)} -n ${namespace} --from-file=${shellWord(key)}=./credential`],
       ["credential: a file with what Vault gave you, such as a secret id."],
     );
     return [finding("CREDENTIAL_MISSING", { ...about, where: `Secret ${namespace}/${name}`, remedy })];

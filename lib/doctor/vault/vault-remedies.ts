@@ -1,9 +1,10 @@
 import { fingerprint } from "../../digest.ts";
 import type { VaultIdentity } from "../../ports/vault.ts";
+import { shellWord } from "../../util/shell.ts";
 import type { Surveyed } from "../context.ts";
 import { shortName } from "../declared-work.ts";
 import type { Remedy } from "../finding.ts";
-import { advice, commands, some, word } from "../remedies.ts";
+import { advice, commands, some } from "../remedies.ts";
 import { type LoginGroup, namespacesOf } from "./login-group.ts";
 import type { VaultRight } from "./needed.ts";
 
@@ -29,7 +30,7 @@ const CHECK = "Declarations may ask for anything: check that these namespaces ma
 
 /** A vault command in the Vault namespace of the login. */
 function vault({ namespace }: VaultIdentity, verb: string): string {
-  return `vault ${verb}${namespace ? ` -namespace=${word(namespace)}` : ""}`;
+  return `vault ${verb}${namespace ? ` -namespace=${shellWord(namespace)}` : ""}`;
 }
 
 function at(identity: VaultIdentity): string {
@@ -62,10 +63,10 @@ export function grantRights(
   const own = policies.find((policy) => policy !== "default" && policy !== "root");
   if (own === undefined) return advice(`Attach a policy to the role of this login: ${hcl(missing).join(" ")}`);
   const lines = [
-    `{ ${vault(identity, "policy read")} ${word(own)}; cat <<'EOF'`,
+    `{ ${vault(identity, "policy read")} ${shellWord(own)}; cat <<'EOF'`,
     ...hcl(missing),
     "EOF",
-    `} | ${vault(identity, "policy write")} ${word(own)} -`,
+    `} | ${vault(identity, "policy write")} ${shellWord(own)} -`,
   ];
   return commands(lines, reasons);
 }
@@ -98,9 +99,9 @@ function writePolicy(identity: VaultIdentity, name: string, rights: readonly Vau
 
 /** Reads and writes, because a write of a list replaces it. */
 function addTo(identity: VaultIdentity, mount: string, role: string, field: string, values: readonly string[]): string {
-  const path = word(`auth/${mount}/role/${role}`);
+  const path = shellWord(`auth/${mount}/role/${role}`);
   const program = `.data.${field} + ${JSON.stringify(values)} | unique | join(",")`;
-  const current = `${vault(identity, "read")} -format=json ${path} | jq -r ${word(program)}`;
+  const current = `${vault(identity, "read")} -format=json ${path} | jq -r ${shellWord(program)}`;
   return `${vault(identity, "write")} ${path} ${field}="$(${current})"`;
 }
 
@@ -143,7 +144,7 @@ function newAudience(login: LoginGroup, role: string, audience: string): Remedy 
   const { identity } = login;
   if (audience === "") return advice("Set audiences of the VaultAuth to the audience of its role in Vault.");
   return commands(
-    [`${vault(identity, "write")} ${word(`auth/${identity.mount}/role/${role}`)} audience=${word(audience)}`],
+    [`${vault(identity, "write")} ${shellWord(`auth/${identity.mount}/role/${role}`)} audience=${shellWord(audience)}`],
     [...reasonsOf(login), "The audience that the VaultAuth names. Other VaultAuths with this role must name it, too."],
   );
 }
@@ -158,16 +159,16 @@ function newRole(surveyed: Surveyed, login: LoginGroup, account: string, audienc
   const name = policyName(surveyed.settings.name, method.role, rights);
   const [audience] = audiences;
   const settings = [
-    `bound_service_account_names=${word(account)}`,
+    `bound_service_account_names=${shellWord(account)}`,
     `bound_service_account_namespaces=${namespacesOf(login).join(",")}`,
-    ...(audience === undefined ? [] : [`audience=${word(audience)}`]),
+    ...(audience === undefined ? [] : [`audience=${shellWord(audience)}`]),
     `token_policies=${name}`,
     "token_ttl=1h",
   ];
   return commands(
     [
       ...writePolicy(identity, name, rights),
-      `${vault(identity, "write")} ${word(`auth/${mount}/role/${method.role}`)} ${settings.join(" ")}`,
+      `${vault(identity, "write")} ${shellWord(`auth/${mount}/role/${method.role}`)} ${settings.join(" ")}`,
     ],
     reasonsOf(login),
   );
@@ -185,7 +186,7 @@ function reviewer(surveyed: Surveyed, identity: VaultIdentity): readonly string[
   return [
     `kubectl create serviceaccount ${REVIEWER} -n ${namespace} ${APPLIED}`,
     `kubectl create clusterrolebinding ${REVIEWER} --clusterrole=system:auth-delegator --serviceaccount=${namespace}:${REVIEWER} ${APPLIED}`,
-    `${vault(identity, "write")} ${word(`auth/${identity.mount}/config`)} kubernetes_host=${word(`${origin}${prefix}`)} disable_local_ca_jwt=true \\`,
+    `${vault(identity, "write")} ${shellWord(`auth/${identity.mount}/config`)} kubernetes_host=${shellWord(`${origin}${prefix}`)} disable_local_ca_jwt=true \\`,
     `  kubernetes_ca_cert="$(kubectl get configmap kube-root-ca.crt -n ${namespace} -o jsonpath='{.data.ca\\.crt}')" \\`,
     `  token_reviewer_jwt="$(kubectl create token ${REVIEWER} -n ${namespace} --duration=8760h)"`,
   ];
@@ -193,7 +194,10 @@ function reviewer(surveyed: Surveyed, identity: VaultIdentity): readonly string[
 
 function newMount(surveyed: Surveyed, { identity }: LoginGroup): Remedy {
   return commands(
-    [`${vault(identity, "auth enable")} -path=${word(identity.mount)} kubernetes`, ...reviewer(surveyed, identity)],
+    [
+      `${vault(identity, "auth enable")} -path=${shellWord(identity.mount)} kubernetes`,
+      ...reviewer(surveyed, identity),
+    ],
     [at(identity), "Mounts the login, and lets Vault review tokens of this cluster by an account of its own."],
   );
 }
@@ -204,7 +208,7 @@ function configuredMount(surveyed: Surveyed, { identity }: LoginGroup): Remedy {
 
 /** Vault says no more than `permission denied` here, so each reason is listed. */
 function mountOrReviewer(surveyed: Surveyed, { identity }: LoginGroup): Remedy {
-  const mount = word(`auth/${identity.mount}/config`);
+  const mount = shellWord(`auth/${identity.mount}/config`);
   return advice(
     `Vault says no more. Check in this order: ${vault(identity, "read")} ${mount} (is it mounted, and does kubernetes_host lead Vault to ${surveyed.connection.origin}?), ` +
       "the reviewer's token and its role system:auth-delegator, and the role's bound names, namespaces and audience.",

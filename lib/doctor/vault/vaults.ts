@@ -1,11 +1,12 @@
 import { SyncError } from "../../errors.ts";
 import type { VaultIdentity, VaultTarget } from "../../ports/vault.ts";
 import { parallel } from "../../util/parallel.ts";
+import { shellWord } from "../../util/shell.ts";
 import { nameVault } from "../cluster/references.ts";
 import { skewFindings } from "../cluster/versions.ts";
 import type { Check, Surveyed } from "../context.ts";
 import { type Finding, finding, type Remedy } from "../finding.ts";
-import { advice, commands, fleetChange, manifest, word } from "../remedies.ts";
+import { advice, commands, fleetChange, manifest } from "../remedies.ts";
 import { serverEnds } from "../server-ends.ts";
 import { lookAtServer } from "../server-look.ts";
 import { type LoginGroup, loginsOf } from "./login-group.ts";
@@ -82,7 +83,7 @@ async function trusting(surveyed: Surveyed, target: VaultIdentity["target"]): Pr
     const remedy =
       pem === undefined
         ? commands(
-            [`kubectl create secret generic ${word(name)} -n ${namespace} --from-file=ca.crt=./vault-ca.pem`],
+            [`kubectl create secret generic ${shellWord(name)} -n ${namespace} --from-file=ca.crt=./vault-ca.pem`],
             ["vault-ca.pem: the CA of this Vault, as PEM, which you have from its operators."],
           )
         : manifest(
@@ -161,8 +162,11 @@ function unreachable(place: Place, code: string): Finding {
 function patchConnection({ connection }: VaultTarget, spec: object, reason: string): Remedy {
   if (connection === undefined) return advice(`Set for this Vault in fleet.yaml: ${JSON.stringify(spec)}`);
   const [namespace = "", name = ""] = connection.split("/");
-  const patch = word(JSON.stringify({ spec }));
-  return commands([`kubectl patch vaultconnection ${word(name)} -n ${namespace} --type=merge -p ${patch}`], [reason]);
+  const patch = shellWord(JSON.stringify({ spec }));
+  return commands(
+    [`kubectl patch vaultconnection ${shellWord(name)} -n ${namespace} --type=merge -p ${patch}`],
+    [reason],
+  );
 }
 
 /** fleet.yaml may know another address of the Vault. */
@@ -217,7 +221,7 @@ function sealedVault(place: Place, { address }: VaultTarget, isInitialized: bool
   return finding("VAULT_SEALED", {
     ...place,
     what: isInitialized ? "it is sealed" : "it is not initialised",
-    remedy: commands([`VAULT_ADDR=${word(address)} vault operator ${command}`], ["Asks for the keys of Vault."]),
+    remedy: commands([`VAULT_ADDR=${shellWord(address)} vault operator ${command}`], ["Asks for the keys of Vault."]),
   });
 }
 

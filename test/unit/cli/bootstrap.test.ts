@@ -3,9 +3,9 @@ import { describe, it } from "node:test";
 import { parseAllDocuments } from "yaml";
 import { bootstrapJson, FORMATS } from "../../../cli/bootstrap/formats.ts";
 import { type BootstrapFlags, type ClusterNeeds, clusterNeeds } from "../../../cli/bootstrap/needs.ts";
-import { shellWord } from "../../../cli/bootstrap/shell.ts";
 import { firstFleet } from "../../../cli/first-fleet.ts";
 import { parseFleet } from "../../../lib/fleet/fleet.ts";
+import { shellWord } from "../../../lib/util/shell.ts";
 
 const FLAGS: BootstrapFlags = {
   account: "keyferry/keyferry",
