@@ -17,7 +17,8 @@ const DOCTOR_HELP = `
 Examples:
   $ keyferry doctor                            examine every cluster of the fleet, and the Vaults that they use
   $ keyferry doctor prod-eu                    one cluster
-  $ keyferry doctor prod-eu --mend manifest | kubectl apply -f -
+  $ keyferry doctor prod-eu --mend manifest | kubectl --context prod-eu apply -f -
+  $ keyferry doctor prod-eu --mend commands --context prod-eu > mend.sh
   $ keyferry doctor --stack keyferry-prod      queues, dead letters, alarms and functions of a stack, and its clusters
   $ keyferry doctor -o json | jq '.findings[] | select(.severity == "error")'
 
@@ -35,12 +36,12 @@ export function clusterCommands(cli: Command, exitWith: (code: number) => void):
     .addOption(stackOption())
     .addOption(outputOption())
     .addOption(
-      new Option("--mend <kind>", "print only what mends errors and warnings, for a pipe").choices([
-        "manifest",
-        "commands",
-        "fleet",
-      ]),
+      new Option(
+        "--mend <kind>",
+        "print only what mends errors and warnings, for a pipe; not fleet: of one cluster",
+      ).choices(["manifest", "commands", "fleet"]),
     )
+    .option("--context <name>", "context for kubectl in what is printed; default: the current one")
     .addHelpText("after", DOCTOR_HELP)
     .action(async (names: readonly string[], flags: Omit<DoctorFlags, "isFleetNamed">, command: Command) => {
       const isFleetNamed = command.getOptionValueSource("fleet") === "cli";

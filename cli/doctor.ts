@@ -14,7 +14,7 @@ import { vaultClient } from "../lib/vault/vault-client.ts";
 import { type DoctorInputs, doctorInputs } from "./doctor-inputs.ts";
 import { stackFindings } from "./doctor-stack.ts";
 import { doctorText, doctorView, exitCodeOf, mendText } from "./doctor-view.ts";
-import { namedClusters } from "./named-clusters.ts";
+import { mustBeOne, namedClusters } from "./named-clusters.ts";
 import { print, printJson, say } from "./output.ts";
 import type { PlanSource } from "./plan-inputs.ts";
 import { reachedFleet } from "./reached-fleet.ts";
@@ -23,6 +23,8 @@ import { stopSignal, WITH_HANG_UP } from "./stop-signal.ts";
 export interface DoctorFlags extends PlanSource {
   readonly output: "table" | "json";
   readonly mend?: Remedy["kind"];
+  /** The kubectl context in the printed commands. */
+  readonly context?: string;
 }
 
 /** For one connection or request: a dead cluster costs no more. */
@@ -37,17 +39,36 @@ export async function doctorCommand(names: readonly string[], flags: DoctorFlags
   const { clusters, findings: ofClusters } =
     "code" in inputs
       ? { clusters: [], findings: [inputs] }
-      : await examined(inputs, names, { mayExec: flags.stack === undefined, signal: stop });
+      : await examined(inputs, names, { ...flags, mayExec: flags.stack === undefined, signal: stop });
   if (stop.aborted) return 1;
   const findings = [...ofStack, ...ofClusters];
   show(findings, clusters, flags);
   return exitCodeOf(findings);
 }
 
-function show(findings: readonly Finding[], clusters: readonly string[], { output, mend }: DoctorFlags): void {
-  if (mend !== undefined) print(mendText(findings, mend));
-  else if (output === "json") printJson(doctorView(findings, clusters));
-  else print(doctorText(findings, clusters.length));
+function show(findings: readonly Finding[], clusters: readonly string[], flags: DoctorFlags): void {
+  const { output, mend, context } = flags;
+  const [cluster] = forOne(flags) === undefined ? [] : clusters;
+  if (mend !== undefined) {
+    print(
+      mendText(findings, mend, {
+        ...(cluster !== undefined && { cluster }),
+        ...(context !== undefined && { context }),
+      }),
+    );
+    return;
+  }
+  if (output === "json") printJson(doctorView(findings, clusters));
+  else print(doctorText(findings, clusters.length, context));
+}
+
+/**
+ * The option that is for one cluster, because kubectl works in one: what is piped to it, or to a shell, must not mix
+ * several. What to set in fleet.yaml names its clusters.
+ */
+function forOne({ mend, context }: Pick<DoctorFlags, "mend" | "context">): string | undefined {
+  if (mend === "manifest" || mend === "commands") return `--mend ${mend}`;
+  return context === undefined ? undefined : "--context";
 }
 
 interface Examination {
@@ -60,9 +81,10 @@ interface Examination {
 async function examined(
   { fleet: own, files, installation, store }: DoctorInputs,
   names: readonly string[],
-  { mayExec, signal }: { readonly mayExec: boolean; readonly signal: AbortSignal },
+  how: Pick<DoctorFlags, "mend" | "context"> & { readonly mayExec: boolean; readonly signal: AbortSignal },
 ): Promise<Examination> {
   await using leases = store;
+  const { mayExec, signal, context } = how;
   const clock = systemClock;
   const log = jsonLog("silent", destination({ fd: 2, sync: true }));
   const { clients, apis, access, fleet, close } = await reachedFleet({ own, files, leases, log, mayExec }, signal);
@@ -74,6 +96,7 @@ async function examined(
     examiner: vaultExaminer({ client, credentials: apis.credentials, clock, reachOf }),
     ca: caCache({ credentials: apis.credentials, clock, anchors }),
     ...(installation !== undefined && { installation }),
+    ...(context !== undefined && { context }),
     discovery: {
       ...{ leases, clusters: apis.clusters, clock, log, random: Math.random, metrics: prometheusMetrics() },
       resources: { get: apis.resources.get, ...NO_WRITES },
@@ -84,6 +107,8 @@ async function examined(
   };
   try {
     const clusters = namedClusters(fleet, names, "doctor");
+    const one = forOne(how);
+    if (one !== undefined) mustBeOne(clusters, one, "doctor");
     say(`examining ${clusters.length} ${clusters.length === 1 ? "cluster" : "clusters"}`);
     const findings = [
       ...hubFindings(fleet),

@@ -1,3 +1,4 @@
+import { some } from "../lib/doctor/remedies.ts";
 import { InputError } from "../lib/errors.ts";
 import type { Fleet, FleetCluster } from "../lib/fleet/fleet.ts";
 import type { ComposedFleet } from "../lib/hubs/compose.ts";
@@ -21,6 +22,13 @@ export function namedClusters(
       unknown.map((name) => noSuchCluster(fleet, all, name)),
     );
   return names.length === 0 ? fleet.clusters : fleet.clusters.filter(({ name }) => names.includes(name));
+}
+
+/** Throws an InputError about the subject if these are not exactly one cluster, which the option is for. */
+export function mustBeOne(clusters: readonly Pick<FleetCluster, "name">[], option: string, subject: string): void {
+  if (clusters.length === 1) return;
+  const which = clusters.length === 0 ? "the fleet has none" : `name one of ${some(clusters.map(({ name }) => name))}`;
+  throw new InputError(subject, [`${option} is for one cluster, as kubectl works in one: ${which}`]);
 }
 
 /** Says also if it may be the cluster of a hub that the fleet does not have now. */

@@ -30,6 +30,8 @@ export interface DoctorDeps {
   readonly leases: LeaseStore;
   /** Of the data directory; missing: there was no run yet. */
   readonly installation?: string;
+  /** The kubectl context of the person who runs the printed commands. Missing: the current one. */
+  readonly context?: string;
   /** In ms, for one request or connection. */
   readonly timeoutMs: number;
 }

@@ -7,7 +7,7 @@ import { MANAGER } from "../../kubernetes/managed-fields.ts";
 import { type Shape, shapeAt, shapesAt, textAt, textsAt } from "../../kubernetes/shapes.ts";
 import { type KindRef, SECRET } from "../../resource-kinds.ts";
 import { parallel } from "../../util/parallel.ts";
-import { shellWord } from "../../util/shell.ts";
+import { kubectl, shellWord } from "../../util/shell.ts";
 import type { Check, Surveyed } from "../context.ts";
 import { type Finding, finding, type Remedy } from "../finding.ts";
 import { advice, commands } from "../remedies.ts";
@@ -55,7 +55,7 @@ async function dryRun(
   const answer = await deps.clients.send(call, signal);
   if (!("failure" in answer)) return [];
   const refused = answer.failure.status?.admission;
-  if (refused !== undefined) return admissionFinding(cluster, namespace, refused, webhooks);
+  if (refused !== undefined) return admissionFinding(surveyed, namespace, refused, webhooks);
   try {
     accepted(call, answer);
   } catch (error) {
@@ -65,16 +65,17 @@ async function dryRun(
 }
 
 function admissionFinding(
-  cluster: string,
+  surveyed: Surveyed,
   namespace: string,
   { by, how, name }: Admission,
   webhooks: readonly Webhook[],
 ): readonly Finding[] {
+  const cluster = surveyed.settings.name;
   const where = `${by} ${name ?? "without a readable name"}`;
   if (how === "broken") {
     const config = webhooks.find((webhook) => webhook.name === name);
     const what = `it does not answer, so no Secret can be written in namespace ${namespace}`;
-    return [finding("ADMISSION_BROKEN", { cluster, where, what, remedy: openWebhook(config) })];
+    return [finding("ADMISSION_BROKEN", { cluster, where, what, remedy: openWebhook(surveyed, config) })];
   }
   const what =
     how === "denied"
@@ -88,14 +89,17 @@ function admissionFinding(
   return [finding("ADMISSION_DENIES", { cluster, where, what, remedy })];
 }
 
-function openWebhook(config: Webhook | undefined): Remedy {
+function openWebhook({ deps }: Surveyed, config: Webhook | undefined): Remedy {
   if (config === undefined) {
     return advice("Start the service of the webhook, or set its failurePolicy to Ignore.");
   }
   const patch = [{ op: "replace", path: `/webhooks/${config.at}/failurePolicy`, value: "Ignore" }];
   return commands(
     [
-      `kubectl patch ${config.resource} ${shellWord(config.configuration)} --type=json -p ${shellWord(JSON.stringify(patch))}`,
+      kubectl(
+        deps.context,
+        `patch ${config.resource} ${shellWord(config.configuration)} --type=json -p ${shellWord(JSON.stringify(patch))}`,
+      ),
     ],
     ["Better: start the service of the webhook. This admits objects without it while it is down."],
   );
@@ -117,7 +121,7 @@ async function quotaFindings(
   const full = items.flatMap((item) => fullKeys(item).map((key) => ({ item, key })));
   const what = "no room is left for another Secret";
   if (full.length === 0) {
-    const remedy = advice(`Raise the quota of secrets: kubectl get resourcequota -n ${namespace}`);
+    const remedy = advice(`Raise the quota of secrets: ${kubectl(deps.context, `get resourcequota -n ${namespace}`)}`);
     return [finding("QUOTA_EXCEEDED", { cluster, where: `namespace ${namespace}`, what, remedy })];
   }
   return full.map(({ item, key }) => {
@@ -125,7 +129,12 @@ async function quotaFindings(
     const hard = String(Number(textsAt(shapeAt(item, "status"), "used")[key]) + wanted);
     const patch = JSON.stringify({ spec: { hard: { [key]: hard } } });
     const remedy = commands(
-      [`kubectl patch resourcequota ${shellWord(name)} -n ${namespace} --type=merge -p ${shellWord(patch)}`],
+      [
+        kubectl(
+          deps.context,
+          `patch resourcequota ${shellWord(name)} -n ${namespace} --type=merge -p ${shellWord(patch)}`,
+        ),
+      ],
       [`Makes room for the ${wanted} Secrets that this namespace declares.`],
     );
     return finding("QUOTA_EXCEEDED", { cluster, where: `ResourceQuota ${namespace}/${name}`, what, remedy });

@@ -2,7 +2,7 @@ import { X509Certificate } from "node:crypto";
 import type { KubeConfig, User } from "@kubernetes/client-node";
 import { type EpochMs, HOUR_MS } from "../../clock.ts";
 import { boundedFile } from "../../util/bounded-file.ts";
-import { shellWord } from "../../util/shell.ts";
+import { kubectl, shellWord } from "../../util/shell.ts";
 import type { Examined } from "../context.ts";
 import { type Finding, finding, type Remedy } from "../finding.ts";
 import { advice, commands } from "../remedies.ts";
@@ -87,7 +87,7 @@ export function loginRemedy({ settings, deps }: Examined, config: KubeConfig, ac
   const local = (path: string): string => shellWord(deps.files.local(path) ?? path);
   const user = config.getCurrentUser();
   const [namespace = "", serviceAccount = ""] = (account ?? accountOf(user) ?? "").split("/");
-  const order = `kubectl create token ${serviceAccount} -n ${namespace} --duration=${LONG}`;
+  const order = kubectl(deps.context, `create token ${serviceAccount} -n ${namespace} --duration=${LONG}`);
   const tokenFile = connect.server?.tokenFile;
   const why = `Gives keyferry another token of ServiceAccount ${namespace}/${serviceAccount}. The API server may shorten it.`;
   if (serviceAccount === "") {

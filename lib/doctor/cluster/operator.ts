@@ -1,5 +1,6 @@
 import { SyncError } from "../../errors.ts";
 import { observeOperator, operatorWarning } from "../../references/operator-namespace.ts";
+import { kubectl } from "../../util/shell.ts";
 import { VSO_LEASE, vsoMustBeGone } from "../../vso/stand-back/vso.ts";
 import type { Check, Reached } from "../context.ts";
 import { type Finding, finding } from "../finding.ts";
@@ -48,16 +49,18 @@ function otherMark(reached: Reached, installation: string): Finding {
   const { deps, settings } = reached;
   const { operatorNamespace: namespace } = settings;
   const isFirst = deps.installation === undefined;
+  const removal = kubectl(deps.context, `delete configmap keyferry-installation -n ${namespace}`);
   const found = finding("OTHER_INSTALLATION", {
     cluster: settings.name,
     where: `ConfigMap ${namespace}/keyferry-installation`,
     what: isFirst
       ? `installation ${installation} of keyferry works here, and this data directory has none yet`
       : `installation ${installation} of keyferry works here, and this one is ${deps.installation}`,
-    remedy: commands(
-      [`kubectl delete configmap keyferry-installation -n ${namespace}`],
-      ["First stop the other installation: this lets the next one that runs take over."],
-    ),
+    remedy: isFirst
+      ? advice(
+          `Use its data directory (--data-dir) if it is this installation. If it is another one, stop it first, and let this one take over: ${removal}`,
+        )
+      : commands([removal], ["First stop the other installation: this lets the next one that runs take over."]),
   });
   return isFirst ? { ...found, severity: "warning" } : found;
 }
@@ -80,7 +83,7 @@ export const hmacKey: Check<Reached> = {
     // A missing right is among those that are checked.
     if (!found.why.startsWith("Secret ")) return [];
     const remedy = commands(
-      [`kubectl delete secret ${HMAC_KEY} -n ${namespace}`],
+      [kubectl(deps.context, `delete secret ${HMAC_KEY} -n ${namespace}`)],
       [
         "keyferry, or Vault Secrets Operator at its next start, creates another key. MACs of the present one are of no use.",
       ],
@@ -88,6 +91,8 @@ export const hmacKey: Check<Reached> = {
     return [finding("HMAC_KEY_UNUSABLE", { cluster, where, what: found.why, remedy })];
   },
 };
+
+const VSO_LABEL = "app.kubernetes.io/name=vault-secrets-operator";
 
 /** Vault Secrets Operator at work. */
 export const otherController: Check<Reached> = {
@@ -102,7 +107,7 @@ export const otherController: Check<Reached> = {
     } catch (error) {
       if (!(error instanceof SyncError) || error.code !== "OTHER_CONTROLLER") throw error;
       const remedy = commands(
-        [`kubectl scale deployment -n ${namespace} -l app.kubernetes.io/name=vault-secrets-operator --replicas=0`],
+        [kubectl(deps.context, `scale deployment -n ${namespace} -l ${VSO_LABEL} --replicas=0`)],
         [
           "Stops the operator; keyferry takes over within a minute, without a write to a Secret (docs/from-vso.md).",
           "Or list under besideVso in fleet.yaml the namespaces in which both may work.",

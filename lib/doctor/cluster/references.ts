@@ -5,7 +5,7 @@ import { SyncError } from "../../errors.ts";
 import { partsOf, type ReferenceKey } from "../../keys.ts";
 import type { Reference } from "../../ports/rows.ts";
 import { apiVersionOf, VAULT_AUTH } from "../../resource-kinds.ts";
-import { shellWord } from "../../util/shell.ts";
+import { kubectl, shellWord } from "../../util/shell.ts";
 import type { Check, Surveyed } from "../context.ts";
 import { type DeclaredSync, shortName } from "../declared-work.ts";
 import { type Finding, type FindingCode, finding, type Remedy } from "../finding.ts";
@@ -67,7 +67,7 @@ function remedyOf(surveyed: Surveyed, sync: DeclaredSync, missing: ReferenceKey 
   if (missing !== undefined) return newReference(surveyed, missing, partsOf(sync.key).namespace);
   const auth = authOf(surveyed, sync);
   if (auth === undefined || lacks === undefined) return advice("Correct the resource that the message names.");
-  return lacks === "audience" ? audience(surveyed, auth) : allow(auth, lacks.namespace);
+  return lacks === "audience" ? audience(surveyed, auth) : allow(surveyed, auth, lacks.namespace);
 }
 
 interface FoundAuth {
@@ -85,16 +85,20 @@ function authOf({ work }: Surveyed, { refs }: DeclaredSync): FoundAuth | undefin
   return undefined;
 }
 
-function patch(key: ReferenceKey, spec: object): string {
+function patch({ deps }: Surveyed, key: ReferenceKey, spec: object): string {
   const { kind, namespace, name } = partsOf(key);
-  return `kubectl patch ${kind.toLowerCase()} ${shellWord(name)} -n ${namespace} --type=merge -p ${shellWord(JSON.stringify({ spec }))}`;
+  const change = shellWord(JSON.stringify({ spec }));
+  return kubectl(
+    deps.context,
+    `patch ${kind.toLowerCase()} ${shellWord(name)} -n ${namespace} --type=merge -p ${change}`,
+  );
 }
 
-function allow({ key, object }: FoundAuth, namespace: string): Remedy {
+function allow(surveyed: Surveyed, { key, object }: FoundAuth, namespace: string): Remedy {
   const { allowedNamespaces } = object.spec;
   const allowed = Array.isArray(allowedNamespaces) ? allowedNamespaces : [];
   return commands(
-    [patch(key, { allowedNamespaces: [...allowed, namespace] })],
+    [patch(surveyed, key, { allowedNamespaces: [...allowed, namespace] })],
     [`Lets namespace ${namespace} log in to Vault by this VaultAuth: check that it may.`],
   );
 }
@@ -103,9 +107,9 @@ function allow({ key, object }: FoundAuth, namespace: string): Remedy {
 const AUDIENCE = "vault";
 
 /** First the role, then the VaultAuth: the other way round, Vault would ask the cluster about a token for nobody. */
-function audience({ settings }: Surveyed, { key, object }: FoundAuth): Remedy {
+function audience(surveyed: Surveyed, { key, object }: FoundAuth): Remedy {
   const { method = "kubernetes", kubernetes, mount } = object.spec as Partial<VaultAuthSpec>;
-  const where = settings.vault?.authMount ?? mount;
+  const where = surveyed.settings.vault?.authMount ?? mount;
   const role = kubernetes?.role;
   if (method !== "kubernetes" || !where || !role) {
     return advice(
@@ -115,7 +119,7 @@ function audience({ settings }: Surveyed, { key, object }: FoundAuth): Remedy {
   return commands(
     [
       `vault write ${shellWord(`auth/${where}/role/${role}`)} audience=${AUDIENCE}`,
-      patch(key, { kubernetes: { audiences: [AUDIENCE] } }),
+      patch(surveyed, key, { kubernetes: { audiences: [AUDIENCE] } }),
     ],
     ["Tokens for Vault get its audience. Change all VaultAuths with this role at the same time."],
   );

@@ -1,6 +1,6 @@
 import { SyncError } from "../../errors.ts";
 import type { VaultIdentity } from "../../ports/vault.ts";
-import { shellWord } from "../../util/shell.ts";
+import { kubectl, shellWord } from "../../util/shell.ts";
 import type { Surveyed } from "../context.ts";
 import { shortName } from "../declared-work.ts";
 import { type Finding, finding } from "../finding.ts";
@@ -112,7 +112,12 @@ async function failedLogin(
   if (error.code === "REFERENCE_MISSING" && credential.kind === "secret") {
     const { namespace, name, key } = credential;
     const remedy = commands(
-      [`kubectl create secret generic ${shellWord(name)} -n ${namespace} --from-file=${shellWord(key)}=./credential`],
+      [
+        kubectl(
+          deps.context,
+          `create secret generic ${shellWord(name)} -n ${namespace} --from-file=${shellWord(key)}=./credential`,
+        ),
+      ],
       ["credential: a file with what Vault gave you, such as a secret id."],
     );
     return [finding("CREDENTIAL_MISSING", { ...about, where: `Secret ${namespace}/${name}`, remedy })];

@@ -1,6 +1,6 @@
 import { fingerprint } from "../../digest.ts";
 import type { VaultIdentity } from "../../ports/vault.ts";
-import { shellWord } from "../../util/shell.ts";
+import { kubectl, shellWord } from "../../util/shell.ts";
 import type { Surveyed } from "../context.ts";
 import { shortName } from "../declared-work.ts";
 import type { Remedy } from "../finding.ts";
@@ -176,19 +176,22 @@ function newRole(surveyed: Surveyed, login: LoginGroup, account: string, audienc
 
 const REVIEWER = "keyferry-vault-reviewer";
 
-/** Creates it, or leaves it as it is. */
-const APPLIED = "--dry-run=client -o yaml | kubectl apply -f -";
-
 /** What Vault asks the cluster about tokens with: an account that may review them. */
 function reviewer(surveyed: Surveyed, identity: VaultIdentity): readonly string[] {
   const { origin, prefix } = surveyed.connection;
   const { operatorNamespace: namespace } = surveyed.settings;
+  const { context } = surveyed.deps;
+  // Creates it, or leaves it as it is.
+  const applied = `--dry-run=client -o yaml | ${kubectl(context, "apply -f -")}`;
   return [
-    `kubectl create serviceaccount ${REVIEWER} -n ${namespace} ${APPLIED}`,
-    `kubectl create clusterrolebinding ${REVIEWER} --clusterrole=system:auth-delegator --serviceaccount=${namespace}:${REVIEWER} ${APPLIED}`,
+    kubectl(context, `create serviceaccount ${REVIEWER} -n ${namespace} ${applied}`),
+    kubectl(
+      context,
+      `create clusterrolebinding ${REVIEWER} --clusterrole=system:auth-delegator --serviceaccount=${namespace}:${REVIEWER} ${applied}`,
+    ),
     `${vault(identity, "write")} ${shellWord(`auth/${identity.mount}/config`)} kubernetes_host=${shellWord(`${origin}${prefix}`)} disable_local_ca_jwt=true \\`,
-    `  kubernetes_ca_cert="$(kubectl get configmap kube-root-ca.crt -n ${namespace} -o jsonpath='{.data.ca\\.crt}')" \\`,
-    `  token_reviewer_jwt="$(kubectl create token ${REVIEWER} -n ${namespace} --duration=8760h)"`,
+    `  kubernetes_ca_cert="$(${kubectl(context, `get configmap kube-root-ca.crt -n ${namespace} -o jsonpath='{.data.ca\\.crt}'`)})" \\`,
+    `  token_reviewer_jwt="$(${kubectl(context, `create token ${REVIEWER} -n ${namespace} --duration=8760h`)})"`,
   ];
 }
 

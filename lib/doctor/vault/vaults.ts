@@ -1,7 +1,7 @@
 import { SyncError } from "../../errors.ts";
 import type { VaultIdentity, VaultTarget } from "../../ports/vault.ts";
 import { parallel } from "../../util/parallel.ts";
-import { shellWord } from "../../util/shell.ts";
+import { kubectl, shellWord } from "../../util/shell.ts";
 import { nameVault } from "../cluster/references.ts";
 import { skewFindings } from "../cluster/versions.ts";
 import type { Check, Surveyed } from "../context.ts";
@@ -83,7 +83,12 @@ async function trusting(surveyed: Surveyed, target: VaultIdentity["target"]): Pr
     const remedy =
       pem === undefined
         ? commands(
-            [`kubectl create secret generic ${shellWord(name)} -n ${namespace} --from-file=ca.crt=./vault-ca.pem`],
+            [
+              kubectl(
+                deps.context,
+                `create secret generic ${shellWord(name)} -n ${namespace} --from-file=ca.crt=./vault-ca.pem`,
+              ),
+            ],
             ["vault-ca.pem: the CA of this Vault, as PEM, which you have from its operators."],
           )
         : manifest(
@@ -121,7 +126,7 @@ async function lookAtVault(surveyed: Surveyed, target: VaultTarget): Promise<rea
     if (failure.stage === "connection") return [unreachable(place, failure.code)];
     // The guard's own error has no code.
     if (failure.code === "unknown") return [];
-    return [tlsRefused(place, target, failure.code, look.certificates[0]?.names ?? [])];
+    return [tlsRefused(surveyed, target, failure.code, look.certificates[0]?.names ?? [])];
   } catch (error) {
     if (error instanceof SyncError && error.code === "VAULT_ADDRESS_NOT_ALLOWED")
       return [notAllowed(place, target, error)];
@@ -159,12 +164,12 @@ function unreachable(place: Place, code: string): Finding {
 }
 
 /** Changes the VaultConnection; where fleet.yaml names the Vault without one, a person has to. */
-function patchConnection({ connection }: VaultTarget, spec: object, reason: string): Remedy {
+function patchConnection({ deps }: Surveyed, { connection }: VaultTarget, spec: object, reason: string): Remedy {
   if (connection === undefined) return advice(`Set for this Vault in fleet.yaml: ${JSON.stringify(spec)}`);
   const [namespace = "", name = ""] = connection.split("/");
   const patch = shellWord(JSON.stringify({ spec }));
   return commands(
-    [`kubectl patch vaultconnection ${shellWord(name)} -n ${namespace} --type=merge -p ${patch}`],
+    [kubectl(deps.context, `patch vaultconnection ${shellWord(name)} -n ${namespace} --type=merge -p ${patch}`)],
     [reason],
   );
 }
@@ -179,22 +184,32 @@ function nameUnknown(surveyed: Surveyed, target: VaultTarget, url: URL, code: st
       ? advice(`Correct the address, or the DNS of this machine: getent hosts ${url.hostname}`)
       : isOverride
         ? fleetChange({ clusters: [{ name: settings.name, vault: { address: other } }] })
-        : patchConnection(target, { address: other }, "An address in fleet.yaml: check that it is this Vault's.");
+        : patchConnection(
+            surveyed,
+            target,
+            { address: other },
+            "An address in fleet.yaml: check that it is this Vault's.",
+          );
   const what = `${url.hostname} can't be resolved (${code})`;
   return finding("VAULT_NAME_UNKNOWN", { ...about(surveyed, target), what, remedy });
 }
 
-function tlsRefused(place: Place, target: VaultTarget, code: string, names: readonly string[]): Finding {
+function tlsRefused(surveyed: Surveyed, target: VaultTarget, code: string, names: readonly string[]): Finding {
   const [name] = names;
   const isName = code === "ERR_TLS_CERT_ALTNAME_INVALID" && name !== undefined;
   const remedy = isName
-    ? patchConnection(target, { tlsServerName: name }, "A name in the certificate: check that it is this Vault's.")
+    ? patchConnection(
+        surveyed,
+        target,
+        { tlsServerName: name },
+        "A name in the certificate: check that it is this Vault's.",
+      )
     : advice(
         "Put the CA of this Vault under ca.crt into the Secret of caCertSecretRef, or as caFile of the Vault into fleet.yaml. " +
           `Look at its chain: openssl s_client -connect ${URL.parse(target.address)?.host ?? ""} -showcerts`,
       );
   const what = `its certificate is refused (${code}); it is for ${names.join(", ")}`;
-  return finding("VAULT_TLS_REFUSED", { ...place, what, remedy });
+  return finding("VAULT_TLS_REFUSED", { ...about(surveyed, target), what, remedy });
 }
 
 async function healthOf(

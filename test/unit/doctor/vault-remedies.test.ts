@@ -8,6 +8,7 @@ import { syncKey } from "../../../lib/keys.ts";
 
 const KEY = syncKey({ cluster: "one", kind: "VaultStaticSecret", namespace: "shop", name: "db" });
 const SURVEYED = {
+  deps: {},
   settings: { name: "one", operatorNamespace: "vso" },
   connection: { origin: "https://api:6443", prefix: "" },
 } as unknown as Surveyed;
