@@ -84,7 +84,7 @@ const LONG = "8760h";
 /** A new token for the same account, in the same place; the file's other users are not touched. */
 export function loginRemedy({ settings, deps }: Examined, config: KubeConfig, account?: string): Remedy {
   const { connect, name } = settings;
-  const local = (path: string): string => shellWord(deps.files.local(path) ?? path);
+  const local = (path: string): string => deps.files.local(path) ?? path;
   const user = config.getCurrentUser();
   const [namespace = "", serviceAccount = ""] = (account ?? accountOf(user) ?? "").split("/");
   const order = kubectl(deps.context, `create token ${serviceAccount} -n ${namespace} --duration=${LONG}`);
@@ -93,12 +93,19 @@ export function loginRemedy({ settings, deps }: Examined, config: KubeConfig, ac
   if (serviceAccount === "") {
     return advice(`Renew the credentials in the kubeconfig of cluster ${name}, or of connect in fleet.yaml.`);
   }
-  if (tokenFile !== undefined) return commands([`${order} > ${local(tokenFile)}`], [why]);
+  if (tokenFile !== undefined) return commands([replaceFile(local(tokenFile), order)], [why]);
   if (connect.kubeconfig === undefined || user?.token === undefined) {
     return advice(`Replace the token of cluster ${name} by the output of: ${order}`);
   }
-  const place = `--kubeconfig=${local(connect.kubeconfig.path)}`;
-  return commands([`kubectl config set-credentials ${shellWord(user.name)} ${place} --token="$(${order})"`], [why]);
+  const place = `--kubeconfig=${shellWord(local(connect.kubeconfig.path))}`;
+  const set = `kubectl config set-credentials ${shellWord(user.name)} ${place} --token="$t"`;
+  return commands([`t="$(${order})" && [ -n "$t" ] && ${set}`], [why]);
+}
+
+/** A command that fails, or prints nothing, leaves the file as it is. The new one has its mode and, for root, owner. */
+function replaceFile(path: string, command: string): string {
+  const [file, fresh] = [shellWord(path), shellWord(`${path}.new`)];
+  return `cp -p ${file} ${fresh} && ${command} > ${fresh} && [ -s ${fresh} ] && mv ${fresh} ${file}`;
 }
 
 function accountOf(user: User | null): string | undefined {

@@ -118,8 +118,8 @@ function audience(surveyed: Surveyed, { key, object }: FoundAuth): Remedy {
   }
   return commands(
     [
-      `vault write ${shellWord(`auth/${where}/role/${role}`)} audience=${AUDIENCE}`,
-      patch(surveyed, key, { kubernetes: { audiences: [AUDIENCE] } }),
+      `vault write ${shellWord(`auth/${where}/role/${role}`)} audience=${AUDIENCE} &&`,
+      `  ${patch(surveyed, key, { kubernetes: { audiences: [AUDIENCE] } })}`,
     ],
     ["Tokens for Vault get its audience. Change all VaultAuths with this role at the same time."],
   );

@@ -56,14 +56,18 @@ export function grantRights(
   if (method.kind === "kubernetes") {
     const name = policyName(surveyed.settings.name, method.role, missing);
     return commands(
-      [...writePolicy(identity, name, missing), ...addPolicy(identity, mount, method.role, name)],
+      [
+        ...writePolicy(identity, name, missing),
+        ...addTo(identity, { mount, role: method.role, field: "token_policies" }, [name]),
+      ],
       reasons,
     );
   }
   const own = policies.find((policy) => policy !== "default" && policy !== "root");
   if (own === undefined) return advice(`Attach a policy to the role of this login: ${hcl(missing).join(" ")}`);
   const lines = [
-    `{ ${vault(identity, "policy read")} ${shellWord(own)}; cat <<'EOF'`,
+    // A write replaces the policy, so that one which could not be read is not written.
+    `p="$(${vault(identity, "policy read")} ${shellWord(own)})" && [ -n "$p" ] && { printf '%s\\n' "$p"; cat <<'EOF'`,
     ...hcl(missing),
     "EOF",
     `} | ${vault(identity, "policy write")} ${shellWord(own)} -`,
@@ -97,16 +101,18 @@ function writePolicy(identity: VaultIdentity, name: string, rights: readonly Vau
   return [`${vault(identity, "policy write")} ${name} - <<'EOF'`, ...hcl(rights), "EOF"];
 }
 
-/** Reads and writes, because a write of a list replaces it. */
-function addTo(identity: VaultIdentity, mount: string, role: string, field: string, values: readonly string[]): string {
+/** Reads and writes, because a write of a list replaces it: what could not be read as a whole is not written. */
+function addTo(
+  identity: VaultIdentity,
+  { mount, role, field }: { readonly mount: string; readonly role: string; readonly field: string },
+  values: readonly string[],
+): readonly string[] {
   const path = shellWord(`auth/${mount}/role/${role}`);
-  const program = `.data.${field} + ${JSON.stringify(values)} | unique | join(",")`;
-  const current = `${vault(identity, "read")} -format=json ${path} | jq -r ${shellWord(program)}`;
-  return `${vault(identity, "write")} ${path} ${field}="$(${current})"`;
-}
-
-function addPolicy(identity: VaultIdentity, mount: string, role: string, name: string): readonly string[] {
-  return [addTo(identity, mount, role, "token_policies", [name])];
+  const program = `.data | objects | .${field} + ${JSON.stringify(values)} | unique | join(",")`;
+  return [
+    `r="$(${vault(identity, "read")} -format=json ${path})" && v="$(printf '%s' "$r" | jq -er ${shellWord(program)})" &&`,
+    `  [ -n "$v" ] && ${vault(identity, "write")} ${path} ${field}="$v"`,
+  ];
 }
 
 /** Vault's own rule for names; others can't be created. */
@@ -125,7 +131,7 @@ export function loginRefusal(surveyed: Surveyed, login: LoginGroup, message: str
   if (message === undefined) return newMount(surveyed, login);
   const { name, audiences } = method.credential;
   const add = (field: string, values: readonly string[]) =>
-    commands([addTo(identity, mount, method.role, field, values)], reasonsOf(login));
+    commands(addTo(identity, { mount, role: method.role, field }, values), reasonsOf(login));
   if (message.includes("no such role")) return newRole(surveyed, login, name, audiences);
   if (message.includes("allow this service account's namespace")) {
     return add("bound_service_account_namespaces", namespacesOf(login));

@@ -59,7 +59,10 @@ describe("what mends a VaultAuth that may not be used", () => {
     const { audiences: _none, ...bare } = BLOCK;
     const { code, remedy } = await found({ "VaultAuth/shop/a": { ...AUTH, kubernetes: bare } }, "a", cluster);
     assert.equal(code, "REFERENCE_INVALID");
-    assert.match(remedy?.text ?? "", /^vault write auth\/m\/role\/r audience=vault$/m);
+    assert.match(
+      remedy?.text ?? "",
+      /^vault write auth\/m\/role\/r audience=vault &&\n {2}kubectl patch vaultauth a /m,
+    );
     const { role: _role, ...roleless } = BLOCK;
     const other = await found({ "VaultAuth/shop/a": { ...AUTH, kubernetes: roleless } }, "a", cluster);
     assert.deepEqual([other.code, other.remedy?.kind], ["REFERENCE_INVALID", "advice"]);
