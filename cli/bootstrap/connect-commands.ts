@@ -1,11 +1,12 @@
 import { resolve } from "node:path";
 import { InputError } from "../../lib/errors.ts";
 import type { EksWay } from "../../lib/fleet/connect-schema.ts";
+import { tokenOf, waitForToken } from "../../lib/rights/accounts.ts";
 import { commentLines } from "../../lib/rights/comment-lines.ts";
 import { shellWord } from "../../lib/util/shell.ts";
 import { EKS_GROUP } from "./kubernetes-yaml.ts";
 import type { ClusterNeeds } from "./needs.ts";
-import { clusterField, tokenOf, waitForToken } from "./vault-commands.ts";
+import { clusterField } from "./vault-commands.ts";
 
 /** A shell script that writes the files which `connect` in fleet.yaml names. It overwrites none. */
 export function connectCommands(needs: ClusterNeeds): string {
@@ -26,7 +27,7 @@ export function connectCommands(needs: ClusterNeeds): string {
   const parts = [
     ["Writes what keyferry connects with. It needs kubectl for the cluster. Run it after the YAML.", "set -eu"],
     ["Only the user who runs it may read the files. A file that exists stays as it is.", "umask 077\nset -C"],
-    ["Kubernetes fills the account's Secret a moment after it is created.", waitForToken(needs, needs.account.name)],
+    ["Kubernetes fills the account's Secret a moment after it is created.", waitForToken(needs.context, needs.account)],
     ...files,
   ] as const;
   return parts.map(([reason, command]) => `${commentLines(reason).join("\n")}\n${command}\n`).join("\n");
@@ -56,7 +57,7 @@ function kubeconfigFile(
 ): Part {
   const name = JSON.stringify(context).replaceAll(/[$`\\]/g, "\\$&");
   const lines = [
-    `token="$(${tokenOf(needs, needs.account.name)})"`,
+    `token="$(${tokenOf(needs.context, needs.account)})"`,
     `server="$(${clusterField(needs, "server")})"`,
     `ca="$(${clusterField(needs, "certificate-authority-data")})"`,
     `cat > ${fileWord(needs, path)} <<KUBECONFIG`,
@@ -74,7 +75,7 @@ function kubeconfigFile(
 function tokenFile(needs: ClusterNeeds, path: string): Part {
   return [
     "connect.server.tokenFile of fleet.yaml.",
-    `${tokenOf(needs, needs.account.name)} > ${fileWord(needs, path)}`,
+    `${tokenOf(needs.context, needs.account)} > ${fileWord(needs, path)}`,
   ];
 }
 

@@ -1,4 +1,5 @@
 import { apiVersionOf, VAULT_AUTH, VAULT_CONNECTION } from "../../lib/resource-kinds.ts";
+import { accountYaml, reviewerBinding, tokenYaml } from "../../lib/rights/accounts.ts";
 import { commentLines } from "../../lib/rights/comment-lines.ts";
 import { type KubernetesRight, kubernetesRights } from "../../lib/rights/kubernetes.ts";
 import { bindingYaml, type RoleName, roleYaml, yamlWord } from "../../lib/rights/rbac.ts";
@@ -8,11 +9,6 @@ import type { ClusterNeeds } from "./needs.ts";
 
 /** The account whose token lets Vault check the tokens of logins. */
 export const REVIEWER = "vault-reviewer";
-
-/** Its Secret, which Kubernetes fills with a token. */
-export function tokenSecretOf(account: string): string {
-  return `${account}-token`;
-}
 
 /** The documents, separated, each with the reason for it. */
 export function kubernetesYaml(needs: ClusterNeeds): string {
@@ -74,30 +70,6 @@ function because(reason: string, yaml: string): string {
 
 function namespaceYaml(name: string): string {
   return `apiVersion: v1\nkind: Namespace\nmetadata:\n  name: ${yamlWord(name)}\n`;
-}
-
-type Account = ClusterNeeds["account"];
-
-function accountYaml({ namespace, name }: Account): string {
-  return `apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: ${yamlWord(name)}\n  namespace: ${yamlWord(namespace)}\n`;
-}
-
-function tokenYaml({ namespace, name }: Account): string {
-  return [
-    "apiVersion: v1",
-    "kind: Secret",
-    "type: kubernetes.io/service-account-token",
-    "metadata:",
-    `  name: ${tokenSecretOf(name)}`,
-    `  namespace: ${yamlWord(namespace)}`,
-    "  annotations:",
-    `    kubernetes.io/service-account.name: ${yamlWord(name)}`,
-    "",
-  ].join("\n");
-}
-
-function reviewerBinding({ namespace, name }: Account): string {
-  return bindingYaml({ name: `${namespace}-${name}` }, { namespace, name }, "system:auth-delegator");
 }
 
 /** One role for the whole cluster, if there is something in it, and one in each namespace that has rights of its own. */

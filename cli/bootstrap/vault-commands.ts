@@ -1,6 +1,7 @@
+import { type Account, tokenOf, waitForToken } from "../../lib/rights/accounts.ts";
 import { commentLines } from "../../lib/rights/comment-lines.ts";
 import { kubectl, shellWord } from "../../lib/util/shell.ts";
-import { REVIEWER, tokenSecretOf } from "./kubernetes-yaml.ts";
+import { REVIEWER } from "./kubernetes-yaml.ts";
 import type { ClusterNeeds } from "./needs.ts";
 import { hasTemplates, policyText } from "./policy.ts";
 import { pushCommands } from "./push.ts";
@@ -26,7 +27,10 @@ export function vaultCommands(needs: ClusterNeeds, cli: "vault" | "bao"): string
       "The login mount of this cluster.",
       `${cli} read ${shellWord(`sys/auth/${mount}`)} >/dev/null 2>&1 ||\n  ${cli} auth enable -path=${shellWord(mount)} kubernetes`,
     ],
-    ["Kubernetes fills the reviewer's Secret a moment after it is created.", waitForToken(needs)],
+    [
+      "Kubernetes fills the reviewer's Secret a moment after it is created.",
+      waitForToken(needs.context, reviewerOf(needs)),
+    ],
     [
       "The API server as the current kubectl context has it: if Vault reaches it at another address, change it here. The CA certifies the API server. The reviewer's token goes through a pipe and not through the arguments. disable_local_ca_jwt: Vault may not run in this cluster. The issuer is not checked, since the API server itself reviews each token.",
       configCommand(needs, cli),
@@ -62,20 +66,14 @@ export function clusterField({ context }: ClusterNeeds, field: "server" | "certi
   return kubectl(context, "config", "view", "--raw", "--minify", "--flatten", "-o", path);
 }
 
-/** The token of one of the printed accounts. */
-export function tokenOf({ context, account: { namespace } }: ClusterNeeds, account: string): string {
-  const path = shellWord("jsonpath={.data.token}");
-  return `${kubectl(context, "get", "secret", "-n", namespace, tokenSecretOf(account), "-o", path)} | base64 -d`;
-}
-
-export function waitForToken({ context, account: { namespace } }: ClusterNeeds, account = REVIEWER): string {
-  const what = ["wait", "-n", namespace, `--for=${shellWord("jsonpath={.data.token}")}`];
-  return kubectl(context, ...what, "--timeout=60s", `secret/${tokenSecretOf(account)}`);
+/** The account whose token lets Vault check the tokens of logins. */
+function reviewerOf({ account: { namespace } }: ClusterNeeds): Account {
+  return { namespace, name: REVIEWER };
 }
 
 function configCommand(needs: ClusterNeeds, cli: string): string {
   return [
-    `${tokenOf(needs, REVIEWER)} |`,
+    `${tokenOf(needs.context, reviewerOf(needs))} |`,
     `  ${cli} write ${shellWord(`auth/${needs.mount}/config`)} token_reviewer_jwt=- disable_local_ca_jwt=true \\`,
     `    kubernetes_host="$(${clusterField(needs, "server")})" \\`,
     `    kubernetes_ca_cert="$(${clusterField(needs, "certificate-authority-data")} | base64 -d)"`,

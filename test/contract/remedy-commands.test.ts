@@ -28,7 +28,8 @@ async function shellWith(programs: Readonly<Record<string, string>>, { jq = true
     async run(lines: string) {
       const options = { env: { PATH: folder.path }, cwd: folder.path };
       const failed = await new Promise<boolean>((done) => {
-        execFile("/bin/sh", ["-c", lines], options, (error) => done(error !== null));
+        const child = execFile("/bin/sh", ["-c", lines], options, (error) => done(error !== null));
+        child.stdin?.end();
       });
       return { failed, asked: (await readFile(log, "utf8")).split("\n").filter((line) => line !== "") };
     },
@@ -101,6 +102,34 @@ describe("what adds to a policy in Vault", () => {
       await using shell = await shellWith({ vault: vault(answer) });
       const { failed, asked } = await shell.run(appended);
       assert.deepEqual([failed, asked], [true, ["vault policy read team"]]);
+    }
+  });
+});
+
+describe("what lets Vault review tokens", () => {
+  const mounted = loginRefusal(SURVEYED, login("kubernetes"), "the auth method is not configured").text;
+  const kubectl = (token: string) => `case "$*" in
+    "apply -f -") cat > applied;;
+    *get*secret*) ${token};;
+    *get*configmap*) printf CA;;
+  esac`;
+
+  it("gives Vault a token without an end, which the API server can't shorten", async () => {
+    await using shell = await shellWith({ kubectl: kubectl("printf dG9rZW4="), vault: "cat > given" });
+    const { failed, asked } = await shell.run(mounted);
+    assert.equal(failed, false);
+    assert.equal(await readFile(join(shell.path, "given"), "utf8"), "token");
+    assert.match(asked.at(-1) ?? "", /^vault write auth\/kubernetes\/config .* kubernetes_ca_cert=CA$/);
+    const applied = await readFile(join(shell.path, "applied"), "utf8");
+    assert.match(applied, /^type: kubernetes.io\/service-account-token$/m);
+    assert.doesNotMatch(asked.join("\n"), /create token/);
+  });
+
+  it("sets nothing in Vault without the token", async () => {
+    for (const token of ["exit 1", "exit 0"]) {
+      await using shell = await shellWith({ kubectl: kubectl(token), vault: "true" });
+      const { failed, asked } = await shell.run(mounted);
+      assert.deepEqual([failed, asked.filter((line) => line.startsWith("vault"))], [true, []]);
     }
   });
 });

@@ -33,7 +33,10 @@ function storyOn(flavor: VaultFlavor): void {
   let mount: string;
 
   before(async () => {
-    ({ world, cluster, place } = await startPlace("shop", { vault: { flavor, tls: true } }));
+    ({ world, cluster, place } = await startPlace("shop", {
+      vault: { flavor, tls: true },
+      cluster: { controllers: ["serviceaccount-token-controller"] },
+    }));
     practice = await practiceIn(world, cluster);
     mount = authMount(cluster);
     await writeFile(join(world.folder, "vault-ca.pem"), world.vault.caPem ?? "");

@@ -1,5 +1,6 @@
 import { fingerprint } from "../../digest.ts";
 import type { VaultIdentity } from "../../ports/vault.ts";
+import { accountYaml, reviewerBinding, tokenOf, tokenYaml, waitForToken } from "../../rights/accounts.ts";
 import { kubectl, shellWord } from "../../util/shell.ts";
 import type { Surveyed } from "../context.ts";
 import { shortName } from "../declared-work.ts";
@@ -182,22 +183,23 @@ function newRole(surveyed: Surveyed, login: LoginGroup, account: string, audienc
 
 const REVIEWER = "keyferry-vault-reviewer";
 
-/** What Vault asks the cluster about tokens with: an account that may review them. */
+/** What Vault asks the cluster about tokens with: an account that may review them. Without its token nothing is set. */
 function reviewer(surveyed: Surveyed, identity: VaultIdentity): readonly string[] {
   const { origin, prefix } = surveyed.connection;
   const { operatorNamespace: namespace } = surveyed.settings;
   const { context } = surveyed.deps;
-  // Creates it, or leaves it as it is.
-  const applied = `--dry-run=client -o yaml | ${kubectl(context, "apply -f -")}`;
+  const account = { namespace, name: REVIEWER };
+  const yaml = [accountYaml(account), tokenYaml(account), reviewerBinding(account)].join("---\n").trimEnd();
+  const ca = kubectl(context, `get configmap kube-root-ca.crt -n ${namespace} -o jsonpath='{.data.ca\\.crt}'`);
+  const config = shellWord(`auth/${identity.mount}/config`);
   return [
-    kubectl(context, `create serviceaccount ${REVIEWER} -n ${namespace} ${applied}`),
-    kubectl(
-      context,
-      `create clusterrolebinding ${REVIEWER} --clusterrole=system:auth-delegator --serviceaccount=${namespace}:${REVIEWER} ${applied}`,
-    ),
-    `${vault(identity, "write")} ${shellWord(`auth/${identity.mount}/config`)} kubernetes_host=${shellWord(`${origin}${prefix}`)} disable_local_ca_jwt=true \\`,
-    `  kubernetes_ca_cert="$(${kubectl(context, `get configmap kube-root-ca.crt -n ${namespace} -o jsonpath='{.data.ca\\.crt}'`)})" \\`,
-    `  token_reviewer_jwt="$(${kubectl(context, `create token ${REVIEWER} -n ${namespace} --duration=8760h`)})"`,
+    `${kubectl(context, "apply -f -")} <<'EOF' &&`,
+    ...yaml.split("\n"),
+    "EOF",
+    `${waitForToken(context, account)} &&`,
+    `  t="$(${tokenOf(context, account)})" && [ -n "$t" ] && ca="$(${ca})" && [ -n "$ca" ] &&`,
+    `  printf '%s' "$t" | ${vault(identity, "write")} ${config} token_reviewer_jwt=- disable_local_ca_jwt=true \\`,
+    `    kubernetes_host=${shellWord(`${origin}${prefix}`)} kubernetes_ca_cert="$ca"`,
   ];
 }
 
