@@ -8,8 +8,9 @@ import { dataDirOption, fleetOption, outputOption } from "./options.ts";
 
 const KEY_HELP = `
 Examples:
-  $ keyferry injector key prod-eu > prod-eu.key           a new key; fleet.yaml gets the printed hash
-  $ keyferry injector key prod-eu --write > prod-eu.key   puts the hash into fleet.yaml, and keeps the one before it
+  $ keyferry injector key prod-eu > new.key && mv new.key prod-eu.key    a new key; fleet.yaml gets the printed hash
+  $ keyferry injector key prod-eu --write > new.key && mv new.key prod-eu.key
+                                              puts the hash into fleet.yaml, and keeps the one before it
 
 To replace a key: make another one, deploy (or let keyferry run reload fleet.yaml), apply the new registration, and
 remove the second hash.
