@@ -96,6 +96,10 @@ export const FINDINGS = {
   },
   VAULT_RIGHT_MISSING: { severity: "error", why: "Vault refuses what these declarations ask for." },
   CHECK_FAILED: { severity: "warning", why: "This check did not finish: the others are complete." },
+  STACK_NOT_CHECKED: {
+    severity: "error",
+    why: "Functions, queues, alarms and the lease table were not examined: nobody knows whether they work.",
+  },
   ENGINE_STOPPED: { severity: "error", why: "Nothing is refreshed while no tick runs." },
   QUEUE_LATE: { severity: "error", why: "Work waits longer than it should: functions fail, or are too few." },
   DEAD_LETTERS: { severity: "error", why: "A dead letter is a crash of a function: its work was given up." },

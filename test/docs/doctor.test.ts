@@ -15,6 +15,20 @@ describe("docs/doctor.md", () => {
     assert.deepEqual(told, { ...FINDINGS });
   });
 
+  it("has the actions that --stack needs, and the operator's policy allows each of them", () => {
+    const [text = ""] = /It needs `cloudformation:[\s\S]+?what `plan --stack` needs/.exec(read("docs/doctor.md")) ?? [];
+    const named = [...text.matchAll(/`(\w+:\w+)`/g)].map(([, action = ""]) => action);
+    assert.ok(named.length >= 10, text);
+    const { Statement } = JSON.parse(read("infra/operator-policy.json")) as {
+      Statement: readonly { readonly Action: string | readonly string[] }[];
+    };
+    const allowed = new Set(Statement.flatMap(({ Action }) => Action));
+    assert.deepEqual(
+      named.filter((action) => !allowed.has(action)),
+      [],
+    );
+  });
+
   it("each finding is made somewhere", () => {
     const sources = globSync("{lib/doctor,cli}/**/*.ts", { cwd: ROOT }).filter((path) => !path.endsWith("/finding.ts"));
     const text = sources.map(read).join("\n");

@@ -40,11 +40,15 @@ export function resourcesOf({ resources }: ExaminedStack, type: string): readonl
   return resources.filter((resource) => resource.type === type);
 }
 
-/** A check that AWS refused, for example because the caller may not ask. Nothing of AWS's text is repeated. */
+/** A check that AWS refused, for example because the caller may not ask. */
 export function failedCheck(subject: string, error: unknown): Finding {
+  return finding("CHECK_FAILED", { where: subject, what: refusalOf(error) });
+}
+
+/** Nothing of AWS's text is repeated. */
+export function refusalOf(error: unknown): string {
   const name = error instanceof Error ? error.name : "unknown";
-  const what = /Denied|Unauthorized|Forbidden/.test(name)
+  return /Denied|Unauthorized|Forbidden/.test(name)
     ? `AWS denies it (${name}): check your own permissions`
     : `AWS does not answer it (${name})`;
-  return finding("CHECK_FAILED", { where: subject, what });
 }

@@ -4,7 +4,8 @@ import { shellWord } from "../../util/shell.ts";
 import { bySeverity, type Finding, finding } from "../finding.ts";
 import { advice, commands } from "../remedies.ts";
 import { alarms } from "./alarms.ts";
-import { type ExaminedStack, failedCheck, type StackCheck, type StackResource } from "./context.ts";
+import { type ExaminedStack, failedCheck, refusalOf, type StackCheck, type StackResource } from "./context.ts";
+import { engine } from "./engine.ts";
 import { functions } from "./functions.ts";
 import { deadLetters, queueAges } from "./queues.ts";
 import { table } from "./table.ts";
@@ -27,22 +28,42 @@ const deployment: StackCheck = {
   },
 };
 
+/** Checks that need no list of the stack's resources. */
+const OF_STACK: readonly StackCheck[] = [deployment, engine];
+
 /** Everything about a stack besides its clusters. A new check is a file and a line. */
-const CHECKS: readonly StackCheck[] = [deployment, table, functions, queueAges, deadLetters, alarms];
+const CHECKS: readonly StackCheck[] = [...OF_STACK, table, functions, queueAges, deadLetters, alarms];
 
 const CHECK_MS = 30 * SECOND_MS;
 
 /** Examines a stack. What AWS does not tell is a finding, and hides no other. */
 export async function examineStack(stack: Omit<ExaminedStack, "resources">): Promise<readonly Finding[]> {
-  const resources = await resourcesIn(stack).catch((error: unknown) => error);
-  if (!Array.isArray(resources)) return [failedCheck("resources of the stack", resources)];
+  try {
+    return bySeverity(await foundBy(CHECKS, { ...stack, resources: await resourcesIn(stack) }));
+  } catch (error) {
+    const found = await foundBy(OF_STACK, { ...stack, resources: [] });
+    return bySeverity([notChecked(stack, error), ...found]);
+  }
+}
+
+async function foundBy(checks: readonly StackCheck[], stack: ExaminedStack): Promise<readonly Finding[]> {
   const found = await Promise.all(
-    CHECKS.map(async ({ subject, find }) => {
+    checks.map(async ({ subject, find }) => {
       const signal = AbortSignal.any([stack.signal, AbortSignal.timeout(CHECK_MS)]);
-      return find({ ...stack, resources, signal }).catch((error: unknown) => [failedCheck(subject, error)]);
+      return find({ ...stack, signal }).catch((error: unknown) => [failedCheck(subject, error)]);
     }),
   );
-  return bySeverity(found.flat());
+  return found.flat();
+}
+
+function notChecked({ name }: Pick<ExaminedStack, "name">, error: unknown): Finding {
+  return finding("STACK_NOT_CHECKED", {
+    where: `resources of stack ${name}`,
+    what: refusalOf(error),
+    remedy: advice(
+      "Run doctor with the permissions that docs/doctor.md lists, as infra/operator-policy.json has them.",
+    ),
+  });
 }
 
 /** A stack has fewer; each page has a hundred. */

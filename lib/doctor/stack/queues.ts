@@ -18,8 +18,7 @@ export const queueAges: StackCheck = {
   subject: "age of messages",
   async find(stack) {
     const queues = resourcesOf(stack, "AWS::SQS::Queue").filter(({ logicalId }) => !DEAD.test(logicalId));
-    const found = await Promise.all(queues.map((queue) => ageOf(stack, queue)));
-    return [...found.flat(), ...stopped(stack)];
+    return (await Promise.all(queues.map((queue) => ageOf(stack, queue)))).flat();
   },
 };
 
@@ -43,16 +42,6 @@ async function ageOf({ clients, clock, signal }: ExaminedStack, { logicalId, id 
     "Read the log of the function behind it; raise its concurrency in the stack's settings if it has no errors.",
   );
   return [finding("QUEUE_LATE", { where: `queue ${logicalId}`, what, remedy })];
-}
-
-function stopped({ isWorking, name }: ExaminedStack): readonly Finding[] {
-  if (isWorking) return [];
-  const remedy = commands(
-    [`aws events enable-rule --name ${shellWord(`${name}-tick`)}`],
-    ["The rule of the ticks, if somebody disabled it. Otherwise read the log of the function tick."],
-  );
-  const what = "there was no tick and no watch pass for five minutes, or never";
-  return [finding("ENGINE_STOPPED", { where: `stack ${name}`, what, remedy })];
 }
 
 /** Dead letters, with the reasons that keyferry wrote. */

@@ -138,7 +138,9 @@ describe("the deployer's policy", { timeout: 300_000 }, () => {
     );
     // Asked for by AWS itself, and needed once there are rows.
     const notHere = ["dynamodb:BatchGetItem", "dynamodb:UpdateItem", "sqs:SendMessage"];
-    assert.deepEqual(unused, [...notHere, "kms:Decrypt", "kms:GenerateDataKey"]);
+    // Read once there are dead letters.
+    const letters = ["sqs:ReceiveMessage"];
+    assert.deepEqual(unused, [...notHere, ...letters, "kms:Decrypt", "kms:GenerateDataKey"]);
   });
 
   /** The commands of a person who may not deploy. */
@@ -167,6 +169,8 @@ describe("the deployer's policy", { timeout: 300_000 }, () => {
     const planned = await run("plan");
     assert.deepEqual([planned.code, /cluster one: KUBE_UNREACHABLE/.test(planned.stdout)], [1, true], planned.stderr);
     assert.match(planned.stdout, /this machine does not reach everything; the functions of keyferry-test may/);
+    const examined = await run("doctor");
+    assert.doesNotMatch(examined.stdout, /CHECK_FAILED|STACK_NOT_CHECKED/);
     const { stderr, stdout } = await run("status");
     assert.doesNotMatch(stderr + stdout, /DENIED/);
   }

@@ -52,10 +52,11 @@ function actionsOf(method: string, url: string, headers: Headers, body: Buffer):
   if (service === "s3") return s3Actions(method, pathname, searchParams);
   if (service === "lambda") return [lambdaAction(method, pathname)];
   const named = searchParams.get("Action") ?? new URLSearchParams(body.toString()).get("Action");
-  const target = String(headers["x-amz-target"] ?? "")
-    .split(".")
+  const target = String(headers["x-amz-target"] ?? pathname)
+    .split(/[./]/)
     .at(-1);
-  return [`${service}:${named ?? target}`];
+  // CloudWatch signs with the name that it had before.
+  return [`${service === "monitoring" ? "cloudwatch" : service}:${named ?? target}`];
 }
 
 /** By AWS's table of S3's operations and the actions that they need. */
@@ -73,5 +74,8 @@ function s3Actions(method: string, path: string, query: URLSearchParams): readon
 function lambdaAction(method: string, path: string): string {
   const isFunction = /\/functions\/[^/]+(\/code)?$/.test(path);
   if (method === "GET" && isFunction) return "lambda:GetFunction";
+  if (method === "GET" && path.endsWith("/configuration")) return "lambda:GetFunctionConfiguration";
+  if (method === "GET" && path.endsWith("/concurrency")) return "lambda:GetFunctionConcurrency";
+  if (method === "GET" && /\/event-source-mappings\/?$/.test(path)) return "lambda:ListEventSourceMappings";
   return `lambda:${method} ${path}`;
 }
