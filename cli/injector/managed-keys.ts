@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { type EpochMs, HOUR_MS, MINUTE_MS } from "../../lib/clock.ts";
 import { KEY_BYTES, KEY_PATTERN, keyOf } from "../../lib/injector-keys.ts";
+import { type EndedKeys, endedKeys } from "./ended-keys.ts";
 import { readOwn, writeOwn } from "./own-files.ts";
 
 /** The keys of clusters whose registration keyferry manages: it makes them itself, and replaces them. */
@@ -26,6 +27,8 @@ const UNMANAGED_MS = 7 * DAY_MS;
 export interface ManagedKeys {
   /** The keys that are valid for a cluster now, at most two. */
   of(cluster: string, now: EpochMs): readonly string[];
+  /** Whether this is a former key of the cluster. It tells whose a registration is, and lets in no review. */
+  readonly hasEnded: EndedKeys["has"];
   /** The key to register now; makes one if there is none, or if the last one is old. */
   wanted(cluster: string, now: EpochMs): string;
   /** Its API server has this key. An older one is valid for ten minutes more. */
@@ -46,14 +49,18 @@ interface Unmanaged {
 export function managedKeys(dataDir: string, randomBytes: (bytes: number) => Buffer): ManagedKeys {
   const path = join(dataDir, "injector-keys.json");
   let stored: Stored = readOwn(path, areKeys) ?? {};
+  const ended = endedKeys(dataDir);
   const keysOf = (cluster: string): readonly ManagedKey[] => storedOf(stored, cluster);
-  const putAll = (changed: Stored): void => {
+  const putAll = (changed: Stored, now: EpochMs): void => {
+    ended.add(goneFrom(stored, changed), now);
     // First the file: a key that it does not have must not come into a registration, which outlives this process.
     writeOwn(path, changed);
     stored = changed;
   };
-  const put = (cluster: string, keys: readonly ManagedKey[]): void => putAll({ ...stored, [cluster]: keys });
+  const put = (cluster: string, keys: readonly ManagedKey[], now: EpochMs): void =>
+    putAll({ ...stored, [cluster]: keys }, now);
   return {
+    hasEnded: ended.has,
     of: (cluster, now) => valid(keysOf(cluster), now).map(({ key }) => key),
     wanted(cluster, now) {
       const all = keysOf(cluster);
@@ -65,7 +72,7 @@ export function managedKeys(dataDir: string, randomBytes: (bytes: number) => Buf
       const made = { key: isKept ? newest.key : keyOf(randomBytes(KEY_BYTES)), madeAt: now };
       const keys = isKept ? left : [made, ...left.slice(0, 1)];
       if (!isKept || all.length !== left.length || all.some(({ unmanagedAt }) => unmanagedAt !== undefined)) {
-        put(cluster, keys);
+        put(cluster, keys, now);
       }
       return made.key;
     },
@@ -76,22 +83,31 @@ export function managedKeys(dataDir: string, randomBytes: (bytes: number) => Buf
         put(
           cluster,
           keys.map((one) => (one.key === key ? { ...one, registeredAt: now } : one)),
+          now,
         );
     },
     manages(clusters, now) {
       const others = Object.entries(stored).filter(([cluster]) => !clusters.has(cluster));
-      const ended = others.filter(([, keys]) => valid(keys, now).length === 0).map(([cluster]) => cluster);
+      const over = others.filter(([, keys]) => valid(keys, now).length === 0).map(([cluster]) => cluster);
       const ending = others.filter(([, keys]) => keys.every(({ unmanagedAt }) => unmanagedAt === undefined));
-      if (ended.length + ending.length > 0) {
+      if (over.length + ending.length > 0) {
         const marked = ending.map(
           ([cluster, keys]) => [cluster, keys.map((one) => ({ ...one, unmanagedAt: now }))] as const,
         );
         const left = Object.entries({ ...stored, ...Object.fromEntries(marked) });
-        putAll(Object.fromEntries(left.filter(([cluster]) => !ended.includes(cluster))));
+        putAll(Object.fromEntries(left.filter(([cluster]) => !over.includes(cluster))), now);
       }
-      return { ended, ending: ending.map(([cluster]) => ({ cluster, by: now + UNMANAGED_MS })) };
+      return { ended: over, ending: ending.map(([cluster]) => ({ cluster, by: now + UNMANAGED_MS })) };
     },
   };
+}
+
+/** The keys that a change takes away, by cluster. */
+function goneFrom(stored: Stored, changed: Stored): readonly (readonly [cluster: string, key: string])[] {
+  return Object.entries(stored).flatMap(([cluster, keys]) => {
+    const left = new Set(storedOf(changed, cluster).map(({ key }) => key));
+    return keys.flatMap(({ key }) => (left.has(key) ? [] : [[cluster, key] as const]));
+  });
 }
 
 /** A cluster may be called as what every object has, such as `constructor`. */

@@ -67,7 +67,9 @@ export async function keepRegistered(
 }
 
 /** Keys of clusters that are no longer managed end: nobody replaces them. */
-function endOthers({ keys, clock, log }: RegistrationDeps, managed: ReadonlySet<string>): void {
+function endOthers({ keys, clock, log, done }: RegistrationDeps, managed: ReadonlySet<string>): void {
+  // Managed again one day, the cluster is a new one to this process, as after a restart.
+  for (const name of done.keys()) if (!managed.has(name)) done.delete(name);
   const { ending, ended } = keys.manages(managed, clock());
   for (const { cluster, by } of ending) {
     const message =
@@ -91,7 +93,10 @@ async function registerOne(
   const key = keys.wanted(name, clock());
   const wanted = clientConfig({ url, cluster: name, key, ...(ca === undefined ? {} : { ca }) });
   const ownership: Ownership = {
-    isOwn: (one) => keys.of(name, clock()).includes(one) || (injector?.keys ?? []).includes(keyHash(one)),
+    isOwn: (one) =>
+      keys.of(name, clock()).includes(one) ||
+      keys.hasEnded(name, one, clock()) ||
+      (injector?.keys ?? []).includes(keyHash(one)),
     mayTakeOver: async (found) => isOurs(found, wanted, done.get(name), () => whoIsAt(wanted.url, ca, signal)),
   };
   const attempt = (): Promise<Registered> => register(webhookConfigurations(clients), name, wanted, ownership, signal);
