@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleepFor } from "node:timers/promises";
 import { functionRegistrar } from "../lib/admission/function-registrar.ts";
+import { knowsKeyAt } from "../lib/admission/probe.ts";
 import { sqsDeadLetters } from "../lib/aws/dead-letters.ts";
 import { sqsDiscoveryQueue } from "../lib/aws/discovery-queue.ts";
 import { discoveryRecord } from "../lib/aws/discovery-record.ts";
@@ -44,6 +45,7 @@ const acceptMissing = new Set(config.acceptMissing);
 const registrar = functionRegistrar({
   registrations: webhookConfigurations(clusters.clients),
   files: base.fleet.files,
+  knowsKeyAt,
   clock,
   log,
   metrics,

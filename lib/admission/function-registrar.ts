@@ -1,4 +1,4 @@
-import { type Clock, type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
+import { type Clock, type EpochMs, HOUR_MS, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { described } from "../described.ts";
 import { SyncError } from "../errors.ts";
 import { KEY_PATTERN, keyHash } from "../injector-keys.ts";
@@ -36,12 +36,16 @@ export interface ManagedCluster {
 export interface FunctionRegistrarDeps {
   readonly registrations: Registrations;
   readonly files: Pick<FleetFiles, "text">;
+  /** Whether the function behind this URL knows the key in it; undefined: it can't be told. */
+  readonly knowsKeyAt: (url: string, ca: string | undefined, signal: AbortSignal) => Promise<boolean | undefined>;
   readonly clock: Clock;
   readonly log: Pick<Log, "info" | "error">;
   readonly metrics: Pick<Metrics, "count">;
 }
 
 const AGAIN_MS = 5 * MINUTE_MS;
+/** How often the function is asked about a registration that stays: each time is an invocation. */
+const ASK_MS = HOUR_MS;
 /** One that does not answer must not take the time of the watch pass. */
 const CLUSTER_MS = 10 * SECOND_MS;
 
@@ -51,6 +55,7 @@ const LEFT =
 export function functionRegistrar(deps: FunctionRegistrarDeps): FunctionRegistrar {
   const { clock, log, metrics } = deps;
   const lookedAt = new Map<string, EpochMs>();
+  const askedAt = new Map<string, EpochMs>();
   return {
     async keep(cluster, place, signal) {
       const { name, injector } = cluster;
@@ -60,7 +65,7 @@ export function functionRegistrar(deps: FunctionRegistrarDeps): FunctionRegistra
         metrics.count("keyferry_injector_registrations_total", { cluster: name, result });
       try {
         const limits = AbortSignal.any([signal, AbortSignal.timeout(CLUSTER_MS)]);
-        const did = await registered(deps, cluster, place, limits);
+        const did = await registered(deps, askedAt, cluster, place, limits);
         count(did);
         if (did === "left") log.error("injector-registration-left", { cluster: name, message: LEFT });
         else if (did !== "unchanged") log.info("injector-registered", { cluster: name, did });
@@ -73,7 +78,8 @@ export function functionRegistrar(deps: FunctionRegistrarDeps): FunctionRegistra
 }
 
 async function registered(
-  { registrations, files }: FunctionRegistrarDeps,
+  { registrations, files, knowsKeyAt, clock }: FunctionRegistrarDeps,
+  askedAt: Map<string, EpochMs>,
   { name, injector }: ManagedCluster,
   { url, caFile }: WebhookPlace,
   signal: AbortSignal,
@@ -86,16 +92,48 @@ async function registered(
     );
   }
   const key = (await files.text(managedKeyFile)).trim();
-  // Without its hash, the function would refuse every pod.
   if (!KEY_PATTERN.test(key) || !keys.includes(keyHash(key))) {
     throw invalid(
       `${managedKeyFile} holds no key whose hash is among injector.keys of cluster ${name}: write it with keyferry injector key, and deploy its hash first`,
     );
   }
   const isOwn = (one: string): boolean => keys.includes(keyHash(one));
-  const ca = caFile === undefined ? {} : { ca: await files.text(caFile) };
-  const wanted = clientConfig({ url, cluster: name, key, ...ca });
-  return register(registrations, name, wanted, { isOwn, mayTakeOver: async () => false }, signal);
+  const ca = caFile === undefined ? undefined : await files.text(caFile);
+  const wanted = clientConfig({ url, cluster: name, key, ...(ca === undefined ? {} : { ca }) });
+  /** The function knows the keys of its package, whatever fleet.yaml has. Without the key, it would refuse every pod. */
+  const ask = async (): Promise<void> => {
+    if ((await knowsKeyAt(wanted.url, ca, signal)) === false) {
+      throw invalid(
+        `the function does not know the key of ${managedKeyFile}, and would refuse every pod of cluster ${name} with annotations: deploy its hash first`,
+      );
+    }
+    askedAt.set(name, clock());
+  };
+  const did = await register(
+    asking(registrations, ask),
+    name,
+    wanted,
+    { isOwn, mayTakeOver: async () => false },
+    signal,
+  );
+  const isDue = clock() - (askedAt.get(name) ?? Number.NEGATIVE_INFINITY) >= ASK_MS;
+  if (did === "unchanged" && isDue) await ask();
+  return did;
+}
+
+/** Nothing is written before the question is answered. */
+function asking({ get, apply, patch }: Registrations, ask: () => Promise<void>): Registrations {
+  return {
+    get,
+    apply: async (...call) => {
+      await ask();
+      await apply(...call);
+    },
+    patch: async (...call) => {
+      await ask();
+      await patch(...call);
+    },
+  };
 }
 
 function invalid(message: string): SyncError {

@@ -61,6 +61,8 @@ export interface Webhook {
 /** Tells neither whether there is such a cluster nor what its path looks like. */
 export const NOT_FOUND: ReviewAnswer = plain(404, "not found\n");
 
+const METHOD_NOT_ALLOWED: ReviewAnswer = { ...plain(405, "POST an AdmissionReview\n"), headers: { allow: "POST" } };
+
 const FAILED: ReviewAnswer = plain(500, "keyferry failed: its log tells where\n");
 
 /**
@@ -89,6 +91,8 @@ function answer(
   { review }: ServedCluster,
   request: ReviewRequest,
 ): ReviewAnswer {
+  // No API server: keyferry asks so whether its key is known.
+  if (request.method === "GET") return METHOD_NOT_ALLOWED;
   const startedAt = elapsed();
   const finish = (finished: Pick<FinishedReview, "result" | "outcome" | "reason" | "error">): void =>
     onFinished({ cluster, ms: elapsed() - startedAt, ...finished });
@@ -116,7 +120,7 @@ function inputOf({
   body,
 }: ReviewRequest): { readonly input: unknown } | { readonly refusal: ReviewAnswer } {
   if (body === "crowded") return { refusal: plain(503, "the cluster has no memory or time left here: try again\n") };
-  if (method !== "POST") return { refusal: { ...plain(405, "POST an AdmissionReview\n"), headers: { allow: "POST" } } };
+  if (method !== "POST") return { refusal: METHOD_NOT_ALLOWED };
   if (!isJson(contentType)) return { refusal: plain(415, "the content type must be application/json, in UTF-8\n") };
   if (body === undefined) return { refusal: plain(413, "an AdmissionReview has at most 3 MiB\n") };
   const excess = jsonExcess(body, JSON_BOUNDS);

@@ -20,8 +20,12 @@ describe("the registration of the function", () => {
   let counted: unknown[];
   let now: number;
   let file: string;
+  let knowsKey: boolean | undefined;
+  let asked: string[];
 
   beforeEach(() => {
+    knowsKey = true;
+    asked = [];
     found = undefined;
     [calls, told, counted] = [[], [], []];
     now = 0;
@@ -43,6 +47,10 @@ describe("the registration of the function", () => {
         },
       },
       files: { text: async (path) => FILES.get(path) ?? (path === "one.key" ? file : assert.fail(path)) },
+      knowsKeyAt: async (url) => {
+        asked.push(url);
+        return knowsKey;
+      },
       clock: () => now,
       log: { info: write, error: write },
       metrics: { count: (_name, labels) => void counted.push(labels) },
@@ -123,6 +131,39 @@ describe("the registration of the function", () => {
       assert.doesNotMatch(JSON.stringify(rest), new RegExp(OTHER_KEY));
     }
     assert.deepEqual(calls, []);
+  });
+
+  it("is not made while the function does not know the key, for it would refuse every pod", async () => {
+    const { keep } = registrar();
+    for (const before of [undefined, registered(OLD_KEY), registered(KEY)]) {
+      found = before;
+      told = [];
+      knowsKey = false;
+      now += 300_000;
+      await keep(cluster(), PLACE, SIGNAL);
+      assert.deepEqual([calls, found], [[], before]);
+      const [[event, { code, error }] = assert.fail("nothing was told")] = told;
+      assert.deepEqual([event, code], ["injector-not-registered", "REFERENCE_INVALID"]);
+      assert.match(JSON.stringify(error), /does not know the key of one\.key.*deploy its hash/);
+      assert.doesNotMatch(JSON.stringify(error), new RegExp(KEY));
+    }
+    found = registered(OLD_KEY);
+    knowsKey = undefined;
+    now += 300_000;
+    await keep(cluster(), PLACE, SIGNAL);
+    assert.deepEqual(calls, ["patch"], "this machine can't tell");
+    assert.deepEqual(new Set(asked), new Set([registeredConfig(registered(KEY))?.url]));
+  });
+
+  it("is asked about once an hour while it stays, and in each pass while its key is not known", async () => {
+    found = registered(KEY);
+    const { keep } = registrar();
+    for (let minutes = 0; minutes <= 65; minutes += 5, now += 300_000) await keep(cluster(), PLACE, SIGNAL);
+    assert.deepEqual([calls, told, asked.length], [[], [], 2]);
+    knowsKey = false;
+    now += 3_600_000;
+    for (let pass = 0; pass < 3; pass++, now += 300_000) await keep(cluster(), PLACE, SIGNAL);
+    assert.deepEqual([told.length, asked.length], [3, 5]);
   });
 
   it("is nobody's without manage", async () => {

@@ -106,6 +106,8 @@ describe("the injector's webhook", () => {
     const status = (request: Partial<Parameters<typeof review>[0]>): number =>
       review({ method: "POST", contentType: JSON_TYPE, body, ...request }).status;
     assert.equal(status({ method: "GET" }), 405);
+    assert.deepEqual(finished, [], "keyferry itself asks so whether its key is known");
+    assert.equal(status({ method: "PUT" }), 405);
     assert.equal(status({ contentType: undefined }), 415);
     assert.equal(status({ contentType: "application/json; charset=latin1" }), 415);
     assert.equal(status({ contentType: "text/plain" }), 415);
