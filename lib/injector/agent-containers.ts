@@ -42,18 +42,42 @@ function container(injection: Injection, role: Role, config: JsonObject | undefi
     env: agentEnv(injection, config),
     resources: resources(injection),
     volumeMounts: mounts(injection, role),
-    ...(role === "sidecar" ? { lifecycle: lifecycle(injection) } : {}),
+    ...(role === "sidecar" ? { lifecycle: isNativeRevoked(injection, role) ? {} : lifecycle(injection) } : {}),
     ...(role === "sidecar" && injection.shape.isNative ? { restartPolicy: "Always" } : {}),
     ...(security === undefined ? {} : { securityContext: security }),
   };
 }
 
-function startLine({ binary, configMap }: Injection, role: Role): string {
+function startLine(injection: Injection, role: Role): string {
+  const { binary, configMap } = injection;
+  const run = isNativeRevoked(injection, role) ? untilStopped : (agent: string): string => agent;
   if (configMap !== undefined) {
     const file = role === "init" ? "config-init.hcl" : "config.hcl";
-    return `touch ${HOME}/.vault-token && ${binary} agent -config=/vault/configs/${file}`;
+    return `touch ${HOME}/.vault-token && ${run(`${binary} agent -config=/vault/configs/${file}`, injection)}`;
   }
-  return `echo \${VAULT_CONFIG?} | base64 -d > ${HOME}/config.json && ${binary} agent -config=${HOME}/config.json`;
+  const made = `echo \${VAULT_CONFIG?} | base64 -d > ${HOME}/config.json`;
+  return `${made} && ${run(`${binary} agent -config=${HOME}/config.json`, injection)}`;
+}
+
+/**
+ * A preStop hook would revoke too early here: Kubernetes runs those of native sidecars when the pod begins to stop, and
+ * stops the agent only after the pod's own containers have ended.
+ */
+function isNativeRevoked(injection: Injection, role: Role): boolean {
+  return role === "sidecar" && injection.shape.isNative && isRevoked(injection);
+}
+
+function isRevoked({ values, settings }: Injection): boolean {
+  return values.get("agent-revoke-on-shutdown") ?? settings.revokeOnShutdown;
+}
+
+/** Lets the agent end when the container is stopped, and then revokes its token. An agent that ends by itself keeps it. */
+function untilStopped(agent: string, injection: Injection): string {
+  return [
+    `{ trap 'stopped=1; kill -TERM $! || :' TERM; ${agent} & code=0; wait $! || code=$?;`,
+    // The first wait ends with the signal, the second one with the agent.
+    `if [ -n "\${stopped:-}" ]; then wait $! || :; ${revocation(injection)}; else exit $code; fi; }`,
+  ].join(" ");
 }
 
 function resources({ values, settings }: Injection): JsonObject {
@@ -122,9 +146,14 @@ function securityContext({ security }: Injection): JsonObject | undefined {
   };
 }
 
+function lifecycle(injection: Injection): JsonObject {
+  if (!isRevoked(injection)) return {};
+  const line = `sleep ${injection.values.get("agent-revoke-grace") ?? 5} && ${revocation(injection)}`;
+  return { preStop: { exec: { command: ["/bin/sh", "-c", line] } } };
+}
+
 /** The token is named, because a user without an entry in the image's passwd has no home. */
-function lifecycle({ values, settings, connection, binary }: Injection): JsonObject {
-  if (!(values.get("agent-revoke-on-shutdown") ?? settings.revokeOnShutdown)) return {};
+function revocation({ connection, binary }: Injection): string {
   const flags = [
     ["address", connection.address === "" ? undefined : connection.address],
     ["namespace", connection.namespace],
@@ -135,15 +164,13 @@ function lifecycle({ values, settings, connection, binary }: Injection): JsonObj
     ["tls-server-name", connection.tlsServerName],
   ] as const;
   const words = flags.flatMap(([flag, value]) => (value === undefined ? [] : [shellWord(`-${flag}=${value}`)]));
-  const line = [
-    `sleep ${values.get("agent-revoke-grace") ?? 5} &&`,
+  return [
     `VAULT_TOKEN="$(cat ${HOME}/.vault-token)"`,
     `${binary} token revoke`,
     ...words,
     ...(connection.skipsVerify ? ["-tls-skip-verify"] : []),
     "-self",
   ].join(" ");
-  return { preStop: { exec: { command: ["/bin/sh", "-c", line] } } };
 }
 
 function patched(made: JsonObject, role: Role, { values, settings }: Injection, notes: Notes): JsonObject {

@@ -163,7 +163,7 @@ export const SHAPE = [
     name: "agent-revoke-grace",
     type: "seconds",
     preset: "`5`",
-    meaning: "Time before the token is revoked.",
+    meaning: "Time before the token is revoked. A native sidecar needs none: it ends after the pod's own containers.",
   },
   { name: "agent-run-as-user", type: "id", setting: "runAsUser", meaning: "User id of the agent." },
   { name: "agent-run-as-group", type: "id", setting: "runAsGroup", meaning: "Group id of the agent." },

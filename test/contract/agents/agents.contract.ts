@@ -162,6 +162,28 @@ export function agentContract(flavor: Vault["flavor"], agent: Agent): void {
       await waitFor("the end of the credential", async () => !(await world.postgres.login(username, password)));
     });
 
+    it("as native sidecars, revoke their token after their end, which comes after that of the pod's own containers", async () => {
+      await using pod = await world.pod(
+        {
+          "agent-inject-secret-db": "database/creds/app",
+          "agent-pre-populate": "false",
+          "agent-inject-token": "true",
+        },
+        { settings: { nativeSidecar: true, revokeOnShutdown: true } },
+      );
+      const sidecar = await pod.start(SIDECAR);
+      const { username, password } = credentialIn(await existing(pod, DB));
+      const token = (await existing(pod, "/vault/secrets/token")).trim();
+      const { preStop } = await sidecar.stop();
+      // Kubernetes runs hooks of native sidecars when the pod begins to stop.
+      assert.equal(preStop, undefined);
+      const { code, output } = await sidecar.ended;
+      assert.equal(code, 0, output);
+      const answer = await world.vault.request("GET", "auth/token/lookup-self", undefined, { token });
+      assert.equal(answer.status, 403, output);
+      await waitFor("the end of the credential", async () => !(await world.postgres.login(username, password)));
+    });
+
     it("revoke their token with the certificates of their annotations", async () => {
       const ca = { "ca.crt": Buffer.from(world.vault.caPem ?? "").toString("base64") };
       await world.cluster.apply({

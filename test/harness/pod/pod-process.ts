@@ -45,9 +45,9 @@ export function launched(words: readonly string[]): PodProcess {
   stdin.on("error", () => undefined);
   watchGroup(pid);
   stdin.end("go\n");
-  const end = async (first: NodeJS.Signals, graceMs: number): Promise<void> => {
+  const end = async (ask: () => void, graceMs: number): Promise<void> => {
     if (isOver) return;
-    signal(pid, first);
+    ask();
     const timer = setTimeout(() => signal(pid, "SIGKILL"), graceMs);
     await ended;
     clearTimeout(timer);
@@ -57,8 +57,9 @@ export function launched(words: readonly string[]): PodProcess {
     ended,
     output: tail.text,
     isRunning: () => !isOver,
-    stop: (graceMs) => end("SIGTERM", graceMs),
-    kill: () => end("SIGKILL", 0),
+    // A kubelet asks the first process of a container alone.
+    stop: (graceMs) => end(() => child.kill("SIGTERM"), graceMs),
+    kill: () => end(() => signal(pid, "SIGKILL"), 0),
   };
 }
 

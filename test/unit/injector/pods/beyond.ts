@@ -51,6 +51,26 @@ export const BEYOND: readonly PodCase[] = [
     }),
   },
   {
+    title: "a native sidecar revokes its token after its end, which comes last, and without a grace",
+    annotations: { "agent-revoke-on-shutdown": "true", "agent-revoke-grace": "7" },
+    settings: { nativeSidecar: true },
+    want: ({ pod, sidecar }) => {
+      sidecar.restartPolicy = "Always";
+      pod.spec.containers.pop();
+      pod.spec.initContainers?.push(sidecar);
+      const agent = "vault agent -config=/home/vault/config.json";
+      const revoke =
+        'VAULT_TOKEN="$(cat /home/vault/.vault-token)" vault token revoke -address=https://vault.example.com:8200 -self';
+      sidecar.args = sidecar.args?.map((line) =>
+        line.replace(
+          agent,
+          () =>
+            `{ trap 'stopped=1; kill -TERM $! || :' TERM; ${agent} & code=0; wait $! || code=$?; if [ -n "\${stopped:-}" ]; then wait $! || :; ${revoke}; else exit $code; fi; }`,
+        ),
+      );
+    },
+  },
+  {
     title: "no native sidecar",
     annotations: { "keyferry.dev/agent-native-sidecar": "false" },
     settings: { nativeSidecar: true },
