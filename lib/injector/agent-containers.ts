@@ -6,6 +6,7 @@ import { imageOf } from "./images.ts";
 import type { Injection } from "./injection.ts";
 import { applyPatch, type Inapplicability } from "./json-patch.ts";
 import type { Notes } from "./notes.ts";
+import { isRevoked, revokeGrace, warnOfUnrevoked } from "./revocation.ts";
 import { MAX_CONFIG } from "./secrets.ts";
 import { shellWord } from "./shell.ts";
 import type { ValueOf } from "./value-types.ts";
@@ -19,6 +20,7 @@ const PATCHES = { init: "agent-init-json-patch", sidecar: "agent-json-patch" } a
 
 /** The containers that the pod gets, in their finished state. */
 export function agentContainers(injection: Injection, notes: Notes): Readonly<Partial<Record<Role, JsonObject>>> {
+  warnOfUnrevoked(injection, notes);
   const { hasInit, hasSidecar } = injection.shape;
   const configs = injection.configMap === undefined ? agentConfigs(injection, notes) : undefined;
   const made = (role: Role) => patched(container(injection, role, configs?.[role], notes), role, injection, notes);
@@ -65,10 +67,6 @@ function startLine(injection: Injection, role: Role): string {
  */
 function isNativeRevoked(injection: Injection, role: Role): boolean {
   return role === "sidecar" && injection.shape.isNative && isRevoked(injection);
-}
-
-function isRevoked({ values, settings }: Injection): boolean {
-  return values.get("agent-revoke-on-shutdown") ?? settings.revokeOnShutdown;
 }
 
 /** Lets the agent end when the container is stopped, and then revokes its token. An agent that ends by itself keeps it. */
@@ -148,7 +146,7 @@ function securityContext({ security }: Injection): JsonObject | undefined {
 
 function lifecycle(injection: Injection): JsonObject {
   if (!isRevoked(injection)) return {};
-  const line = `sleep ${injection.values.get("agent-revoke-grace") ?? 5} && ${revocation(injection)}`;
+  const line = `sleep ${revokeGrace(injection)} && ${revocation(injection)}`;
   return { preStop: { exec: { command: ["/bin/sh", "-c", line] } } };
 }
 

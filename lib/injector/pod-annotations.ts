@@ -157,13 +157,15 @@ export const SHAPE = [
     name: "agent-revoke-on-shutdown",
     type: "bool",
     setting: "revokeOnShutdown",
-    meaning: "Revoke the agent's token when the pod stops.",
+    meaning:
+      "Revoke the agent's token when the pod stops: that of the sidecar, and with `agent-cache-enable` that of the init container, which is the same.",
   },
   {
     name: "agent-revoke-grace",
     type: "seconds",
     preset: "`5`",
-    meaning: "Time before the token is revoked. A native sidecar needs none: it ends after the pod's own containers.",
+    meaning:
+      "Time before the token is revoked, shorter than the pod's `terminationGracePeriodSeconds`. A native sidecar needs none: it ends after the pod's own containers.",
   },
   { name: "agent-run-as-user", type: "id", setting: "runAsUser", meaning: "User id of the agent." },
   { name: "agent-run-as-group", type: "id", setting: "runAsGroup", meaning: "Group id of the agent." },

@@ -10,6 +10,7 @@ export interface Pod {
   readonly containers: readonly PodContainer[];
   readonly initContainers: readonly PodContainer[];
   readonly shareProcessNamespace?: boolean;
+  readonly terminationGracePeriodSeconds?: number;
   readonly runAsUser?: number;
 }
 
@@ -96,10 +97,14 @@ function texts(value: unknown, at: string, budget: Budget): readonly string[] {
 }
 
 function uid(securityContext: unknown, at: string): { readonly runAsUser?: number } {
-  const value = own(fields(securityContext, `${at}.securityContext`), "runAsUser");
+  return wholeNumber(fields(securityContext, `${at}.securityContext`), "runAsUser", `${at}.securityContext`);
+}
+
+function wholeNumber<T extends string>(found: Fields, name: T, at: string): { readonly [field in T]?: number } {
+  const value = own(found, name);
   if (value === undefined || value === null) return {};
-  if (!Number.isSafeInteger(value)) throw new Malformed(`${at}.securityContext.runAsUser must be a whole number`);
-  return { runAsUser: value as number };
+  if (!Number.isSafeInteger(value)) throw new Malformed(`${at}.${name} must be a whole number`);
+  return { [name]: value } as { [field in T]: number };
 }
 
 /** Its other fields are kept, because the agent gets copies of mounts. */
@@ -201,6 +206,7 @@ export function readPod(value: unknown): Pod {
     containers: containers("containers"),
     initContainers: containers("initContainers"),
     ...(typeof share === "boolean" ? { shareProcessNamespace: share } : {}),
+    ...wholeNumber(spec, "terminationGracePeriodSeconds", "spec"),
     ...uid(own(spec, "securityContext"), "spec"),
   };
 }

@@ -47,6 +47,15 @@ function cached(cache: Readonly<Record<string, unknown>>, list = listener()): (w
 export const AGENT: readonly PodCase[] = [
   { title: "a cache that the sidecar takes over", annotations: { "agent-cache-enable": "true" }, want: cached({}) },
   {
+    title: "a cache that the sidecar takes over, with the token that is revoked on shutdown",
+    annotations: { "agent-cache-enable": "true", "agent-revoke-on-shutdown": "true" },
+    want: both(cached({}), ({ sidecar }) => {
+      const line =
+        'sleep 5 && VAULT_TOKEN="$(cat /home/vault/.vault-token)" vault token revoke -address=https://vault.example.com:8200 -self';
+      sidecar.lifecycle = { preStop: { exec: { command: ["/bin/sh", "-c", line] } } };
+    }),
+  },
+  {
     title: "a cache of the sidecar alone is in memory",
     annotations: { "agent-cache-enable": "true", "agent-pre-populate": "false" },
     want: both(({ configs: [, sidecar] }) => {

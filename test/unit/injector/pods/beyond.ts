@@ -1,5 +1,5 @@
 import type { Wanted } from "../wanted.ts";
-import { both, each, inTemplate, type PodCase, template, withoutInit } from "./case.ts";
+import { both, each, INIT_STAYS, inTemplate, type PodCase, template, withoutInit } from "./case.ts";
 
 /** What HashiCorp's injector does not do. */
 
@@ -52,8 +52,9 @@ export const BEYOND: readonly PodCase[] = [
   },
   {
     title: "a native sidecar revokes its token after its end, which comes last, and without a grace",
-    annotations: { "agent-revoke-on-shutdown": "true", "agent-revoke-grace": "7" },
+    annotations: { "agent-revoke-on-shutdown": "true", "agent-revoke-grace": "40" },
     settings: { nativeSidecar: true },
+    warnings: [INIT_STAYS],
     want: ({ pod, sidecar }) => {
       sidecar.restartPolicy = "Always";
       pod.spec.containers.pop();
@@ -61,7 +62,7 @@ export const BEYOND: readonly PodCase[] = [
       const agent = "vault agent -config=/home/vault/config.json";
       const revoke =
         'VAULT_TOKEN="$(cat /home/vault/.vault-token)" vault token revoke -address=https://vault.example.com:8200 -self';
-      sidecar.args = sidecar.args?.map((line) =>
+      sidecar.args = (sidecar.args ?? []).map((line) =>
         line.replace(
           agent,
           () =>
@@ -110,6 +111,7 @@ export const BEYOND: readonly PodCase[] = [
         sidecar.lifecycle = { preStop: { exec: { command: ["/bin/sh", "-c", line] } } };
       },
     ),
+    warnings: [INIT_STAYS],
   },
   {
     title: "an allowed image is pinned to its digest",

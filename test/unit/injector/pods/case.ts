@@ -17,6 +17,9 @@ export interface PodCase {
   readonly isImpossible?: true;
 }
 
+/** Without a cache, the sidecar does not know what the init container got. */
+export const INIT_STAYS = /agent-revoke-on-shutdown: the token and the leases of vault-agent-init are not revoked/;
+
 /** A Pod that may not be created. */
 export interface RefusedCase extends Pick<PodCase, "title" | "annotations" | "settings" | "given"> {
   readonly namespace?: string;

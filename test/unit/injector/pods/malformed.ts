@@ -18,6 +18,7 @@ const MALFORMED: readonly (readonly [Path, unknown, string])[] = [
   [["spec", "volumes"], 1, "spec.volumes must be a list"],
   [["spec", "securityContext"], 1, "spec.securityContext must be an object"],
   [["spec", "securityContext"], { runAsUser: 1.5 }, "spec.securityContext.runAsUser must be a whole number"],
+  [["spec", "terminationGracePeriodSeconds"], "1", "spec.terminationGracePeriodSeconds must be a whole number"],
   [["status"], 1, "status must be an object"],
   [["status"], { phase: 1 }, "status.phase must be a string"],
   [FIRST, null, "spec.containers[] must be an object"],

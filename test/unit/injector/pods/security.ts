@@ -1,5 +1,5 @@
 import type { Wanted } from "../wanted.ts";
-import { both, type PodCase } from "./case.ts";
+import { both, INIT_STAYS, type PodCase, withoutInit, withoutSidecar } from "./case.ts";
 
 function security(fields: Readonly<Record<string, unknown>>) {
   return ({ agents }: Wanted) => {
@@ -25,11 +25,36 @@ export const SECURITY: readonly PodCase[] = [
     title: "the token is revoked on shutdown",
     annotations: { "agent-revoke-on-shutdown": "true" },
     want: preStop(`sleep 5 && ${REVOKE} -self`),
+    warnings: [INIT_STAYS],
+  },
+  {
+    title: "the token is revoked on shutdown, and no init container has another one",
+    annotations: { "agent-revoke-on-shutdown": "true", "agent-pre-populate": "false" },
+    want: both(withoutInit, preStop(`sleep 5 && ${REVOKE} -self`)),
+  },
+  {
+    title: "nothing is revoked without a sidecar, with a warning",
+    annotations: { "agent-revoke-on-shutdown": "true", "agent-pre-populate-only": "true" },
+    want: withoutSidecar,
+    warnings: [/agent-revoke-on-shutdown: has no effect with agent-pre-populate-only: the token and its leases stay/],
+  },
+  {
+    title: "nothing is revoked by a pod that stops faster than its grace, with a warning",
+    annotations: { "agent-revoke-on-shutdown": "true", "agent-pre-populate": "false", "agent-revoke-grace": "10" },
+    given: ({ spec }) => void Object.assign(spec, { terminationGracePeriodSeconds: 10 }),
+    want: both(withoutInit, preStop(`sleep 10 && ${REVOKE} -self`)),
+    warnings: [/agent-revoke-grace: is not shorter than terminationGracePeriodSeconds of the pod/],
+  },
+  {
+    title: "the token is revoked by a pod that stops slowly enough",
+    annotations: { "agent-revoke-on-shutdown": "true", "agent-pre-populate": "false", "agent-revoke-grace": "29" },
+    want: both(withoutInit, preStop(`sleep 29 && ${REVOKE} -self`)),
   },
   {
     title: "the token is revoked after a grace",
     annotations: { "agent-revoke-on-shutdown": "true", "agent-revoke-grace": "0" },
     want: preStop(`sleep 0 && ${REVOKE} -self`),
+    warnings: [INIT_STAYS],
   },
   {
     title: "the token is revoked with certificates, namespace and the flags of TLS",
@@ -59,6 +84,7 @@ export const SECURITY: readonly PodCase[] = [
         }
       },
     ),
+    warnings: [INIT_STAYS],
   },
   {
     title: "an address cannot leave its place in the shell's line",
@@ -71,6 +97,7 @@ export const SECURITY: readonly PodCase[] = [
         for (const { vault } of configs) vault.address = "https://v;'$(id)";
       },
     ),
+    warnings: [INIT_STAYS],
   },
   {
     title: "a user and a group",

@@ -1,6 +1,6 @@
 import { TOKEN_PATH } from "../support.ts";
 import type { Wanted } from "../wanted.ts";
-import { each, inTemplate, jsonOf, type PodCase } from "./case.ts";
+import { each, INIT_STAYS, inTemplate, jsonOf, type PodCase } from "./case.ts";
 
 const PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
 const IRSA = "/var/run/secrets/eks.amazonaws.com/serviceaccount";
@@ -99,6 +99,7 @@ export const SETTINGS: readonly PodCase[] = [
         'sleep 5 && VAULT_TOKEN="$(cat /home/vault/.vault-token)" vault token revoke -address=https://vault.example.com:8200 -self';
       sidecar.lifecycle = { preStop: { exec: { command: ["/bin/sh", "-c", line] } } };
     },
+    warnings: [INIT_STAYS],
   },
   {
     title: "the token is not revoked",
