@@ -157,7 +157,12 @@ async function tlsAt(options: InjectorOptions, own: OwnCa, hostname: string): Pr
     const [cert, key] = await Promise.all([pem(folder, certFile), pem(folder, keyFile)]);
     return { tls: { cert, key }, ...(registered === undefined ? {} : { ca: registered }) };
   }
-  const { tls, ca, successorBy } = await own.at(hostsOf(fleet, hostname), clock());
+  const { tls, ca, isFirst, successorBy } = await own.at(hostsOf(fleet, hostname), clock());
+  if (isFirst) {
+    const message =
+      "there was none in the data directory: registrations with the CA of another one refuse it, so print them with this data directory";
+    log.info("injector-ca-made", { message });
+  }
   if (successorBy !== undefined) {
     log.warn("injector-ca-renewed", {
       message: "apply the output of keyferry injector manifests again in clusters without injector.manage",

@@ -42,6 +42,8 @@ export interface OwnCa {
 export interface OwnTls {
   readonly tls: { readonly cert: string; readonly key: string };
   readonly ca: string;
+  /** There was no CA before. */
+  readonly isFirst: boolean;
   /** A successor of the CA was made just now, and signs from then on: by then registrations must have it. */
   readonly successorBy?: EpochMs;
 }
@@ -51,6 +53,7 @@ export function ownCa(dataDir: string): OwnCa {
   let leaf: { readonly pair: Authority; readonly by: Authority; readonly hosts: string } | undefined;
   return {
     async at(hosts, now) {
+      const isFirst = !hasOwnCa(dataDir);
       const { all, isNew } = await renewed(dataDir, now);
       const valid = validAuthorities(all, now);
       const signer = signingAuthority(all, now);
@@ -66,6 +69,7 @@ export function ownCa(dataDir: string): OwnCa {
       return {
         tls: { cert: leaf.pair.cert, key: leaf.pair.key },
         ca: bundleOf(valid),
+        isFirst,
         ...(successorBy === undefined ? {} : { successorBy }),
       };
     },

@@ -28,8 +28,14 @@ export interface PlaceOptions {
   readonly now: EpochMs;
 }
 
+export interface WebhookPlace {
+  readonly config: ClientConfig;
+  /** The data directory in which there was no CA before. */
+  readonly caMadeIn?: string;
+}
+
 /** Where the API server of the cluster finds the webhook. Throws an InputError. */
-export async function placeOf(options: PlaceOptions): Promise<ClientConfig> {
+export async function placeOf(options: PlaceOptions): Promise<WebhookPlace> {
   const { fleet, cluster, fileName } = options;
   const url = cluster.injector?.url ?? fleet.injector?.url;
   if (url === undefined) {
@@ -37,8 +43,11 @@ export async function placeOf(options: PlaceOptions): Promise<ClientConfig> {
       `${fileName} does not say where the webhook is: set injector.url to the function URL, or to https://HOST:PORT of keyferry run`,
     ]);
   }
-  const [key, ca] = await Promise.all([keyOf(options), caOf(options, url)]);
-  return clientConfig({ url, cluster: cluster.name, key, ...(ca === undefined ? {} : { ca }) });
+  const key = await keyOf(options);
+  const hadCa = hasOwnCa(options.dataDir);
+  const ca = await caOf(options, url);
+  const config = clientConfig({ url, cluster: cluster.name, key, ...(ca === undefined ? {} : { ca }) });
+  return { config, ...(!hadCa && hasOwnCa(options.dataDir) ? { caMadeIn: resolve(options.dataDir) } : {}) };
 }
 
 async function keyOf({ cluster, dataDir, keyFile, fileName, now }: PlaceOptions): Promise<string> {

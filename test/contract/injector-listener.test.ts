@@ -231,6 +231,15 @@ describe("the listener of the injector", () => {
     assert.deepEqual(found, [0, 30, 90, 210, 450]);
   });
 
+  it("says that it made a CA, once", async () => {
+    const made = (): number => lines.filter(([event]) => event === "injector-ca-made").length;
+    for (const expected of [1, 1]) {
+      await using _listener = await start();
+      await lookAgain();
+      assert.equal(made(), expected);
+    }
+  });
+
   it("renews its own CA at two thirds of its life; both are in the bundle, until the first one is over", async () => {
     await using _listener = await start();
     const first = await ownCaBundle(folder.path, now);
