@@ -29,6 +29,8 @@ Examples:
   $ keyferry injector check prod-eu
   $ keyferry injector check prod-eu --namespace shop --kubeconfig ~/.kube/config --context me@prod-eu
 
+With the CA certificates in --data-dir, also says whether the registration has them.
+
 Creates three pods as a dry run, so that none exists afterwards: one without annotations, one that the webhook must
 refuse, and one that it must inject. This needs the permission to create pods in the namespace, which keyferry itself does not have.
 Exit codes: 0 injected, 1 not reached or not injected, 2 bad input.`;
@@ -81,6 +83,7 @@ export function injectorCommands(cli: Command, exitWith: (code: number) => void)
     .description("create pods as a dry run: is the webhook reached, does it inject, and how long does it take")
     .argument("<cluster>", "name of the cluster in fleet.yaml")
     .addOption(fleetOption())
+    .addOption(dataDirOption())
     .option("-n, --namespace <name>", "namespace of the pods", "default")
     .option("--kubeconfig <file>", "kubeconfig to use instead of the cluster's connect")
     .option("--context <name>", "context in that kubeconfig; default: the current one")

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { destination } from "pino";
 import {
   besideUs,
+  casOf,
   type DryRun,
   INJECTED_POD,
   injectedBy,
@@ -11,7 +12,7 @@ import {
   registered,
 } from "../../lib/admission/check.ts";
 import { CONFIGURATION } from "../../lib/admission/registration.ts";
-import { SECOND_MS } from "../../lib/clock.ts";
+import { SECOND_MS, systemClock } from "../../lib/clock.ts";
 import { SyncError } from "../../lib/errors.ts";
 import { folderFiles } from "../../lib/fleet/files.ts";
 import type { FleetCluster } from "../../lib/fleet/fleet.ts";
@@ -26,10 +27,11 @@ import { print, printJson, say } from "../output.ts";
 import { reachedFleet } from "../reached-fleet.ts";
 import { stopSignal, WITH_HANG_UP } from "../stop-signal.ts";
 import { table } from "../table.ts";
-import { clusterOf } from "./places.ts";
+import { clusterOf, knownCa } from "./places.ts";
 
 export interface CheckFlags {
   readonly fleet: string;
+  readonly dataDir: string;
   readonly namespace: string;
   readonly kubeconfig?: string;
   readonly context?: string;
@@ -55,14 +57,16 @@ const CHECK_MS = 60 * SECOND_MS;
 export async function checkCommand(name: string, flags: CheckFlags): Promise<number> {
   const stop = stopSignal(() => say("stopped"), WITH_HANG_UP);
   const { fleet, folder } = await readFleet(flags.fleet);
-  const cluster = asPerson(clusterOf(fleet, name, flags.fleet), flags);
+  const found = clusterOf(fleet, name, flags.fleet);
+  const known = await knownCa({ fleet, folder, cluster: found, dataDir: flags.dataDir, now: systemClock() });
+  const cluster = asPerson(found, flags);
   const signal = AbortSignal.any([stop, AbortSignal.timeout(CHECK_MS)]);
   const log = jsonLog("silent", destination({ fd: 2, sync: true }));
   await using leases = simulatedSqliteStore(undefined);
   const own = { ...fleet, clusters: [cluster], hubs: [] };
   const reached = await reachedFleet({ own, files: folderFiles(folder), leases, log, mayExec: true }, signal);
   try {
-    const checked = await checkedCluster(reached.clients, cluster, flags.namespace, signal);
+    const checked = await checkedCluster(reached.clients, { cluster, known }, flags.namespace, signal);
     show(checked, flags.output);
     return checked.isReached && checked.isInjected ? 0 : 1;
   } finally {
@@ -79,10 +83,11 @@ function asPerson(cluster: FleetCluster, { kubeconfig, context }: CheckFlags): F
 
 async function checkedCluster(
   clients: ClusterClients,
-  { name: cluster, injector }: FleetCluster,
+  { cluster: settings, known }: { readonly cluster: FleetCluster; readonly known: Awaited<ReturnType<typeof knownCa>> },
   namespace: string,
   signal: AbortSignal,
 ): Promise<Checked> {
+  const { name: cluster, injector } = settings;
   const configurations = await configurationsOf(clients, cluster, signal);
   const create = (body: object): Promise<DryRun> => dryRun(clients, { cluster, namespace, body }, signal);
   const startedAt = performance.now();
@@ -95,7 +100,7 @@ async function checkedCluster(
     cluster,
     ...(configurations === undefined
       ? {}
-      : { registration: registrationText(configurations, injector?.keys), vaultK8s: besideUs(configurations) }),
+      : { registration: registrationText(configurations, injector?.keys, known), vaultK8s: besideUs(configurations) }),
     isReached: reached.isReached,
     reached: reached.says,
     isInjected: injected.isInjected,
@@ -121,14 +126,27 @@ async function configurationsOf(
   }
 }
 
-/** Says whether fleet.yaml has the registered key; never the key. */
-function registrationText(configurations: readonly unknown[], hashes: readonly string[] = []): string {
+/** Says whether fleet.yaml has the registered key, and whether the CA is the right one; never the key. */
+export function registrationText(
+  configurations: readonly unknown[],
+  hashes: readonly string[] = [],
+  known?: Awaited<ReturnType<typeof knownCa>>,
+): string {
   const found = registered(configurations);
   if (found === undefined) return "not registered: apply keyferry injector manifests";
-  if (hashes.length === 0) return `registered at ${found.host}`;
   const isKnown = hashes.includes(keyHash(found.key));
-  return `registered at ${found.host}, ${isKnown ? "with a key of fleet.yaml" : "with a key that fleet.yaml does not have"}`;
+  const key = `, ${isKnown ? "with a key of fleet.yaml" : "with a key that fleet.yaml does not have"}`;
+  const ca = known === undefined ? "" : CA_TEXTS[casOf(found.caBundle, known.ca)](known.from);
+  return `registered at ${found.host}${hashes.length === 0 ? "" : key}${ca}`;
 }
+
+const CA_TEXTS: Readonly<Record<ReturnType<typeof casOf>, (from: string) => string>> = {
+  all: () => "",
+  some: (from) =>
+    `, without the next CA of ${from}: apply keyferry injector manifests again before it signs, or set injector.manage`,
+  none: (from) =>
+    `, without the CA of ${from}: if keyferry run uses that one, apply keyferry injector manifests again`,
+};
 
 async function dryRun(
   clients: ClusterClients,

@@ -164,7 +164,8 @@ async function tlsAt(options: InjectorOptions, own: OwnCa, hostname: string): Pr
     log.info("injector-ca-made", { message });
   }
   if (successorBy !== undefined) {
-    log.warn("injector-ca-renewed", {
+    const isByHand = fleet.clusters.some(({ injector }) => injector?.manage !== true && injector?.keys?.length);
+    log[isByHand ? "warn" : "info"]("injector-ca-renewed", {
       message: "apply the output of keyferry injector manifests again in clusters without injector.manage",
       by: new Date(successorBy).toISOString(),
     });

@@ -8,11 +8,13 @@ import {
   successorSignsAt,
   validAuthorities,
 } from "../../lib/admission/authority-times.ts";
-import type { EpochMs } from "../../lib/clock.ts";
+import { type EpochMs, HOUR_MS } from "../../lib/clock.ts";
 import { createOwn, readOwn, writeOwn } from "./own-files.ts";
 import { certifiedHosts } from "./own-hosts.ts";
 
 /** The webhook's own CA, in the data directory. Its library is loaded by the first certificate. */
+
+const DAY_MS = 24 * HOUR_MS;
 
 function caPathOf(dataDir: string): string {
   return join(dataDir, "injector-ca.json");
@@ -44,12 +46,13 @@ export interface OwnTls {
   readonly ca: string;
   /** There was no CA before. */
   readonly isFirst: boolean;
-  /** A successor of the CA was made just now, and signs from then on: by then registrations must have it. */
+  /** A successor of the CA signs from then on: by then registrations must have it. Said at each start and once a day. */
   readonly successorBy?: EpochMs;
 }
 
 /** Only the process with the lock of the data directory renews. */
 export function ownCa(dataDir: string): OwnCa {
+  let toldAt = Number.NEGATIVE_INFINITY;
   let leaf: { readonly pair: Authority; readonly by: Authority; readonly hosts: string } | undefined;
   return {
     async at(hosts, now) {
@@ -65,12 +68,15 @@ export function ownCa(dataDir: string): OwnCa {
         const { serverCertificate } = await import("../../lib/admission/authority.ts");
         leaf = { pair: await serverCertificate(signer, certified, now), by: signer, hosts: names };
       }
-      const successorBy = isNew && valid.length > 1 ? successorSignsAt(signer) : undefined;
+      const before = valid.at(-2);
+      const successorBy = before === undefined ? undefined : successorSignsAt(before);
+      const tells = successorBy !== undefined && (isNew || (now < successorBy && now - toldAt >= DAY_MS));
+      if (tells) toldAt = now;
       return {
         tls: { cert: leaf.pair.cert, key: leaf.pair.key },
         ca: bundleOf(valid),
         isFirst,
-        ...(successorBy === undefined ? {} : { successorBy }),
+        ...(tells ? { successorBy } : {}),
       };
     },
   };

@@ -74,8 +74,23 @@ async function keyText(path: string): Promise<string> {
   });
 }
 
+/** The CA certificates that the registration of a cluster should have, and where they are; undefined: that is not known. */
+export async function knownCa(
+  options: Pick<PlaceOptions, "fleet" | "folder" | "cluster" | "dataDir" | "now">,
+): Promise<{ readonly ca: string; readonly from: string } | undefined> {
+  const { fleet, cluster, dataDir } = options;
+  const { url, caFile } = fleet.injector ?? {};
+  if (caFile === undefined && !hasOwnCa(dataDir)) return undefined;
+  // One that only the user of keyferry run may read, for example.
+  const ca = await caOf(options, cluster.injector?.url ?? url ?? "").catch(() => undefined);
+  return ca === undefined ? undefined : { ca, from: caFile ?? dataDir };
+}
+
 /** Undefined: certificates that API servers trust anyway, as those of function URLs. */
-async function caOf({ fleet, folder, dataDir, now }: PlaceOptions, url: string): Promise<string | undefined> {
+async function caOf(
+  { fleet, folder, dataDir, now }: Pick<PlaceOptions, "fleet" | "folder" | "dataDir" | "now">,
+  url: string,
+): Promise<string | undefined> {
   const { caFile, certFile, listen } = fleet.injector ?? {};
   if (isFunctionUrl(url)) return undefined;
   if (caFile !== undefined) return keyText(resolve(folder, caFile));

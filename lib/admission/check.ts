@@ -100,12 +100,27 @@ export function besideUs(configurations: readonly unknown[]): readonly string[] 
   });
 }
 
-/** The host and the key that our registration names; undefined: it is not registered. */
+/** The host, the key and the CA certificates (base64 of PEM) that our registration names; undefined: it is not registered. */
 export function registered(
   configurations: readonly unknown[],
-): { readonly host: string; readonly key: string } | undefined {
+): { readonly host: string; readonly key: string; readonly caBundle: string } | undefined {
   const ours = configurations.find((one) => (one as { metadata?: { name?: string } }).metadata?.name === CONFIGURATION);
   const config = registeredConfig(ours);
   const host = URL.parse(config?.url ?? "")?.host;
-  return config === undefined || host === undefined ? undefined : { host, key: keyIn(config) };
+  const { caBundle = "" } = config ?? {};
+  return config === undefined || host === undefined ? undefined : { host, key: keyIn(config), caBundle };
+}
+
+/** Which of these CA certificates (PEM) a registered bundle has. */
+export function casOf(caBundle: string, wanted: string): "all" | "some" | "none" {
+  const found = new Set(certificatesIn(Buffer.from(caBundle, "base64").toString()));
+  const all = certificatesIn(wanted);
+  const count = all.filter((one) => found.has(one)).length;
+  if (count === all.length) return "all";
+  return count === 0 ? "none" : "some";
+}
+
+function certificatesIn(pem: string): readonly string[] {
+  const blocks = pem.matchAll(/-----BEGIN CERTIFICATE-----([^-]+)-----END CERTIFICATE-----/g);
+  return [...blocks].map(([, base64 = ""]) => base64.replace(/\s/g, ""));
 }

@@ -52,7 +52,7 @@ describe("the check of the webhook", () => {
   });
 
   it("knows where we are registered, and by which key", () => {
-    assert.deepEqual(registered([{}, OURS]), { host: "10.0.0.1:8443", key: KEY });
+    assert.deepEqual(registered([{}, OURS]), { host: "10.0.0.1:8443", key: KEY, caBundle: "" });
     assert.equal(registered([{ metadata: { name: "other" } }]), undefined);
   });
 });

@@ -57,6 +57,22 @@ describe("the certificate of the injector's own CA", () => {
     );
   });
 
+  it("tells of a successor that waits at each start and once a day, until it signs", async () => {
+    const own = ownCa(folder);
+    const by = async (of = own): Promise<number | undefined> => (await of.at(["a.example.com"], now)).successorBy;
+    assert.equal(await by(), undefined);
+    now += 800 * DAY_MS;
+    const signsAt = (await by()) ?? assert.fail("nobody was told");
+    now += DAY_MS - 1;
+    assert.equal(await by(), undefined);
+    assert.equal(await by(ownCa(folder)), signsAt, "another start");
+    now += 1;
+    assert.equal(await by(), signsAt);
+    assert.equal(await by(), undefined);
+    now = signsAt;
+    assert.deepEqual([await by(), await by(ownCa(folder))], [undefined, undefined]);
+  });
+
   it("stores the hosts for its owner alone, and only when they change", async () => {
     const own = ownCa(folder);
     await namesFor(["a.example.com"], own);
