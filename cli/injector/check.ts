@@ -6,6 +6,7 @@ import {
   type DryRun,
   INJECTED_POD,
   injectedBy,
+  isBeforeUs,
   PLAIN_POD,
   REFUSED_POD,
   reachedBy,
@@ -144,8 +145,7 @@ const CA_TEXTS: Readonly<Record<ReturnType<typeof casOf>, (from: string) => stri
   all: () => "",
   some: (from) =>
     `, without the next CA of ${from}: apply keyferry injector manifests again before it signs, or set injector.manage`,
-  none: (from) =>
-    `, without the CA of ${from}: if keyferry run uses that one, apply keyferry injector manifests again`,
+  none: (from) => `, without the CA of ${from}: if keyferry run uses that one, apply keyferry injector manifests again`,
 };
 
 async function dryRun(
@@ -161,16 +161,22 @@ async function dryRun(
   return { pod: accepted(call, answer) };
 }
 
+/** What is beside keyferry: the one that comes first injects. */
+export function besideText(names: readonly string[]): string {
+  if (names.length === 0) return "none";
+  const each = names.map((name) => `${name} comes ${isBeforeUs(name) ? "before" : "after"} keyferry`);
+  return `${each.join(", ")} (docs/from-vault-k8s.md)`;
+}
+
 function show(checked: Checked, output: CheckFlags["output"]): void {
   if (output === "json") {
     printJson(checked);
     return;
   }
   const { registration, vaultK8s, reached, injected, isReached, isInjected, ms, plainMs } = checked;
-  const beside = vaultK8s?.length ? `it is beside keyferry: ${vaultK8s.join(", ")} (docs/from-vault-k8s.md)` : "none";
   const rows = [
     ["registration", registration ?? "not known: the login may not list mutatingwebhookconfigurations"],
-    ["vault-k8s", vaultK8s === undefined ? "not known" : beside],
+    ["vault-k8s", vaultK8s === undefined ? "not known" : besideText(vaultK8s)],
     ["reached", `${isReached ? "yes" : "no"}: ${reached}`],
     ["injected", `${isInjected ? "yes" : "no"}: ${injected}`],
     ["took", `${ms.toFixed(0)} ms; a pod without annotations: ${plainMs.toFixed(0)} ms`],

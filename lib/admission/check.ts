@@ -100,6 +100,11 @@ export function besideUs(configurations: readonly unknown[]): readonly string[] 
   });
 }
 
+/** Whether API servers ask the webhooks of this configuration before ours: they do so in the order of the names. */
+export function isBeforeUs(name: string): boolean {
+  return name < CONFIGURATION;
+}
+
 /** The host, the key and the CA certificates (base64 of PEM) that our registration names; undefined: it is not registered. */
 export function registered(
   configurations: readonly unknown[],

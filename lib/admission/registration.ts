@@ -2,7 +2,7 @@
 
 /**
  * API servers call webhooks in the order of the names of their configurations: after that of EKS's pod identity, whose
- * token the agent uses, and after vault-k8s's own, so that two injectors side by side inject once.
+ * token the agent uses, and after vault-k8s's own for most names of its release. Two injectors side by side inject once.
  */
 export const CONFIGURATION = "vault-agent-injector-keyferry";
 export const WEBHOOK = "vault-agent-injector.keyferry.dev";

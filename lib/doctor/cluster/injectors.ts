@@ -1,5 +1,4 @@
-import { besideUs, registered } from "../../admission/check.ts";
-import { CONFIGURATION } from "../../admission/registration.ts";
+import { besideUs, isBeforeUs, registered } from "../../admission/check.ts";
 import { SyncError } from "../../errors.ts";
 import { webhookConfigurations } from "../../kubernetes/webhook-configurations.ts";
 import type { Check, Reached } from "../context.ts";
@@ -33,12 +32,10 @@ async function configurationsOf({
 }
 
 function besideFinding(cluster: string, name: string): Finding {
-  // API servers ask in the order of the names.
-  const isFirst = name < CONFIGURATION;
   return finding("INJECTOR_BESIDE", {
     cluster,
     where: `MutatingWebhookConfiguration ${name}`,
-    what: isFirst
+    what: isBeforeUs(name)
       ? "it is vault-k8s's, and comes before keyferry's: vault-k8s injects pods, and keyferry leaves them as they are"
       : "it is vault-k8s's, and comes after keyferry's: vault-k8s injects pods while keyferry does not answer",
     remedy: advice(

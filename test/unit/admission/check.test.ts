@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { besideUs, injectedBy, reachedBy, registered } from "../../../lib/admission/check.ts";
+import { besideUs, injectedBy, isBeforeUs, reachedBy, registered } from "../../../lib/admission/check.ts";
 import { clientConfig, WEBHOOK, webhookConfiguration } from "../../../lib/admission/registration.ts";
 
 const KEY = "k".repeat(43);
@@ -49,6 +49,8 @@ describe("the check of the webhook", () => {
     const vaultK8s = { metadata: { name: "my-release-cfg" }, webhooks: [{ name: "vault.hashicorp.com" }] };
     const other = { metadata: { name: "policies" }, webhooks: [{ name: "policy.example.com" }] };
     assert.deepEqual(besideUs([OURS, vaultK8s, other, {}]), ["my-release-cfg"]);
+    const names = ["vault-agent-injector-cfg", "prod-vault-agent-injector-cfg", "vault-prod-agent-injector-cfg"];
+    assert.deepEqual(names.map(isBeforeUs), [true, true, false]);
   });
 
   it("knows where we are registered, and by which key", () => {

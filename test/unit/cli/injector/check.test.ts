@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import { registrationText } from "../../../../cli/injector/check.ts";
+import { besideText, registrationText } from "../../../../cli/injector/check.ts";
 import { ownCa } from "../../../../cli/injector/own-ca.ts";
 import { knownCa } from "../../../../cli/injector/places.ts";
 import { clientConfig, webhookConfiguration } from "../../../../lib/admission/registration.ts";
@@ -12,6 +12,16 @@ import type { Fleet } from "../../../../lib/fleet/fleet.ts";
 
 const DAY_MS = 24 * HOUR_MS;
 const URL = "https://keyferry.example.com:8443";
+
+describe("a vault-k8s beside keyferry, as keyferry injector check tells of it", () => {
+  it("comes before keyferry or after it, by its name", () => {
+    assert.equal(besideText([]), "none");
+    assert.equal(
+      besideText(["vault-agent-injector-cfg", "vault-prod-agent-injector-cfg"]),
+      "vault-agent-injector-cfg comes before keyferry, vault-prod-agent-injector-cfg comes after keyferry (docs/from-vault-k8s.md)",
+    );
+  });
+});
 
 describe("the registration, as keyferry injector check tells of it", () => {
   let dataDir: string;
