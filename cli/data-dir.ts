@@ -59,7 +59,13 @@ export function openDataDir(dir: string): DataDir {
 }
 
 /** Files that keyferry refuses if others than their owner may read or write them. */
-const GUARDED = ["tokens.key", "injector-ca.json", "injector-hosts.json", "injector-keys.json"];
+const GUARDED = [
+  "tokens.key",
+  "injector-ca.json",
+  "injector-ended-keys.json",
+  "injector-hosts.json",
+  "injector-keys.json",
+];
 
 /**
  * Takes a file of this process back from its group, which gets it at each mount of a volume with `fsGroup`. Another
