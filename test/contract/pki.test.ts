@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import { mustParseSpec } from "../../lib/declarations/parse.ts";
 import { certificateOf, mustBeUsable } from "../../lib/kinds/pki/certificate.ts";
@@ -208,6 +209,23 @@ for (const flavor of ["openbao", "vault"] as const) {
         code: "VAULT_CERTIFICATE_UNUSABLE",
         message: /the CA "CN=Short" ends at/,
       });
+    });
+
+    it("are of use beyond the old root that cross-signed theirs, as in a rotation of roots", async () => {
+      const names = { common_name: "New", issuer_name: "new", key_name: "new", ttl: YEAR };
+      await vault.write("root/root/generate/internal", names);
+      await vault.write("root/root/generate/internal", { common_name: "Old", issuer_name: "old", ttl: "2h" });
+      const { data } = await vault.write("root/intermediate/cross-sign", { common_name: "New", key_ref: "new" });
+      const order = { csr: data.csr, common_name: "New", ttl: "1h" };
+      const signed = await vault.write("root/issuer/old/sign-intermediate", order);
+      await vault.write("root/intermediate/set-signed", { certificate: signed.data.certificate });
+      const { issued, place } = await issue(vault, { mount: "root", issuerRef: "new", ttl: "3h" });
+      const ends = issued.chain.map((pem) => new X509Certificate(pem).validToDate.getTime());
+      assert.ok(
+        ends.some((end) => end < issued.expiration),
+        "Vault names the cross-signed one",
+      );
+      mustBeUsable(issued, { place, now: Date.now() });
     });
 
     it("are refused when a role cuts their TTL below the offset", async () => {

@@ -63,17 +63,18 @@ export function isSerial(text: string): boolean {
 }
 
 /**
- * Refuses a certificate that would have to be replaced as soon as it is used, and one that outlives a CA of its chain.
- * Throws VAULT_CERTIFICATE_UNUSABLE.
+ * Refuses a certificate that would have to be replaced as soon as it is used, and one that outlives the CA that issued
+ * it. Other CAs of its chain may end before it: one that is cross-signed ends with the old root, and clients go by the
+ * new one. Throws VAULT_CERTIFICATE_UNUSABLE.
  */
 export function mustBeUsable(
   issued: IssuedCertificate,
   about: { readonly place: string; readonly declaredOffsetMs?: number | undefined; readonly now: EpochMs },
 ): void {
   const { place, declaredOffsetMs, now } = about;
-  for (const pem of [...issued.chain, ...(issued.issuer === undefined ? [] : [issued.issuer])]) {
-    mustOutlive(parsed(pem, place), issued, place);
-  }
+  // All have to be readable: what is written must work.
+  for (const pem of issued.chain) parsed(pem, place);
+  if (issued.issuer !== undefined) mustOutlive(parsed(issued.issuer, place), issued, place);
   const validity: Validity = { ...issued, issuedAt: now };
   if (isUsable(validity, declaredOffsetMs, now)) return;
   throw unusable(
