@@ -4,8 +4,7 @@ import type { ResourceEvent } from "../ports/resources.ts";
 import type { KindRef } from "../resource-kinds.ts";
 import { asObject } from "../util/canonical.ts";
 import type { Json, JsonObject } from "../util/json.ts";
-import { printable } from "../util/printable.ts";
-import { newWarnings, WARNING_TYPES, type Warning } from "./warnings.ts";
+import { conditionMessage, newWarnings, WARNING_TYPES, type Warning } from "./warnings.ts";
 
 /** The condition `RolloutRestart`, with VSO's reasons. */
 export interface RolloutCondition {
@@ -81,12 +80,9 @@ export function stalledBy(error: SyncError): readonly Condition[] {
   return [{ type: STALLED, status: "True", reason: error.code, message: failureMessage(error) }];
 }
 
-/** The API server accepts 32768; this fits on a screen. */
-const MAX_MESSAGE = 1024;
-
 /** A condition's message about a failure, which begins with its code. */
 export function failureMessage(error: SyncError): string {
-  return printable(`${error.code}: ${error.message}`, MAX_MESSAGE);
+  return conditionMessage(`${error.code}: ${error.message}`);
 }
 
 export function conditionList(status: JsonObject): readonly JsonObject[] {
@@ -110,7 +106,7 @@ export function mergeConditions(
     const isSame = old?.status === condition.status && typeof old.lastTransitionTime === "string";
     return {
       ...condition,
-      message: printable(condition.message, MAX_MESSAGE),
+      message: conditionMessage(condition.message),
       observedGeneration: generation,
       lastTransitionTime: isSame
         ? (old.lastTransitionTime as string)

@@ -154,6 +154,16 @@ describe("status", () => {
     assert.ok((many[0]?.message.length ?? 0) < 32_768);
   });
 
+  it("has told a warning whose message was cut, or had characters escaped", () => {
+    const warning = { type: "TemplatesComplete", status: "False", reason: "x" } as const;
+    for (const message of ["x".repeat(5_000), "a\u001bb\u202e", `${"\n".repeat(700)}é`]) {
+      const warnings = [{ ...warning, message }];
+      const told = status({}, { ...SYNCED, warnings });
+      assert.equal(isToldIn(told, warnings, false), true, message.slice(0, 10));
+      assert.equal(isToldIn(told, [{ ...warning, message: `!${message}` }], false), false);
+    }
+  });
+
   it("is stalled when nothing but a change of the declaration helps, and not after that", () => {
     const parked = status({}, { kind: "failed", error: new SyncError("SPEC_INVALID", "no") });
     const { status: value, reason, message } = condition(parked, "Stalled") ?? {};
