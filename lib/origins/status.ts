@@ -125,8 +125,10 @@ export function nextStatus(
   const over = endedBy(outcome);
   const isOver = (told: JsonObject): boolean =>
     over.has(told.type) || (outcome.kind === "synced" && isLeftover(told, outcome.isRolloutOwed === true));
-  const kept = conditionList(before).filter((told) => !isOver(told));
-  const conditions = mergeConditions(kept, conditionsOf(kind.kind, outcome), generation, now);
+  const set = conditionsOf(kind.kind, outcome);
+  // What is set again keeps its time.
+  const kept = conditionList(before).filter((told) => !isOver(told) || set.some(({ type }) => type === told.type));
+  const conditions = mergeConditions(kept, set, generation, now);
   const lastGeneration = outcome.kind === "synced" ? generation : ((before.lastGeneration as number | undefined) ?? 0);
   const observed = { lastGeneration, observedGeneration: generation };
   const next: Record<string, Json> = { ...kind.emptyStatus, ...before, ...observed, conditions };

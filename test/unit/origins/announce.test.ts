@@ -87,6 +87,16 @@ describe("the result of a run", () => {
     assert.deepEqual([first.written.length, first.events], [1, ["VaultClientError: VAULT_DENIED: no"]]);
   });
 
+  it("is not written or told again a minute later, also of a failure that only a change ends", async () => {
+    const parked: RunOutcome = { kind: "failed", error: new SyncError("SPEC_INVALID", "no") };
+    for (const outcome of [DENIED, parked, { kind: "synced", warnings: [WARNING] } as const]) {
+      const cluster = aCluster();
+      const later = { ...cluster, apis: { ...cluster.apis, clock: () => NOW + 60_000 } };
+      const { written, events } = await told(outcome, await after(outcome), later);
+      assert.deepEqual([written, events], [[], []]);
+    }
+  });
+
   it("needs the lease only where it is written", async () => {
     const isLate = () => NOW + 1_000_000;
     const late = async (row: Row) => {

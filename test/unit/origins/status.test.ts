@@ -98,6 +98,19 @@ describe("status", () => {
     );
   });
 
+  it("kubernetes-rules 15: keeps the times of what stays stalled, and of warnings that stay", () => {
+    const parked: RunOutcome = { kind: "failed", error: new SyncError("SPEC_INVALID", "no") };
+    const warning = { type: "InstantUpdates", status: "False", reason: "x", message: "no events" } as const;
+    const told: RunOutcome = { ...SYNCED, warnings: [warning] };
+    for (const outcome of [parked, told, { kind: "warned", type: warning.type, warning } as const]) {
+      const first = status(status({}, SYNCED), outcome);
+      assert.deepEqual(status(first, outcome, 1, NOW + 60_000), first);
+    }
+    const over = status(status({}, parked), SYNCED);
+    const again = condition(status(over, parked, 1, NOW + 60_000), "Stalled");
+    assert.equal(again?.lastTransitionTime, "2026-01-01T00:01:00Z");
+  });
+
   it("shows restarts beside the rest, keeps what it said of them, and says nothing where there are no targets", () => {
     const rollout = { status: "False", reason: "RolloutRestartTriggeredFailed", message: "TARGET_MISSING: x" } as const;
     const failed = status({}, { ...SYNCED, rollout });
