@@ -27,6 +27,8 @@ import type { AuditDeps } from "./audit-work.ts";
 /** As a label: no Vault has this name, and CloudWatch takes no empty one. */
 const NO_VAULT = "-";
 
+const RETRY = { "retry-after": "5" };
+
 export interface PostDeps extends Pick<AuditDeps, "vaults" | "sinkFor" | "log" | "metrics"> {
   readonly keyTexts: PostKeyTexts;
   /** What this process accepted, by the Vault. */
@@ -55,7 +57,7 @@ export async function answerPost(deps: PostDeps, request: PostRequest, signal: A
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
     deps.log.error("post-failed", { ...described(error), message: error.message });
-    return answer(503, { error: error.code }, { "retry-after": "5" });
+    return answer(503, { error: error.code }, RETRY);
   }
 }
 
@@ -68,7 +70,9 @@ async function checked(deps: PostDeps, request: PostRequest, signal: AbortSignal
   const post = checkPost(signedParts(request), { keys, accepted, now });
   if (typeof post === "string") return refused(deps, post, vault.name);
   try {
-    return await take(deps, vault.name, post, await textOf(request), signal);
+    const taken = await take(deps, vault.name, post, await textOf(request), signal);
+    accepted.take(post.id);
+    return taken;
   } catch (error) {
     accepted.remove(post.id);
     if (error instanceof BodyTooLarge) return answer(413, { error: `the body has ${error.message}, unzipped` });
@@ -125,7 +129,8 @@ async function textOf({ body, headers }: PostRequest): Promise<Buffer> {
 function refused({ log, metrics }: PostDeps, reason: PostProblem, vault: string): PostAnswer {
   metrics.count("keyferry_inlet_posts_refused_total", { vault, reason });
   log.warn("post-refused", { vault, reason });
-  return answer(STATUS_OF_PROBLEM[reason], { error: REMEDY_OF_PROBLEM[reason] });
+  const status = STATUS_OF_PROBLEM[reason];
+  return answer(status, { error: REMEDY_OF_PROBLEM[reason] }, status === 503 ? RETRY : {});
 }
 
 function answer(

@@ -49,7 +49,7 @@ export interface ProvenRoute {
 
 export interface Proof {
   readonly missed: MissedReason | undefined;
-  /** The work failed: the same POST may come again. */
+  /** The lines were not taken: the same POST may come again. */
   readonly forget: () => void;
   /** The lines are taken: no process accepts the same POST again. */
   readonly remember: () => Promise<void>;
@@ -136,7 +136,11 @@ export async function signatureProof(
   const checked = checkPost({ ...signedHeadersOf(request), body }, { keys, accepted, now: deps.clock() });
   if (typeof checked === "string") return refused(deps, route, refusalFor(checked));
   const { id, missed } = checked;
-  return { missed, forget: () => accepted.remove(id), remember: async () => route.onTaken?.(id) };
+  const remember = async (): Promise<void> => {
+    await route.onTaken?.(id);
+    accepted.take(id);
+  };
+  return { missed, forget: () => accepted.remove(id), remember };
 }
 
 /** The keys or tokens, or the answer while they can't be used. */
@@ -159,7 +163,9 @@ async function usable(
 }
 
 function refusalFor(problem: PostProblem): Refusal {
-  return { reason: problem, status: STATUS_OF_PROBLEM[problem], says: REMEDY_OF_PROBLEM[problem] };
+  const status = STATUS_OF_PROBLEM[problem];
+  const says = REMEDY_OF_PROBLEM[problem];
+  return { reason: problem, status, says, ...(status === 503 ? { headers: RETRY } : {}) };
 }
 
 function signedHeadersOf(request: IncomingMessage) {

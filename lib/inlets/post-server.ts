@@ -136,7 +136,10 @@ async function answerOf(
   const { proof, body } = proven;
   const work = async (signal: AbortSignal): Promise<Answer> => {
     const lines = await linesIn(request, body);
-    if ("status" in lines) return lines;
+    if ("status" in lines) {
+      proof.forget();
+      return lines;
+    }
     const taken = await takeAll(route.sink, proof.missed, lines, signal);
     // Afterwards: a POST whose work a crash cut short may come again.
     await proof.remember();

@@ -31,16 +31,18 @@ export interface Post {
 
 /**
  * - `unsigned`: a header is missing or malformed; `stale`: of another time; `forged`: signed by none of the keys.
- * - `replayed`: accepted before. The sender may take it as delivered.
+ * - `replayed`: its lines were taken before. The sender may take it as delivered.
+ * - `at-work`: the same one is not done yet, and may still fail; the sender tries again later.
  * - `busy`: too many signatures to remember; the sender tries again later.
  */
-export type PostProblem = "unsigned" | "stale" | "forged" | "replayed" | "busy";
+export type PostProblem = "unsigned" | "stale" | "forged" | "replayed" | "at-work" | "busy";
 
 export const STATUS_OF_PROBLEM: Readonly<Record<PostProblem, number>> = {
   unsigned: 401,
   stale: 401,
   forged: 401,
   replayed: 409,
+  "at-work": 503,
   busy: 503,
 };
 
@@ -48,13 +50,17 @@ export const REMEDY_OF_PROBLEM: Readonly<Record<PostProblem, string>> = {
   unsigned: `sign the body: send ${TIMESTAMP_HEADER} and ${SIGNATURE_HEADER}`,
   stale: `${TIMESTAMP_HEADER} is more than 5 minutes off: set the sender's clock`,
   forged: "the signature is not of this body and one of the keys",
-  replayed: "this POST was accepted before",
+  replayed: "the lines of this POST were taken before",
+  "at-work": "the same POST is still at work: try again",
   busy: "too many POSTs in 5 minutes: send more lines in each",
 };
 
-/** Signatures that were accepted and would be accepted again. */
+/** Signatures of POSTs that are at work or taken, and would be accepted again. */
 export interface Accepted {
-  add(signature: string, until: EpochMs, now: EpochMs): "added" | "known" | "full";
+  /** `added`: it is at work from now on. */
+  add(signature: string, until: EpochMs, now: EpochMs): "added" | "at-work" | "taken" | "full";
+  /** The lines of a POST are taken, so the same one is not accepted again. */
+  take(signature: string): void;
   /** The work of a POST failed, so the same one may come again. */
   remove(signature: string): void;
 }
@@ -88,7 +94,10 @@ function signedParts(post: Omit<Post, "body">) {
   return { at, signature, missed };
 }
 
-/** Accepts a POST once, if one of the keys signed it within the window. */
+/**
+ * Accepts a POST, if one of the keys signed it within the window. It is at work until its lines are taken, which makes it
+ * the last one of its kind, or it is removed.
+ */
 export function checkPost(post: Post, { keys, accepted, now }: CheckOptions): CheckedPost | PostProblem {
   const signed = signedParts(post);
   if (signed === undefined) return "unsigned";
@@ -104,9 +113,11 @@ export function checkPost(post: Post, { keys, accepted, now }: CheckOptions): Ch
   // Of the expected bytes: the header may write the same digits in another case.
   const id = match.toString("base64");
   const outcome = accepted.add(id, at + WINDOW_MS, now);
-  if (outcome === "known") return "replayed";
-  return outcome === "full" ? "busy" : { id, ...(missed === undefined ? {} : { missed }) };
+  if (outcome !== "added") return PROBLEM_OF[outcome];
+  return { id, ...(missed === undefined ? {} : { missed }) };
 }
+
+const PROBLEM_OF = { taken: "replayed", "at-work": "at-work", full: "busy" } as const;
 
 /** The headers of a signed POST. */
 export function signPost(
@@ -133,19 +144,30 @@ function alsoSigned(missed: string | undefined): string {
   return missed === undefined ? "" : `;missed=${missed}`;
 }
 
+interface KnownPost {
+  readonly until: EpochMs;
+  /** False: it is at work. */
+  readonly isTaken: boolean;
+}
+
 /** A process remembers at most so many signatures of one Vault. */
 export function acceptedPosts(limit = 100_000, before: readonly TakenPost[] = []): Accepted {
-  const known = new Map<string, EpochMs>(before.map(({ id, until }) => [id, until]));
+  const known = new Map(before.map(({ id, until }): [string, KnownPost] => [id, { until, isTaken: true }]));
   const forgetOld = (now: EpochMs): void => {
-    for (const [id, until] of known) if (until < now) known.delete(id);
+    for (const [id, { until }] of known) if (until < now) known.delete(id);
   };
   return {
     add(signature, until, now) {
       if (known.size >= limit) forgetOld(now);
-      if (known.has(signature)) return "known";
+      const found = known.get(signature);
+      if (found !== undefined) return found.isTaken ? "taken" : "at-work";
       if (known.size >= limit) return "full";
-      known.set(signature, until);
+      known.set(signature, { until, isTaken: false });
       return "added";
+    },
+    take(signature) {
+      const found = known.get(signature);
+      if (found !== undefined) known.set(signature, { ...found, isTaken: true });
     },
     remove: (signature) => void known.delete(signature),
   };

@@ -137,6 +137,35 @@ describe("POSTs of audit lines", () => {
     assert.deepEqual(signed.lines, [body]);
   });
 
+  it("are to be sent again while their first copy is at work, which may still fail", async () => {
+    let open = () => {};
+    signed.gate = new Promise((resolve) => {
+      open = resolve;
+    });
+    const body = '{"a":1}';
+    const headers = headersOf(body);
+    const first = post("/signed", body, headers);
+    const copy = () => post("/signed", body, headers);
+    let second = await copy();
+    while (deps.counts.size === 0) second = await copy();
+    assert.deepEqual([second.status, second.headers.get("retry-after")], [503, "1"]);
+    signed.failure = NO_ANSWER;
+    open();
+    assert.equal((await first).status, 503);
+    [signed.gate, signed.failure] = [undefined, undefined];
+    assert.deepEqual([(await copy()).status, (await copy()).status], [200, 409]);
+    assert.deepEqual(signed.lines, [body]);
+  });
+
+  it("are not taken for delivered when their body was of no use", async () => {
+    const headers = { ...headersOf("no gzip"), "content-encoding": "gzip" };
+    const statuses = [await post("/signed", "no gzip", headers), await post("/signed", "no gzip", headers)];
+    assert.deepEqual(
+      statuses.map(({ status }) => status),
+      [400, 400],
+    );
+  });
+
   it("are bounded, as sent and unzipped", async () => {
     const large = Buffer.alloc(MAX_BODY_BYTES + 1, "x");
     assert.equal((await post("/bearer", large, asBearer)).status, 413);

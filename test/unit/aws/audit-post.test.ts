@@ -122,6 +122,19 @@ describe("a POST of audit lines", () => {
     assert.equal(await post(signed("a")), 200);
   });
 
+  it("is to be sent again while its first copy is at work, which may still fail", async () => {
+    const made = aPost();
+    const gate = Promise.withResolvers<void>();
+    made.scene.gate = gate.promise;
+    const first = made.post(signed("a"));
+    assert.equal(await made.post(signed("a")), 503);
+    assert.match(made.said, /at work/);
+    gate.reject(new SyncError("STORE_UNAVAILABLE", "no answer"));
+    assert.equal(await first, 503);
+    delete made.scene.gate;
+    assert.deepEqual([await made.post(signed("a")), await made.post(signed("a"))], [200, 409]);
+  });
+
   it("tells that its sender lost lines", async () => {
     const { scene, post } = aPost();
     const body = Buffer.from("a");

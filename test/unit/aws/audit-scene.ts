@@ -16,6 +16,8 @@ export interface AuditScene extends AuditDeps {
   readonly errors: [event: string, fields: LogFields][];
   /** Set: inlets fail with it. */
   failure?: Error;
+  /** Set: inlets wait for it. */
+  gate?: Promise<void>;
 }
 
 export const INLETS: readonly VaultWithInlets[] = [
@@ -43,6 +45,7 @@ export function anAudit(objects: Readonly<Record<string, Buffer>> = {}): AuditSc
     sinkFor: (vault, inlet) => ({
       vault,
       async take({ lines, tooLong }): Promise<Taken> {
+        await scene.gate;
         if (scene.failure) throw scene.failure;
         scene.taken[vault] = [...(scene.taken[vault] ?? []), ...lines];
         scene.inlets.add(inlet);
