@@ -1,6 +1,6 @@
 import { type EpochMs, MINUTE_MS, SECOND_MS } from "../../clock.ts";
 import { SyncError } from "../../errors.ts";
-import type { Pushed } from "../../ports/rows.ts";
+import type { Pushed, WriteBurst } from "../../ports/rows.ts";
 
 /** Each write is a version that Vault keeps: a path gets at most one in this time. */
 export const BETWEEN_WRITES_MS = 30 * SECOND_MS;
@@ -16,7 +16,12 @@ const WINDOW_MS = 10 * MINUTE_MS + BETWEEN_WRITES_MS;
 export function isTooFrequent({ burst }: Pushed, declaration: string, now: EpochMs): boolean {
   if (burst === undefined) return false;
   if (burst.parked !== undefined) return burst.parked === declaration;
-  return burst.count >= MAX_WRITES && now - burst.since < WINDOW_MS;
+  return burst.count >= MAX_WRITES && isOn(burst, now);
+}
+
+/** Not one that began in the future, before the clock was set back: it would last longer by as much. */
+function isOn({ since }: WriteBurst, now: EpochMs): boolean {
+  return since <= now && now - since < WINDOW_MS;
 }
 
 /** The path as recorded from then on. */
@@ -35,12 +40,12 @@ export function notConverging(path: string): SyncError {
 
 /** What the row records of the write that comes. */
 export function countedWrite({ burst }: Pushed, now: EpochMs): Required<Pick<Pushed, "wroteAt" | "burst">> {
-  const isOver = burst === undefined || burst.parked !== undefined || now - burst.since >= WINDOW_MS;
-  return { wroteAt: now, burst: isOver ? { since: now, count: 1 } : { ...burst, count: burst.count + 1 } };
+  const goesOn = burst !== undefined && burst.parked === undefined && isOn(burst, now);
+  return { wroteAt: now, burst: goesOn ? { ...burst, count: burst.count + 1 } : { since: now, count: 1 } };
 }
 
-/** When these paths may be written again; undefined: now. */
+/** When these paths may be written again; undefined: now. Times ahead were before the clock was set back: none count. */
 export function writableAt(paths: readonly Pushed[], now: EpochMs): EpochMs | undefined {
-  const last = Math.max(0, ...paths.map(({ wroteAt = 0 }) => wroteAt));
+  const last = Math.max(0, ...paths.map(({ wroteAt = 0 }) => (wroteAt > now ? 0 : wroteAt)));
   return last + BETWEEN_WRITES_MS > now ? last + BETWEEN_WRITES_MS : undefined;
 }

@@ -33,7 +33,10 @@ function mayLand({ engine, writingVersion }: Pushed, newest: Newest): boolean {
   return newest === writingVersion - 1;
 }
 
-/** Whether a path was emptied, and only waits for a late write. */
-export function isAwaiting({ landsBy = 0 }: Pushed, now: EpochMs): boolean {
-  return landsBy > now;
+/**
+ * Whether a path was emptied, and only waits for a late write. Not when the clock was set back since: it is then emptied
+ * again, and waits from now on.
+ */
+export function isAwaiting({ landsBy = 0, wroteAt = 0 }: Pushed, now: EpochMs): boolean {
+  return landsBy > now && wroteAt <= now;
 }

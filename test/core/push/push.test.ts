@@ -43,6 +43,16 @@ describe("a Deployment with annotations", () => {
 });
 
 describe("a Secret with annotations", () => {
+  it("writes a changed Secret also after the clock was set back by an hour", async () => {
+    await using world = await aPushingWorld();
+    await world.given(aSecret(), aPushed({ path: "kv/apps/shop/app", secrets: '[{"name":"db","keys":["password"]}]' }));
+    await world.advance("1m");
+    world.time.stepClock(-3_600_000);
+    await world.edit("Secret", "db", { data: { password: base64("two") } });
+    await world.advance("1m");
+    assert.equal((await held(world, "apps/shop/app"))?.password, "two");
+  });
+
   it("pushes itself, once", async () => {
     await using world = await aPushingWorld();
     await world.given(aSecret("db", { a: "1" }, { annotations: annotations({ path: "kv/apps/shop/db" }) }));

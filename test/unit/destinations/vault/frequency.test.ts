@@ -30,6 +30,15 @@ describe("how often a path is written", () => {
     assert.equal(writableAt([], 29_999), 30_000);
   });
 
+  it("is not judged by times that lie ahead, from before the clock was set back", () => {
+    const HOUR = 3_600_000;
+    const ahead = (count: number) => aPushed("db", { wroteAt: NOW + HOUR, burst: { since: NOW + HOUR, count } });
+    assert.equal(writableAt([ahead(1)], NOW), undefined);
+    assert.equal(writableAt([ahead(1), aPushed("other", { wroteAt: NOW - 10_000 })], NOW), NOW + 20_000);
+    assert.equal(isTooFrequent(ahead(20), "h", NOW), false);
+    assert.deepEqual(countedWrite(ahead(7), NOW), { wroteAt: NOW, burst: { since: NOW, count: 1 } });
+  });
+
   it("is counted from its first write on, and anew when the window is over", () => {
     assert.deepEqual(countedWrite(aPushed("db"), NOW), { wroteAt: NOW, burst: { since: NOW, count: 1 } });
     const burst = (ms: number) => countedWrite(aPushed("db", { burst: { since: NOW - ms, count: 7 } }), NOW).burst;

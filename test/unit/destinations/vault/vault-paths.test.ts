@@ -44,6 +44,12 @@ describe("lease-table 31: the paths of a row", () => {
     assert.deepEqual(first([former(NOW)], { isMissing: true }), [former(NOW)]);
   });
 
+  it("are looked at again when the clock was set back since they were emptied", () => {
+    const path = (wroteAt: number) => aPushed("former", { writing: "d", wroteAt, landsBy: wroteAt + 120_000 });
+    assert.equal(first([path(NOW)], { isMissing: true }), undefined);
+    assert.deepEqual(first([path(NOW + 1)], { isMissing: true }), [path(NOW + 1)]);
+  });
+
   it("have no version that counts where the mount had another version of kv", () => {
     const known = aPushed("db", { digest: digest({ a: "0" }), version: 3 });
     const because = "a Secret changed";
