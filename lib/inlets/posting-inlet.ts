@@ -84,51 +84,43 @@ export function postingInlet(options: PostingOptions): PostingInlet {
 
 type Post = (lines: readonly string[], signal: AbortSignal, missed?: MissedReason) => Promise<Partial<Taken>>;
 
-/** Leaves out the lines that the receiver refuses even alone; the next POST then says that lines are missing. */
+/**
+ * Leaves out the lines that are refused even alone, while no lines are accepted: else they are not the cause, but
+ * something in between that answers so to everything. The POST of no lines says that lines are missing, before these
+ * count as taken.
+ */
 function passingInParts(post: Post, { url, log }: PostingOptions): Inlet["take"] {
-  let isMissing = false;
-  const postAndTell: Post = async (lines, signal) => {
-    const told = isMissing;
-    const taken = await post(lines, signal, told ? "overflow" : undefined);
-    if (told) isMissing = false;
-    return taken;
-  };
-  const inParts = async (lines: readonly string[], signal: AbortSignal): Promise<Taken & { dropped: number }> => {
-    try {
-      return { lines: lines.length, bad: 0, nudged: 0, dropped: 0, ...(await postAndTell(lines, signal)) };
-    } catch (error) {
-      if (!isAboutBody(error)) throw error;
-      if (lines.length <= 1) {
-        isMissing = true;
-        return { lines: lines.length, bad: lines.length, nudged: 0, dropped: lines.length };
+  return async (all, signal) => {
+    let dropped = 0;
+    const leaveOut = async (lines: readonly string[]): Promise<Taken> => {
+      // Once for all lines of this call: they were there before it.
+      await post([], signal, dropped === 0 ? "overflow" : undefined);
+      dropped += lines.length;
+      return { lines: lines.length, bad: lines.length, nudged: 0 };
+    };
+    const inParts = async (lines: readonly string[]): Promise<Taken> => {
+      try {
+        return { lines: lines.length, bad: 0, nudged: 0, ...(await post(lines, signal)) };
+      } catch (error) {
+        if (!isAboutBody(error)) throw error;
+        if (lines.length <= 1) return leaveOut(lines);
+        const half = Math.ceil(lines.length / 2);
+        const one = await inParts(lines.slice(0, half));
+        const other = await inParts(lines.slice(half));
+        return { lines: lines.length, bad: one.bad + other.bad, nudged: one.nudged + other.nudged };
       }
-      const half = Math.ceil(lines.length / 2);
-      const one = await inParts(lines.slice(0, half), signal);
-      const other = await inParts(lines.slice(half), signal);
-      const [bad, nudged] = [one.bad + other.bad, one.nudged + other.nudged];
-      return { lines: lines.length, bad, nudged, dropped: one.dropped + other.dropped };
+    };
+    const taken = await inParts(all);
+    if (dropped > 0) {
+      const because = "the receiver refuses them alone too";
+      log.error("audit-lines-dropped", { to: url.origin, lines: dropped, because });
     }
-  };
-  return async (lines, signal) => {
-    const { dropped, ...taken } = await inParts(lines, signal);
-    if (dropped === 0) return taken;
-    log.error("audit-lines-dropped", {
-      to: url.origin,
-      lines: dropped,
-      because: "the receiver refuses them alone too",
-    });
-    // Before these lines count as taken. A receiver that refuses even this is told with the next ones.
-    if (isMissing) await postAndTell([], signal).catch(unlessAboutBody);
     return taken;
   };
 }
 
 function isAboutBody(error: unknown): boolean {
   return error instanceof PostFailed && ABOUT_THE_BODY.has(error.status);
-}
-
-function unlessAboutBody(error: unknown): void {
-  if (!isAboutBody(error)) throw error;
 }
 
 async function answerTo({ statusCode, body }: Dispatcher.ResponseData): Promise<Partial<Taken>> {

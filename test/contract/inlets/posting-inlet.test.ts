@@ -56,19 +56,34 @@ describe("an inlet that posts", () => {
 
   it("says that the last line is missing before it counts as taken", async () => {
     await using receiver = await aReceiver((lines) => (lines.includes("bad") ? 400 : 200));
-    await receiver.inlet.take(["bad"], signal);
+    assert.deepEqual(await receiver.inlet.take(["bad"], signal), { lines: 1, bad: 1, nudged: 0 });
     assert.deepEqual(receiver.posts.at(-1), { lines: [], missed: "overflow", status: 200 });
     await receiver.inlet.take(["next"], signal);
     assert.deepEqual(receiver.posts.at(-1), { lines: ["next"], missed: undefined, status: 200 });
   });
 
-  it("says it with the next lines when the receiver refuses even no lines", async () => {
-    let isBroken = true;
-    await using receiver = await aReceiver(() => (isBroken ? 400 : 200));
-    await receiver.inlet.take(["lost"], signal);
-    isBroken = false;
-    await receiver.inlet.take(["next"], signal);
-    assert.deepEqual(receiver.posts.at(-1), { lines: ["next"], missed: "overflow", status: 200 });
+  for (const status of [400, 413, 415]) {
+    it(`keeps all lines while even no lines are answered with ${status}: they are not the cause`, async () => {
+      let isBroken = true;
+      await using receiver = await aReceiver(() => (isBroken ? status : 200));
+      for (let tries = 0; tries < 2; tries++) {
+        await assert.rejects(receiver.inlet.take(LINES, signal), { name: "PostFailed", status });
+      }
+      const failed = receiver.deps.events.filter(({ event }) => event === "relay-failed");
+      assert.deepEqual(
+        failed.map(({ fields }) => fields.why),
+        [`it answered ${status}`],
+      );
+      isBroken = false;
+      assert.deepEqual(await receiver.inlet.take(LINES, signal), { lines: 5, bad: 0, nudged: 0 });
+      assert.deepEqual(receiver.posts.at(-1), { lines: LINES, missed: undefined, status: 200 });
+    });
+  }
+
+  it("says only once for all lines of a call that some are missing", async () => {
+    await using receiver = await aReceiver((lines) => (lines.includes("bad") ? 400 : 200));
+    assert.deepEqual(await receiver.inlet.take(["bad", "one", "bad"], signal), { lines: 3, bad: 2, nudged: 0 });
+    assert.deepEqual(receiver.posts.map(({ missed }) => missed).filter(Boolean), ["overflow"]);
   });
 
   it("keeps lines that are refused for another reason", async () => {
