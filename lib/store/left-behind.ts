@@ -61,13 +61,14 @@ export function retiredDueAt({ issues = [] }: RowState, until: EpochMs): EpochMs
 }
 
 /**
- * The state of a declaration that came back (the same object) before its clean-up: it has its paths in Vault again, and
- * the clean-up ends. Undefined: the clean-up goes on, because it has more to do, or a worker may be at it.
+ * The state of a declaration that came back (the same object) before its clean-up: it has its paths in Vault again, with
+ * the events that were not sent yet, and the clean-up ends. Undefined: the clean-up goes on, because it has more to do, or a worker may be at it.
  */
 export function cameBackState(left: RowState, isClaimed: boolean, now: EpochMs): RowState | undefined {
-  const { pushed = [], busyUntil = 0, unsent = [], ...rest } = left;
-  if (pushed.length === 0 || unsent.length > 0 || !ownsNothing(rest)) return undefined;
-  return isClaimed || busyUntil > now ? undefined : { ...EMPTY_STATE, pushed };
+  const { pushed = [], busyUntil = 0, unsent, ...rest } = left;
+  if (pushed.length === 0 || !ownsNothing(rest)) return undefined;
+  if (isClaimed || busyUntil > now) return undefined;
+  return { ...EMPTY_STATE, pushed, ...(unsent === undefined ? {} : { unsent }) };
 }
 
 type Busy = Pick<RowState, "busyUntil" | "busyFence">;

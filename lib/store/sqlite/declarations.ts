@@ -12,7 +12,7 @@ import {
 } from "../left-behind.ts";
 import type { Connection } from "./connection.ts";
 import type { Indexes } from "./indexes.ts";
-import { bodyParams, declaredOf, isClaimed, READ_ROW, RETIRED, type SyncRecord, stateOf } from "./rows.ts";
+import { bodyParams, declaredOf, isClaimed, READ_ROW, RETIRED, type SyncRecord, stateOf, unsentAt } from "./rows.ts";
 
 type Declarations = Pick<SyncStore, "declare" | "tombstone" | "release" | "retire">;
 
@@ -90,12 +90,13 @@ function inserting(connection: Connection) {
     "INSERT INTO body (state, issues, pushed, declared) VALUES (:state, :issues, :pushed, :declared)",
   );
   const sync = connection.write(`
-    INSERT INTO sync (key, body, cluster, uid, hash, generation, grp, fence, due_at, nudges, look, lane)
-    VALUES (:key, last_insert_rowid(), :cluster, :uid, :hash, :generation, :grp, :fence, :now, 0, 0, 'now')`);
+    INSERT INTO sync (key, body, cluster, uid, hash, generation, grp, fence, due_at, nudges, look, lane, unsent_at)
+    VALUES (:key, last_insert_rowid(), :cluster, :uid, :hash, :generation, :grp, :fence, :now, 0, 0, 'now', :unsentAt)`);
   return (declared: Declared, fence: number, now: EpochMs, state: RowState = EMPTY_STATE): Due => {
     const { key, uid, hash, generation, group } = declared;
     body({ ...bodyParams(state), declared: JSON.stringify(declared) });
-    sync({ key, uid, hash, generation, grp: group, cluster: partsOf(key).cluster, fence, now });
+    const at = { now, unsentAt: unsentAt(state) };
+    sync({ key, uid, hash, generation, grp: group, cluster: partsOf(key).cluster, fence, ...at });
     return { key, group, lane: "now", at: now };
   };
 }

@@ -67,6 +67,16 @@ export function leftBehindContract(open: OpenStore): void {
         assert.notEqual(key, aKey());
       });
 
+      it("lease-table 31: has its paths and the events that were not sent yet, which are found there", async () => {
+        await using scene = await aScene(open);
+        const unsent = [{ id: "1", kind: "SecretSynced", at: START, detail: {} }] as const;
+        await left(scene, { unsent });
+        assert.deepEqual(await back(scene), [[aPushed("db", { version: 3 })], 0]);
+        assert.deepEqual(await scene.store.unsent(START + 1, 10), [{ key: aKey(), events: unsent }]);
+        await scene.store.clearUnsent(aKey(), ["1"]);
+        assert.deepEqual(await scene.store.unsent(START + 1, 10), []);
+      });
+
       it("lease-table 8: has not while a worker may be at the clean-up, or at what it was before", async () => {
         await using claimed = await aScene(open);
         await claimed.claim(await left(claimed));
