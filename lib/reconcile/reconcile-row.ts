@@ -87,8 +87,17 @@ function admit(row: Row, { lane, at }: KeysMessage, readAt: EpochMs): RunMode | 
   if (row.dueAt !== undefined && row.dueAt <= readAt) return { isDue: true, at, readAt };
   // The row is not due any more, so only messages of the wheel count. If one is older than a period, a newer one is on
   // its way (lease-table 13).
-  if (lane !== "refresh" || row.wheel === undefined) return undefined;
+  if (lane !== "refresh" || row.wheel === undefined || isSettledSince(row, at, readAt)) return undefined;
   return readAt - at > row.wheel.period * SECOND_MS ? undefined : { isDue: false, at, readAt };
+}
+
+/**
+ * A whole run ended after the message's time. So it is for each further message of a row that was due: read once more,
+ * data that differs at every read would be written, and owe a restart, with each of them. A settle in the future, before
+ * the clock was set back, hides none.
+ */
+function isSettledSince({ state: { settledAt } }: Row, at: EpochMs, now: EpochMs): boolean {
+  return settledAt !== undefined && at <= settledAt && settledAt <= now;
 }
 
 /** A suspended row writes nothing: closing the circuit wakes it (lease-table 16). */

@@ -54,6 +54,22 @@ describe("lease-table 14: a message for a row", () => {
     assert.equal(one.seen.obtains.length, 1);
   });
 
+  it("of the wheel starts none when a whole run ended since, and one when that seems to be still to come", async () => {
+    await using one = await aSync();
+    one.pass(1_000);
+    await one.run();
+    const at = one.now();
+    one.pass(2_000);
+    one.seen.obtains.length = 0;
+    await one.run({ lane: "refresh", at });
+    assert.deepEqual(one.seen.obtains, []);
+    await one.run({ lane: "refresh", at: at + 1_000 });
+    assert.equal(one.seen.obtains.length, 1);
+    one.pass(-3_000);
+    await one.run({ lane: "refresh", at: at - 1_000 });
+    assert.equal(one.seen.obtains.length, 2, "the clock was set back");
+  });
+
   it("that is not due, or has left the wheel, starts none", async () => {
     await using wheel = await onTheWheel();
     await wheel.run({ lane: "now" });
