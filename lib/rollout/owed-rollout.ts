@@ -10,7 +10,8 @@ import type { RolloutTarget } from "../ports/workloads.ts";
  *   row says so in the settle that follows the write, and goes on saying it until every target was restarted: a crash in
  *   between loses nothing.
  * - It is tried some seconds later, so that syncs which change together restart what they share once, and no target is
- *   restarted twice within a minute: what becomes owed meanwhile waits for its end.
+ *   restarted twice within a minute: what becomes owed meanwhile waits for its end. What the due run itself writes is
+ *   covered by its restart.
  * - A target that was restarted, or made, after the Secret was written has what it needs, whoever did it. So a crash after
  *   the restart repeats none, and one restart serves all syncs that wait for it.
  * - What fails is tried again by its code. The sync itself is in step all the while.
@@ -49,6 +50,8 @@ export function owedRollout(question: RolloutQuestion): OwedRollout | undefined 
   const rolled = rolledOut(state, key);
   // A pending rollout may be partly done: it stays owed even if the data changed back.
   if (!pending && (rolled === undefined || sameDigest(rolled, digest))) return undefined;
+  // Data that differs at every read is other data in each run, also in the one that is to restart: that one covers it.
+  if (pending !== undefined && pending.at <= now) return { ...pending, digest, since: now };
   // Data that keeps changing must not postpone the restart for ever.
   const isGathering = pending !== undefined && pending.attempts === 0;
   const at = isGathering ? Math.max(pending.at, now + CLEARLY_LATER_MS) : now + GATHER_MS;

@@ -44,6 +44,36 @@ describe("a restart of workloads", () => {
     assert.equal(restarts(world), 1);
   });
 
+  /** A sync whose template makes other data at every read, once its first refresh has found some. */
+  async function givenVolatile(world: World, target: string): Promise<void> {
+    const spec = {
+      refreshAfter: "10m",
+      rolloutRestartTargets: [{ kind: "Deployment", name: target }],
+      destination: { transformation: { templates: { number: { text: "{{ randInt }}" } } } },
+    };
+    await world.given(aDeployment("app"), aVaultSecret(), aStaticSecret("db", spec));
+    await world.advance("5s");
+    const first = world.secret("db")?.data.number;
+    while (world.secret("db")?.data.number === first) await world.advance("10s");
+  }
+
+  it("comes once for each refresh of data that differs at every read", async () => {
+    await using world = await aWorld();
+    await givenVolatile(world, "app");
+    const { reads } = await world.counting(() => world.advance("5m"));
+    assert.equal(restarts(world), 1);
+    assert.ok(reads <= 1, `${reads} reads`);
+    assert.equal((await world.row())?.state.rollout, undefined, "nothing is owed any more");
+  });
+
+  it("is tried with growing pauses for data that differs at every read, while its target is missing", async () => {
+    await using world = await aWorld();
+    await givenVolatile(world, "missing");
+    const { reads } = await world.counting(() => world.advance("5m"));
+    assert.ok(reads <= 6, `${reads} reads`);
+    assert.match(world.condition("db", "RolloutRestart"), /TARGET_MISSING/);
+  });
+
   for (const [where, effect, side] of [
     ["between the write of the Secret and its settle", "patch secrets", "after"],
     ["before the restart", "patch deployments", "before"],

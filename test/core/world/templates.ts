@@ -2,7 +2,9 @@ import { SyncError } from "../../../lib/errors.ts";
 import type { TemplateEngine } from "../../../lib/ports/templates.ts";
 import { SecretValue } from "../../../lib/secret-value.ts";
 
-/** Filters, and templates as far as `{{ .Secrets.name }}`: the real engine has suites of its own, in threads of its own. */
+let numbers = 0;
+
+/** Filters, and templates as far as `{{ .Secrets.name }}` and `{{ randInt }}`, another number each time: the real engine has suites of its own, in threads of its own. */
 export const plainTemplates: TemplateEngine = {
   async render({ templates, includes, excludes, input, missingKey }) {
     const isLetThrough = (field: string): boolean =>
@@ -10,7 +12,8 @@ export const plainTemplates: TemplateEngine = {
       (includes.length === 0 || includes.some((pattern) => new RegExp(pattern).test(field)));
     const outputs = new Map<string, SecretValue>();
     for (const { key, name, text } of templates) {
-      const rendered = text.replaceAll(/\{\{ *\.Secrets\.(\w+) *\}\}/g, (_, field: string) => {
+      const numbered = text.replaceAll(/\{\{ *randInt *\}\}/g, () => String(++numbers));
+      const rendered = numbered.replaceAll(/\{\{ *\.Secrets\.(\w+) *\}\}/g, (_, field: string) => {
         if (missingKey === "error" && input.secrets[field] === undefined)
           throw new SyncError("TRANSFORM_FAILED", `template ${name}: there is no ${field}`);
         return String(input.secrets[field] ?? "");

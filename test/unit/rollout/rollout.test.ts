@@ -58,8 +58,15 @@ describe("rollout: when do we restart?", () => {
   it("covers newer data as well, with the restart that is coming: data that keeps changing does not put it off", () => {
     const next = owed({ digest: NEW, rolledDigest: OLD, rollout: pending() }, { digest: NEWER });
     assert.deepEqual(next, { digest: NEWER, since: NOW, at: NOW + 6_000, attempts: 0 });
-    const late = owed({ digest: NEW, rolledDigest: OLD, rollout: pending({ at: NOW }) }, { digest: NEWER });
+    const late = owed({ digest: NEW, rolledDigest: OLD, rollout: pending({ at: NOW + 1 }) }, { digest: NEWER });
     assert.equal(late?.at, NOW + 2_000, "clearly after the write, in whole seconds");
+  });
+
+  it("is due although its own run finds newer data, whose restart goes on where the last try ended", () => {
+    for (const attempts of [0, 3]) {
+      const before = { digest: NEW, rolledDigest: OLD, rollout: pending({ at: NOW - 1, attempts }) };
+      assert.deepEqual(owed(before, { digest: NEWER }), { digest: NEWER, since: NOW, at: NOW - 1, attempts });
+    }
   });
 
   it("tries anew for newer data, and for a new declaration, when it failed", () => {
