@@ -1,19 +1,23 @@
-import { type EpochMs, MINUTE_MS, SECOND_MS } from "../clock.ts";
+import { type EpochMs, HOUR_MS, MINUTE_MS, SECOND_MS } from "../clock.ts";
 import { parseDuration } from "../duration.ts";
 import type { Issue } from "../ports/issues.ts";
 import type { RolloutTarget } from "../ports/workloads.ts";
 import { endingAt, endingByItself, isNotRevoked } from "./issue-times.ts";
 
 /**
- * When is a replaced credential ended? 30 s after all rollout targets run with its successor. Without targets, or when
- * they are not complete within 15 minutes, it ends by itself, because somebody may still use it. An annotation decides
- * otherwise.
+ * When is a replaced credential ended? When all rollout targets run with its successor, and their pods from before have
+ * had their grace period to end. Without targets, when they are not complete within 15 minutes, or with a grace period
+ * of more than an hour, it ends by itself, because somebody may still use it. An annotation decides otherwise.
  */
 
 /** On a declaration: `<duration>` after the replacement, or `at-end`. */
 export const REVOKE_REPLACED = "keyferry.dev/revoke-replaced";
 
 const AFTER_ROLLOUT_MS = 30 * SECOND_MS;
+/** From the end of a grace period until its pods are surely gone. */
+const KILLED_WITHIN_MS = 5 * SECOND_MS;
+/** No token is kept alive for pods that may take longer. */
+const LONGEST_GRACE_MS = HOUR_MS;
 const ROLLOUT_WITHIN_MS = 15 * MINUTE_MS;
 const LOOK_AGAIN_MS = 15 * SECOND_MS;
 
@@ -46,10 +50,13 @@ export function replacedIssue(issue: Issue, { annotations, targets, revokes }: R
   return { ...endingByItself(rest, now), endAt: now + LOOK_AGAIN_MS, inUseUntil: now + ROLLOUT_WITHIN_MS };
 }
 
-/** After a look at the rollout targets. */
-export function lookedAt(issue: Issue, isRolledOut: boolean, now: EpochMs): Issue {
+/** After a look at the rollout targets. `graceMs`: how long pods from before may take to end; undefined: they still run. */
+export function lookedAt(issue: Issue, graceMs: number | undefined, now: EpochMs): Issue {
   const { inUseUntil = 0, ...rest } = issue;
-  if (isRolledOut) return { ...rest, endAt: now + AFTER_ROLLOUT_MS };
+  if (graceMs !== undefined) {
+    if (graceMs > LONGEST_GRACE_MS) return endingByItself(rest, now);
+    return { ...rest, endAt: now + Math.max(AFTER_ROLLOUT_MS, graceMs + KILLED_WITHIN_MS) };
+  }
   if (now >= inUseUntil) return endingByItself(rest, now);
   return { ...issue, endAt: Math.min(now + LOOK_AGAIN_MS, inUseUntil) };
 }

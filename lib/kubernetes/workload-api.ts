@@ -6,7 +6,7 @@ import { accepted, type ClusterClients } from "./cluster-client.ts";
 import type { KubeCall } from "./kube-call.ts";
 import { isAbsent } from "./kube-failure.ts";
 import { AS_MANAGER } from "./managed-fields.ts";
-import { metadataOf, type Shape, shapeAt, textAt } from "./shapes.ts";
+import { countAt, metadataOf, type Shape, shapeAt, textAt } from "./shapes.ts";
 import { isRolloutComplete } from "./workload-status.ts";
 
 /** The same annotation of the pod template as VSO's, so that tools recognise both. */
@@ -96,6 +96,7 @@ function seenTarget({ kind }: NamedTarget, object: Shape): SeenTarget {
   const { metadata, resourceVersion } = metadataOf(object, kind);
   const spec = shapeAt(object, "spec");
   const isComplete = isRolloutComplete(kind, object);
+  const graceSeconds = countAt(shapeAt(shapeAt(spec, "template"), "spec"), "terminationGracePeriodSeconds");
   return {
     resourceVersion,
     createdAt: timeOf(textAt(metadata, "creationTimestamp")) ?? 0,
@@ -106,6 +107,7 @@ function seenTarget({ kind }: NamedTarget, object: Shape): SeenTarget {
     paused: workload.isPaused(spec),
     deleting: textAt(metadata, "deletionTimestamp") !== undefined,
     ...(isComplete !== undefined && { isComplete }),
+    ...(graceSeconds !== undefined && { graceSeconds }),
   };
 }
 

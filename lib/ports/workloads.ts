@@ -23,6 +23,8 @@ export interface SeenTarget {
   readonly deleting: boolean;
   /** Every replica runs the present template, and is available. Missing: its status can't tell. */
   readonly isComplete?: boolean;
+  /** How long its pods may take to end, in seconds: those from before may still run. Missing: Kubernetes' default, 30. */
+  readonly graceSeconds?: number;
 }
 
 /** Workloads. KUBE_REJECTED when the cluster has no such kind. */

@@ -82,10 +82,8 @@ async function look(
   signal: AbortSignal,
 ): Promise<Issue> {
   const since = deps.clock();
-  const isRolledOut =
-    targets !== undefined &&
-    (await rolloutComplete(deps, key, targets, issue.replacedAt ?? since, signal).catch(() => false));
-  return lookedAt(issue, isRolledOut, deps.clock());
+  const looked = rolloutComplete(deps, key, targets ?? [], issue.replacedAt ?? since, signal);
+  return lookedAt(issue, await looked.catch(() => undefined), deps.clock());
 }
 
 /** When a row is due after a claim that was for something else than its own work: its nudges count as seen then. */

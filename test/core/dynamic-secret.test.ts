@@ -141,7 +141,7 @@ describe("a dynamic secret", () => {
     assert.equal(await world.row("db", DYNAMIC), undefined);
   });
 
-  it("a replaced one ends by itself without targets, and 30 s after all targets run with its successor", async () => {
+  it("a replaced one ends by itself without targets, and after all targets run with its successor", async () => {
     await using world = await anIssuingWorld();
     await world.given(aDeployment("app"), aDynamicSecret("plain"));
     await world.given(aDynamicSecret("db", { rolloutRestartTargets: [{ kind: "Deployment", name: "app" }] }));
@@ -155,6 +155,29 @@ describe("a dynamic secret", () => {
     assert.equal(world.vault.liveLeases().length, 2);
     for (const name of ["plain", "db"]) assert.equal(await logsIn(world, name), true);
   });
+
+  for (const [grace, withinMs] of [
+    [300, [300_000, 340_000]],
+    [7 * 24 * 3_600, [560_000, 620_000]],
+  ] as const) {
+    it(`a replaced one is not revoked while pods with a grace period of ${grace} s may still end, and never held for days`, async () => {
+      await using world = await anIssuingWorld();
+      await world.vault.putDatabaseRole("app", { defaultTtl: "10m", maxTtl: "24h" });
+      await world.given(aDeployment("app"));
+      const template = { spec: { terminationGracePeriodSeconds: grace } };
+      await world.edit("Deployment", "app", { spec: { template } });
+      await world.given(aDynamicSecret("db", { rolloutRestartTargets: [{ kind: "Deployment", name: "app" }] }));
+      await world.advance("10s");
+      await world.edit(DYNAMIC, "db", { metadata: { annotations: { "keyferry.dev/refresh": "1" } } });
+      while (!world.log.some(({ event }) => event === "rollout-restarted")) await world.advance("1s");
+      const restartedAt = world.time.now();
+      while (world.vault.liveLeases().length > 1) await world.advance("5s");
+      const [atLeast, atMost] = withinMs;
+      const took = world.time.now() - restartedAt;
+      assert.ok(took >= atLeast && took <= atMost, `${took} ms`);
+      assert.equal(await logsIn(world, "db"), true);
+    });
+  }
 
   it("revoke-replaced decides when a replaced one ends", async () => {
     await using world = await anIssuingWorld();

@@ -58,22 +58,32 @@ it("a wish that is none is told, and no other", () => {
 describe("a look at the workloads of a replaced credential", () => {
   const inUse = replacedIssue(anIssue(), replacing(), START);
 
-  it("ends it half a minute after all of them run with the next one", () => {
+  it("ends it after all of them run with the next one, and their pods from before have ended", () => {
     const { inUseUntil: _until, ...rest } = inUse;
-    assert.deepEqual(lookedAt(inUse, true, START + 20_000), { ...rest, endAt: START + 50_000 });
+    for (const [graceMs, afterMs] of [
+      [0, 30_000],
+      [30_000, 35_000],
+      [3_600_000, 3_605_000],
+    ] as const)
+      assert.deepEqual(lookedAt(inUse, graceMs, START), { ...rest, endAt: START + afterMs });
+  });
+
+  it("leaves it to its own end when pods may take more than an hour to end", () => {
+    const left = lookedAt(inUse, 3_600_001, START + 20_000);
+    assert.deepEqual([left.endAt, left.inUseUntil, left.state], [START + 620_000, undefined, "ending"]);
   });
 
   it("is repeated, the last time when it ends by itself", () => {
     const now = START + 20_000;
-    assert.deepEqual(lookedAt(inUse, false, now), { ...inUse, endAt: now + 15_000 });
-    assert.deepEqual(lookedAt(inUse, false, START + 890_000), { ...inUse, endAt: START + 900_000 });
+    assert.deepEqual(lookedAt(inUse, undefined, now), { ...inUse, endAt: now + 15_000 });
+    assert.deepEqual(lookedAt(inUse, undefined, START + 890_000), { ...inUse, endAt: START + 900_000 });
   });
 
   it("leaves it to its own end after 15 minutes", () => {
     const over = START + 900_000;
-    const left = lookedAt(inUse, false, over);
+    const left = lookedAt(inUse, undefined, over);
     assert.deepEqual([left.endAt, left.inUseUntil, left.state], [over + 600_000, undefined, "ending"]);
     const { inUseUntil: _until, ...timeless } = inUse;
-    assert.equal(lookedAt(timeless, false, 0).endAt, 600_000);
+    assert.equal(lookedAt(timeless, undefined, 0).endAt, 600_000);
   });
 });

@@ -37,8 +37,14 @@ async function asked(...found: readonly (SeenTarget | SyncError | undefined)[]) 
 describe("whether all rollout targets run with the new data", () => {
   it("yes, when each was restarted or created since, and is complete", async () => {
     const { answer, read } = await asked(seen(), seen({ createdAt: SINCE, restartTimes: [SINCE - 5] }));
-    assert.equal(answer, true);
+    assert.equal(answer, 30_000, "what Kubernetes gives pods to end");
     assert.deepEqual(read, ["prod/shop/0", "prod/shop/1"]);
+  });
+
+  it("and how long pods from before may take to end, of the target with the longest grace period", async () => {
+    const graces = [0, 300, undefined].map((graceSeconds) => seen(graceSeconds === undefined ? {} : { graceSeconds }));
+    assert.equal((await asked(...graces)).answer, 300_000);
+    assert.equal((await asked(seen({ graceSeconds: 0 }))).answer, 0);
   });
 
   const cases: readonly (readonly [string, SeenTarget | SyncError | undefined])[] = [
@@ -54,7 +60,7 @@ describe("whether all rollout targets run with the new data", () => {
   ];
   for (const [what, found] of cases) {
     it(`no, when one ${what}`, async () => {
-      assert.equal((await asked(seen(), found)).answer, false);
+      assert.equal((await asked(seen(), found)).answer, undefined);
     });
   }
 
@@ -63,7 +69,7 @@ describe("whether all rollout targets run with the new data", () => {
   });
 
   it("nobody knows without targets", async () => {
-    assert.equal((await asked()).answer, false);
+    assert.equal((await asked()).answer, undefined);
   });
 
   it("throws what ends a run", async () => {
