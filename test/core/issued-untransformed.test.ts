@@ -10,6 +10,7 @@ import {
   PKI,
   statusOf,
 } from "./world/issuing.ts";
+import { crowd } from "./world/templates.ts";
 import type { World } from "./world/world.ts";
 
 /** Templates of a world in memory fail on the first one. */
@@ -38,6 +39,25 @@ describe("an answer that can't be transformed", () => {
     assert.equal(world.vault.liveLeases().length, 0, "each is ended at once");
     await world.edit(DYNAMIC, "db", { spec: { destination: MENDED } });
     await world.advance("5s");
+    assert.match(world.condition("db", "Ready", DYNAMIC), /^True/);
+    assert.equal(await logsIn(world), true);
+  });
+
+  it("for slow templates of too many at once is asked for again, ever less often, and never parked", async () => {
+    await using world = await anIssuingWorld();
+    const asked = (by: string) => timesAsked(world, "read database/creds/app", by);
+    crowd.left = Number.POSITIVE_INFINITY;
+    try {
+      await world.given(aDynamicSecret("db", { destination: destination("{{ slow }}{{ .Secrets.username }}") }));
+      const first = await asked("10m");
+      assert.ok(first > 6 && first <= 15, `${first} times`);
+      assert.ok((await asked("10m")) <= 10);
+      assert.match(world.condition("db", "Ready", DYNAMIC), /^False: DEADLINE_EXCEEDED: .*too many slow ones/);
+      assert.equal(world.vault.liveLeases().length, 0, "each is ended at once");
+    } finally {
+      crowd.left = 0;
+    }
+    await world.advance("5m");
     assert.match(world.condition("db", "Ready", DYNAMIC), /^True/);
     assert.equal(await logsIn(world), true);
   });

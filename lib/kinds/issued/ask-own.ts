@@ -28,16 +28,17 @@ export async function askOwn<R extends ResolvedIssued>(
   const [own, ownIfNone] = [ownIssued(counted.asking), ownIssued(counted.refused)];
   const answered = await askAnew(deps, { ...about, own, ownIfNone });
   claim.note({ own: ownIssued(counted.answered) });
-  return used(kind, run, counted.answered, answered);
+  return used(kind, run, counted, answered);
 }
 
 /** Records the answer before it is written; ends it at once when it is of no use. */
 async function used<R extends ResolvedIssued>(
   kind: IssuingKind<R>,
   run: ObtainInput<R>,
-  was: IssuedState,
+  counted: CountedAsk,
   answered: Answered,
 ): Promise<Obtained> {
+  const was = counted.answered;
   const { claim, deps, resolved, digestKey, signal } = run;
   const { key } = claim.row;
   const issuesWith = (issue: Issue) => withIssues(claim.row.state.issues ?? [], new Map([[issue.serial, issue]]));
@@ -60,11 +61,17 @@ async function used<R extends ResolvedIssued>(
       const now = deps.clock();
       const ending = endingAt(answered.issue, now, now);
       // What was known before stays: the answer is in use nowhere.
-      const own = ownIssued(afterAnswer(run, was, answered.data, error));
+      const known = isOutOfTime(error) ? counted.asking : was;
+      const own = ownIssued(afterAnswer(run, known, answered.data, error));
       claim.note({ issues: await endIssues(deps, key, issuesWith(ending), [ending], signal), own });
     }
     throw error;
   }
+}
+
+/** Others were at work, as on slow templates: no loop that a person must end, but no more often than without an answer. */
+function isOutOfTime({ code }: SyncError): boolean {
+  return code === "DEADLINE_EXCEEDED";
 }
 
 interface Understood {

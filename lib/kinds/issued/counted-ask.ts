@@ -49,7 +49,7 @@ function formerAsks({ declared, state }: Row, { asks }: IssuedState): readonly E
   return [];
 }
 
-/** Between requests, once that many in a row were not answered. */
+/** Between requests, once that many in a row were not answered, or too late for what was to be made of it. */
 const UNANSWERED_PAUSE_MS = MINUTE_MS;
 
 /**
@@ -61,7 +61,8 @@ function mustNotHurry({ state: { error } }: Row, unanswered: readonly EpochMs[],
   const [last = 0] = unanswered.slice(-1);
   const retryAfterMs = last + UNANSWERED_PAUSE_MS - now;
   if (unanswered.length < MOST_ISSUES || retryAfterMs <= 0) return;
-  if (error?.code.startsWith("VAULT_") && !OUTAGE_CODES.has(error.code))
+  const isToldAgain = error?.code.startsWith("VAULT_") || error?.code === "DEADLINE_EXCEEDED";
+  if (error !== undefined && isToldAgain && !OUTAGE_CODES.has(error.code))
     throw new SyncError(error.code, error.message, { retryAfterMs });
   const message =
     `Vault did not tell whether it issued a credential, ${MOST_ISSUES} times in a row: keyferry asks at most once a ` +

@@ -19,7 +19,10 @@ export interface IssuedState {
   readonly keys: readonly string[];
   /** When Vault was asked, and answered, in the last ten minutes. */
   readonly asks: readonly EpochMs[];
-  /** When Vault was asked since its last answer, and may have issued what nobody got: the last ones of an hour. */
+  /**
+   * When Vault was asked since its last answer, and may have issued what nobody got, or had no time to render: the last
+   * ones of an hour.
+   */
   readonly unanswered?: readonly EpochMs[];
   /** When the present data was asked for. */
   readonly issuedAt?: EpochMs;

@@ -4,7 +4,13 @@ import { SecretValue } from "../../../lib/secret-value.ts";
 
 let numbers = 0;
 
-/** Filters, and templates as far as `{{ .Secrets.name }}` and `{{ randInt }}`, another number each time: the real engine has suites of its own, in threads of its own. */
+/** How many more renderings of `{{ slow }}` are refused, since too many of its namespace wait. */
+export const crowd = { left: 0 };
+
+/**
+ * Filters, and templates as far as `{{ .Secrets.name }}`, `{{ slow }}` and `{{ randInt }}`, another number each time: the
+ * real engine has suites of its own, in threads of its own.
+ */
 export const plainTemplates: TemplateEngine = {
   async render({ templates, includes, excludes, input, missingKey }) {
     const isLetThrough = (field: string): boolean =>
@@ -12,7 +18,9 @@ export const plainTemplates: TemplateEngine = {
       (includes.length === 0 || includes.some((pattern) => new RegExp(pattern).test(field)));
     const outputs = new Map<string, SecretValue>();
     for (const { key, name, text } of templates) {
-      const numbered = text.replaceAll(/\{\{ *randInt *\}\}/g, () => String(++numbers));
+      if (text.includes("{{ slow }}") && crowd.left-- > 0)
+        throw new SyncError("DEADLINE_EXCEEDED", "the templates were not rendered: too many slow ones");
+      const numbered = text.replaceAll("{{ slow }}", "").replaceAll(/\{\{ *randInt *\}\}/g, () => String(++numbers));
       const rendered = numbered.replaceAll(/\{\{ *\.Secrets\.(\w+) *\}\}/g, (_, field: string) => {
         if (missingKey === "error" && input.secrets[field] === undefined)
           throw new SyncError("TRANSFORM_FAILED", `template ${name}: there is no ${field}`);
