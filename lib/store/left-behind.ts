@@ -62,7 +62,8 @@ export function retiredDueAt({ issues = [] }: RowState, until: EpochMs): EpochMs
 
 /**
  * The state of a declaration that came back (the same object) before its clean-up: it has its paths in Vault again, with
- * the events that were not sent yet, and the clean-up ends. Undefined: the clean-up goes on, because it has more to do, or a worker may be at it.
+ * the events that were not sent yet, and the clean-up ends. Undefined: the clean-up goes on, because it has more to do,
+ * or a worker may be at it.
  */
 export function cameBackState(left: RowState, isClaimed: boolean, now: EpochMs): RowState | undefined {
   const { pushed = [], busyUntil = 0, unsent, ...rest } = left;
