@@ -215,6 +215,7 @@ describe("a refresh that finds nothing to do", () => {
   it("writes nothing, and is counted as unchanged", async () => {
     await using one = await inStep();
     const before = await one.row();
+    one.pass(1);
     await one.run({ lane: "refresh" });
     assert.deepEqual([await one.row(), one.seen.statuses], [before, []]);
     assert.deepEqual(one.seen.counts, ["keyferry_syncs_total east unchanged"]);
@@ -224,13 +225,16 @@ describe("a refresh that finds nothing to do", () => {
     await using one = await inStep();
     const warning = { type: "ReconcileInterval", status: "False", reason: "Because", message: "of this" } as const;
     one.change({ obtain: () => aData({ warnings: [warning] }) });
+    one.pass(1);
     await one.run({ lane: "refresh" });
     assert.ok(conditions(one.seen.statuses[0]).includes("ReconcileInterval False"));
     one.change({ obtain: () => aData({ warnings: [warning] }) });
+    one.pass(1);
     await one.run({ lane: "refresh" });
     assert.equal(one.seen.statuses.length, 1, "told once");
     const asks = aResolved().asks ?? assert.fail();
     one.change({ resolved: aResolved({ asks: { ...asks, place: { ...PLACE, vault: "renamed" } } }) });
+    one.pass(1);
     await one.run({ lane: "refresh" });
     assert.equal((await one.row()).state.place?.vault, "renamed");
   });

@@ -40,6 +40,7 @@ describe("a run that fails", () => {
     await using one = await aSync();
     await one.run();
     one.change({ obtain: fail("VAULT_PATH_MISSING") });
+    one.pass(1);
     await one.run({ lane: "refresh" });
     const { state, wheel } = await one.row();
     assert.deepEqual([state.error?.code, wheel], ["VAULT_PATH_MISSING", undefined]);
@@ -95,6 +96,7 @@ describe("a run that fails", () => {
     await one.run();
     const before = await one.row();
     one.change({ obtain: fail("KUBE_UNREACHABLE", { circuit: "cluster:east" }) });
+    one.pass(1);
     await one.run({ lane: "refresh" });
     assert.deepEqual(await one.row(), before);
     assert.equal(one.seen.ran.at(-1)?.code, "KUBE_UNREACHABLE");

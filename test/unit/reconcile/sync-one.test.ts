@@ -166,6 +166,7 @@ describe("lease-table 31: the paths of a push", () => {
     await one.run();
     assert.deepEqual(ran.at(-1)?.push, { seconds: 3, isUnchanged: false, secrets: 1 });
     one.change({ differs: false, obtain: () => aData() });
+    one.pass(1);
     await one.run({ lane: "refresh" });
     assert.deepEqual(ran.at(-1)?.push, { seconds: 0, isUnchanged: true, secrets: 1 });
     const missing = new SourceMissing([{ secret: "db", key: "a", text: "no" }]);
@@ -174,6 +175,7 @@ describe("lease-table 31: the paths of a push", () => {
         throw missing;
       },
     });
+    one.pass(1);
     await one.run({ lane: "refresh" });
     assert.deepEqual(ran.at(-1)?.push, {
       seconds: 0,
