@@ -28,7 +28,7 @@ import { print, printJson, say } from "../output.ts";
 import { reachedFleet } from "../reached-fleet.ts";
 import { stopSignal, WITH_HANG_UP } from "../stop-signal.ts";
 import { table } from "../table.ts";
-import { clusterOf, knownCa } from "./places.ts";
+import { clusterOf, type KnownCa, knownCa } from "./places.ts";
 
 export interface CheckFlags {
   readonly fleet: string;
@@ -84,7 +84,7 @@ function asPerson(cluster: FleetCluster, { kubeconfig, context }: CheckFlags): F
 
 async function checkedCluster(
   clients: ClusterClients,
-  { cluster: settings, known }: { readonly cluster: FleetCluster; readonly known: Awaited<ReturnType<typeof knownCa>> },
+  { cluster: settings, known }: { readonly cluster: FleetCluster; readonly known: KnownCa | undefined },
   namespace: string,
   signal: AbortSignal,
 ): Promise<Checked> {
@@ -131,7 +131,7 @@ async function configurationsOf(
 export function registrationText(
   configurations: readonly unknown[],
   hashes: readonly string[] = [],
-  known?: Awaited<ReturnType<typeof knownCa>>,
+  known?: KnownCa,
 ): string {
   const found = registered(configurations);
   if (found === undefined) return "not registered: apply keyferry injector manifests";

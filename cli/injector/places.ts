@@ -74,10 +74,17 @@ async function keyText(path: string): Promise<string> {
   });
 }
 
-/** The CA certificates that the registration of a cluster should have, and where they are; undefined: that is not known. */
+export interface KnownCa {
+  /** PEM certificates. */
+  readonly ca: string;
+  /** Where they are. */
+  readonly from: string;
+}
+
+/** The CA certificates that the registration of a cluster should have; undefined: that is not known. */
 export async function knownCa(
   options: Pick<PlaceOptions, "fleet" | "folder" | "cluster" | "dataDir" | "now">,
-): Promise<{ readonly ca: string; readonly from: string } | undefined> {
+): Promise<KnownCa | undefined> {
   const { fleet, cluster, dataDir } = options;
   const { url, caFile } = fleet.injector ?? {};
   if (caFile === undefined && !hasOwnCa(dataDir)) return undefined;

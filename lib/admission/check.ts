@@ -1,3 +1,4 @@
+import { pemCertificates } from "../util/pem.ts";
 import { ANNOTATION, CONFIGURATION, keyIn, registeredConfig, WEBHOOK } from "./registration.ts";
 
 /** Judges what an API server said about the pods of `keyferry injector check`. */
@@ -126,6 +127,5 @@ export function casOf(caBundle: string, wanted: string): "all" | "some" | "none"
 }
 
 function certificatesIn(pem: string): readonly string[] {
-  const blocks = pem.matchAll(/-----BEGIN CERTIFICATE-----([^-]+)-----END CERTIFICATE-----/g);
-  return [...blocks].map(([, base64 = ""]) => base64.replace(/\s/g, ""));
+  return pemCertificates(pem).map((one) => one.replace(/\s/g, ""));
 }

@@ -1,7 +1,7 @@
 import { request } from "node:https";
 import { SECOND_MS } from "../clock.ts";
 import { codeOf } from "../util/error-code.ts";
-import { NOT_FOUND } from "./webhook.ts";
+import { METHOD_NOT_ALLOWED, NOT_FOUND } from "./webhook.ts";
 
 /** What a GET at the URL of a webhook brought: an answer, or the code of what went wrong, or nothing. */
 export interface ProbeAnswer {
@@ -10,9 +10,6 @@ export interface ProbeAnswer {
   readonly body?: string;
   readonly errorCode?: string;
 }
-
-/** What the webhook answers a GET at a path with a key that it knows. */
-export const METHOD_NOT_ALLOWED = 405;
 
 const ANSWER_MS = 5 * SECOND_MS;
 const MAX_BODY = 1_024;
@@ -54,6 +51,6 @@ export async function knowsKeyAt(
   signal: AbortSignal,
 ): Promise<boolean | undefined> {
   const { status, body } = await answerAt(url, ca, signal);
-  if (status === METHOD_NOT_ALLOWED) return true;
+  if (status === METHOD_NOT_ALLOWED.status) return true;
   return status === NOT_FOUND.status && body === NOT_FOUND.body ? false : undefined;
 }

@@ -61,7 +61,11 @@ export interface Webhook {
 /** Tells neither whether there is such a cluster nor what its path looks like. */
 export const NOT_FOUND: ReviewAnswer = plain(404, "not found\n");
 
-const METHOD_NOT_ALLOWED: ReviewAnswer = { ...plain(405, "POST an AdmissionReview\n"), headers: { allow: "POST" } };
+/** What it answers a GET at a path with a key that it knows. */
+export const METHOD_NOT_ALLOWED: ReviewAnswer = {
+  ...plain(405, "POST an AdmissionReview\n"),
+  headers: { allow: "POST" },
+};
 
 const FAILED: ReviewAnswer = plain(500, "keyferry failed: its log tells where\n");
 

@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from "../util/json.ts";
+import { shellWord } from "../util/shell.ts";
 import { agentConfigs, CACHE_PATH, HOME, type Role } from "./agent-config.ts";
 import { agentEnv } from "./agent-env.ts";
 import { VAULT_PREFIX } from "./annotations.ts";
@@ -8,7 +9,6 @@ import { applyPatch, type Inapplicability } from "./json-patch.ts";
 import type { Notes } from "./notes.ts";
 import { isRevoked, revokeGrace, warnOfUnrevoked } from "./revocation.ts";
 import { MAX_CONFIG } from "./secrets.ts";
-import { shellWord } from "./shell.ts";
 import type { ValueOf } from "./value-types.ts";
 import { VOLUMES } from "./volumes.ts";
 

@@ -1,8 +1,8 @@
+import { shellWord } from "../util/shell.ts";
 import { OWN_PREFIX } from "./annotations.ts";
 import type { Injection } from "./injection.ts";
 import type { Notes } from "./notes.ts";
 import type { PodContainer, PodOperation } from "./pod.ts";
-import { shellWord } from "./shell.ts";
 
 /**
  * Secrets as environment variables: the container's command is started by a shell that first reads their files. The

@@ -4,6 +4,7 @@ import nodeVault from "node-vault";
 import { Agent, buildConnector, ProxyAgent } from "undici";
 import { SyncError } from "../errors.ts";
 import type { VaultTarget } from "../ports/vault.ts";
+import { pemCertificates } from "../util/pem.ts";
 import { addressProblem, normalAddress } from "../vault-address.ts";
 import type { VaultReach } from "../vault-reach.ts";
 import { guarded, guardedLookup } from "./address-guard.ts";
@@ -99,12 +100,10 @@ function trustOf(target: VaultTarget, asked: Asked): buildConnector.BuildOptions
   };
 }
 
-const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
-
 /** Trusts each certificate of the bundle, intermediates as well as roots. */
 function trusting(caPem: string, asked: Asked): SecureContext {
   // A secure context accepts any text as a CA, and then silently trusts no server.
-  const ca = (caPem.match(PEM) ?? []).filter(isCertificate);
+  const ca = pemCertificates(caPem).filter(isCertificate);
   if (ca.length > 0) return createSecureContext({ ca, allowPartialTrustChain: true });
   const message = `${describe(asked)} was not sent: the CA of its VaultConnection is not a PEM certificate`;
   throw new SyncError("VAULT_TLS_REFUSED", message);

@@ -1,8 +1,7 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import type { SecretData } from "../../secret-value.ts";
+import { pemCertificates } from "../../util/pem.ts";
 import { serialOf } from "./certificate.ts";
-
-const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
 /** The certificate with this serial number in the Secret's data, under whatever key: in PEM, DER, or base64 of that. */
 export function certificateIn(data: SecretData, serial: string): X509Certificate | undefined {
@@ -23,7 +22,7 @@ const BASE64 = /^MII[A-Za-z0-9+/\s]*={0,2}$/;
 function encodedIn(value: Buffer): readonly (string | Buffer)[] {
   if (value.subarray(0, DER.length).equals(DER)) return [value];
   const text = value.toString("latin1").trim();
-  return BASE64.test(text) ? [Buffer.from(text, "base64")] : (text.match(PEM) ?? []);
+  return BASE64.test(text) ? [Buffer.from(text, "base64")] : pemCertificates(text);
 }
 
 function parsed(encoded: string | Buffer): X509Certificate | undefined {
