@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { PutItemCommand } from "@aws-sdk/client-dynamodb";
 import { EventBridgeClient, PutRuleCommand, PutTargetsCommand } from "@aws-sdk/client-eventbridge";
 import {
   CreateQueueCommand,
@@ -11,6 +12,9 @@ import {
 } from "@aws-sdk/client-sqs";
 import type { PushView } from "../../../cli/fleet-view.ts";
 import type { SyncKey } from "../../../lib/keys.ts";
+import { dynamoClient } from "../../../lib/store/dynamodb/client.ts";
+import { TABLE_VERSION, VERSION } from "../../../lib/store/dynamodb/table.ts";
+import { toAttributes } from "../../../lib/store/dynamodb/values.ts";
 import { type Cluster, waitFor } from "../../harness/index.ts";
 import { type Place, placeIn } from "../support/place.ts";
 import { type Deployed, STACK, startDeployed } from "./support/deployed.ts";
@@ -195,6 +199,21 @@ describe("keyferry on AWS", { timeout: 1_500_000 }, () => {
     const { code, stdout, stderr } = await deployed.keyferry("explain", key("slow"));
     assert.equal(code, 0, stderr);
     assert.match(stdout, /State: +synced\n[\s\S]*VaultAuth [\s\S]*found, generation \d+\n[\s\S]*Secret slow, uid /);
+  });
+
+  it("changes no table of another layout, whose functions would stop", async () => {
+    const client = dynamoClient(deployed.aws.clientConfig);
+    const mark = (version: number) =>
+      client.send(
+        new PutItemCommand({ TableName: deployed.outputs.LeaseTableName, Item: toAttributes({ ...VERSION, version }) }),
+      );
+    await mark(TABLE_VERSION - 1);
+    try {
+      const { code, stderr } = await deployed.keyferry("sync", key("slow"));
+      assert.deepEqual([code, /deploy this version first; nothing was changed/.test(stderr)], [1, true], stderr);
+    } finally {
+      await mark(TABLE_VERSION);
+    }
   });
 
   it("tells bad input by its name", async () => {
