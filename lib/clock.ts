@@ -1,6 +1,6 @@
 import { setTimeout as timer } from "node:timers/promises";
 
-/** Milliseconds since 1970-01-01T00:00:00Z. */
+/** Whole milliseconds since 1970-01-01T00:00:00Z. */
 export type EpochMs = number;
 
 /** The current time. Passed in, so that tests can set it. */

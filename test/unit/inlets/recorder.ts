@@ -60,7 +60,8 @@ export function recordedDeps(): RecordedDeps {
   const log = (event: string, fields: LogFields = {}): void => void events.push({ event, fields });
   const deps: RecordedDeps = {
     now: 1_800_000_000_000,
-    clock: () => deps.now,
+    // Whole milliseconds, as the system's clock has them: a store refuses others.
+    clock: () => Math.trunc(deps.now),
     random: () => 0.5,
     async sleep(ms, signal) {
       const startedAt = performance.now();
