@@ -56,9 +56,12 @@ const named: string[] = [];
 /** Peers lie on loopback, where none is asked that fleet.yaml does not name. */
 export const reachOf: ReachOf = () => ({ named, onlyNamed: false });
 
+/** Far longer than an answer takes on a busy machine: a test of a time-out says its own. */
+export const ANSWERED_MS = 60_000;
+
 export function targetAt(address: string, rest: Partial<VaultTarget> = {}): VaultTarget {
   named.push(address, `${address}/vault`, address.replace("http:", "https:"));
-  return { address, headers: {}, skipTlsVerify: false, timeoutMs: 2_000, ...rest };
+  return { address, headers: {}, skipTlsVerify: false, timeoutMs: ANSWERED_MS, ...rest };
 }
 
 export const TOKEN = "hvs.never-to-be-seen";

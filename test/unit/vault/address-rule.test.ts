@@ -7,7 +7,7 @@ import { guardedBy, isNotAllowed, mustBeUnicastHost, notAllowed } from "../../..
 import { isUnicastHost } from "../../../lib/vault/ip-rule.ts";
 import { type VaultClient, vaultClient } from "../../../lib/vault/vault-client.ts";
 import type { VaultReach } from "../../../lib/vault-reach.ts";
-import { failure, httpPeer, readFrom, TOKEN, targetAt } from "../../broken-peer.ts";
+import { ANSWERED_MS, failure, httpPeer, readFrom, TOKEN, targetAt } from "../../broken-peer.ts";
 
 const CODE = "VAULT_ADDRESS_NOT_ALLOWED";
 const GOOD = JSON.stringify({
@@ -18,7 +18,7 @@ after(() => Promise.all(clients.map((client) => client.close())));
 
 function clientFor(reach: Partial<VaultReach> = {}): VaultClient {
   const reachOf = () => ({ named: [], onlyNamed: false, ...reach });
-  const client = vaultClient({ clock: Date.now, maxConnectionsPerVault: 4, reachOf });
+  const client = vaultClient({ clock: Date.now, maxConnectionsPerVault: 4, reachOf, strangerMs: ANSWERED_MS });
   clients.push(client);
   return client;
 }
@@ -216,7 +216,7 @@ describe("a cluster for which only named Vaults may be asked", () => {
       named: cluster === "trusted" ? [peer.target.address] : [],
       onlyNamed: false,
     });
-    const client = vaultClient({ clock: Date.now, maxConnectionsPerVault: 4, reachOf });
+    const client = vaultClient({ clock: Date.now, maxConnectionsPerVault: 4, reachOf, strangerMs: ANSWERED_MS });
     clients.push(client);
     await readFrom(client, { ...peer.target, cluster: "trusted" });
     await failure(readFrom(client, { ...peer.target, cluster: "other" }), CODE);

@@ -5,7 +5,7 @@ import { SecretValue } from "../../../lib/secret-value.ts";
 import { activeToken } from "../../../lib/vault/active-token.ts";
 import { type Grant, isRefusedToItself, login, revoke } from "../../../lib/vault/login.ts";
 import { type VaultClient, type VaultQuestion, vaultClient } from "../../../lib/vault/vault-client.ts";
-import { failure, forever, httpPeer, reachOf, targetAt } from "../../broken-peer.ts";
+import { ANSWERED_MS, failure, forever, httpPeer, reachOf, targetAt } from "../../broken-peer.ts";
 
 const NOW = Date.UTC(2030, 0, 1);
 const YEAR_S = 366 * 24 * 3_600;
@@ -96,7 +96,7 @@ describe("a login with a file that fleet.yaml names", () => {
 describe("what a login's answer says", () => {
   let client: VaultClient;
   before(() => {
-    client = vaultClient({ clock: Date.now, maxConnectionsPerVault: 4, reachOf });
+    client = vaultClient({ clock: Date.now, maxConnectionsPerVault: 4, reachOf, strangerMs: ANSWERED_MS });
   });
   after(() => client.close());
 

@@ -9,7 +9,7 @@ import type { VaultAnswer } from "../../../lib/vault/answer.ts";
 import type { OpenSocket } from "../../../lib/vault/event-socket.ts";
 import { type HttpMessage, send } from "../../../lib/vault/transport.ts";
 import { askedOf, type VaultQuestion } from "../../../lib/vault/vault-client.ts";
-import { httpPeer, type Peer, QUESTION, reachOf, tcpPeer } from "../../broken-peer.ts";
+import { ANSWERED_MS, httpPeer, type Peer, QUESTION, reachOf, tcpPeer } from "../../broken-peer.ts";
 
 const MIB = 1_024 * 1_024;
 const FOREVER = new AbortController().signal;
@@ -22,7 +22,7 @@ interface Sending extends Partial<VaultQuestion> {
 
 /** Sends one request to this peer, on a connection of its own unless an agent is given. */
 async function asks(peer: Peer, sending: Sending = {}, agent: Dispatcher = new Agent()): Promise<VaultAnswer> {
-  const { timeoutMs = 2_000, signal = FOREVER, openSocket, ...question } = sending;
+  const { timeoutMs = ANSWERED_MS, signal = FOREVER, openSocket, ...question } = sending;
   const { address } = peer.target;
   const message: HttpMessage = {
     ...{
