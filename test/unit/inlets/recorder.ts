@@ -1,4 +1,5 @@
 import { setTimeout as sleepFor } from "node:timers/promises";
+import type { EpochMs } from "../../../lib/clock.ts";
 import { SyncError } from "../../../lib/errors.ts";
 import type { InletDeps } from "../../../lib/inlets/sink.ts";
 import type { SyncKey } from "../../../lib/keys.ts";
@@ -48,7 +49,7 @@ export function recordingInlet(vault = "main"): RecordingInlet {
 }
 
 export interface RecordedDeps extends InletDeps {
-  readonly events: { readonly event: string; readonly fields: LogFields }[];
+  readonly events: { readonly event: string; readonly fields: LogFields; readonly at: EpochMs }[];
   readonly counts: Map<string, number>;
   now: number;
 }
@@ -57,7 +58,7 @@ export interface RecordedDeps extends InletDeps {
 export function recordedDeps(): RecordedDeps {
   const events: RecordedDeps["events"] = [];
   const counts = new Map<string, number>();
-  const log = (event: string, fields: LogFields = {}): void => void events.push({ event, fields });
+  const log = (event: string, fields: LogFields = {}): void => void events.push({ event, fields, at: deps.clock() });
   const deps: RecordedDeps = {
     now: 1_800_000_000_000,
     // Whole milliseconds, as the system's clock has them: a store refuses others.
