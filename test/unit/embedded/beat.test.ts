@@ -15,7 +15,7 @@ describe("work that is done every so often", () => {
       if (beats === 2) skewMs = -HOUR_MS;
     });
     try {
-      await waitFor("further beats", async () => beats >= 4 || undefined, 5_000);
+      await waitFor("further beats", async () => beats >= 4 || undefined);
     } finally {
       stop.abort();
       await done;

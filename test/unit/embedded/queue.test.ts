@@ -117,7 +117,7 @@ describe("what a silent Vault keeps waiting", () => {
     await queue.send(sent("east/noisy", 50));
     await settled();
     await queue.send([{ kind: "keys", keys: [keyIn("west/quiet", 0)], lane: "now", at: performance.now() + 30 }]);
-    await waitFor("the later key", async () => (of("quiet") === 1 ? true : undefined), 10_000);
+    await waitFor("the later key", async () => of("quiet") === 1);
     speak();
     await queue.idle();
   });
@@ -191,7 +191,7 @@ describe("the in-process queue", () => {
     await settled();
     const early = handled.length;
     if (performance.now() < at) assert.equal(early, 0);
-    await waitFor("the key", async () => handled.length === 1, 10_000);
+    await waitFor("the key", async () => handled.length === 1);
     assert.ok(performance.now() >= at);
   });
 
