@@ -45,9 +45,9 @@ describe("namespaces of a cluster that are ours to look at", () => {
   });
 
   it("is not slow on patterns that are made to be", () => {
-    const startedAt = performance.now();
+    const before = process.threadCpuUsage();
     matches("a".repeat(63), [`${"*a".repeat(8)}b`]);
-    assert.ok(performance.now() - startedAt < 1_000);
+    assert.ok(process.threadCpuUsage(before).user < 1_000_000);
   });
 
   it("lease-table 21: names each of them only when there is no pattern, each once, without those that are excluded", () => {

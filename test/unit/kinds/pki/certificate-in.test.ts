@@ -34,8 +34,8 @@ describe("the certificate in a Secret", () => {
 
   it("is looked for in large values in no time", () => {
     const data = new Map([["cert", SecretValue.of(`MII${" ".repeat(500_000)}.${"A".repeat(500_000)}`)]]);
-    const before = performance.now();
+    const before = process.threadCpuUsage();
     assert.equal(certificateIn(data, SERIAL), undefined);
-    assert.ok(performance.now() - before < 1_000);
+    assert.ok(process.threadCpuUsage(before).user < 1_000_000);
   });
 });
