@@ -141,7 +141,8 @@ export function worldTime(start: number): WorldTime {
           await new Promise<void>((resolve) => {
             wake = resolve;
             const first = next();
-            const waitMs = first === undefined ? Number.POSITIVE_INFINITY : Math.max(0, first.at - inside) / speed;
+            // Looks often, so that a wait for something far away is no long time for one look.
+            const waitMs = first === undefined ? 0 : Math.min(TURN_MS, Math.max(0, first.at - inside) / speed);
             mostMs = waitMs + TURN_MS;
             if (first !== undefined) setTimeout(resolve, waitMs);
           });
