@@ -44,7 +44,7 @@ describe("two installations", () => {
 
       const name = "keyferry-installation";
       await cluster.delete({ apiVersion: "v1", kind: "ConfigMap", namespace: OPERATOR_NAMESPACE, name });
-      await place.secretThat("db", ({ data }) => data.password === "two", 45_000);
+      await place.secretThat("db", ({ data }) => data.password === "two");
       assert.equal(await second.stop(), 0);
     }
     await using again = await startEngine(world);
