@@ -264,6 +264,8 @@ describe("with definitions that know of no generation in a status, as Vault Secr
       const isReady = async () => (await at.conditions(name, kind)).Ready?.status === "True";
       await at.cluster.waitFor(`${kind} ${name} to have its status`, isReady, PATIENT_MS);
     }
+    // The API server counts a request after it has answered it: a refresh later all are counted.
+    await refreshed("db", 1);
     const before = await statusWrites();
     const events = (await scene.place.events("lost")).length;
     await refreshed("db", 3);
