@@ -224,10 +224,11 @@ function storyOn(flavor: VaultFlavor): void {
     assert.equal(await namesIt(), undefined);
     await cluster().delete(definition);
     await waitFor("the definition to go", async () => (await cluster().get(definition)) === undefined);
-    const found = await namesIt();
+    // The API server still shows the kind in its discovery for a moment.
+    const found = await waitFor("doctor to name it", namesIt);
     assert.match(JSON.stringify(found), /push\.kinds in fleet\.yaml/);
     assert.deepEqual(await held(`kv/data/apps/${NS}/unread`), { password: "two", user: "app" });
-    await practice.mend(found?.remedy);
+    await practice.mend(found.remedy);
     await waitFor("the definition again", async () => (await namesIt()) === undefined);
   });
 }
