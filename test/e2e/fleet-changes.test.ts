@@ -3,7 +3,7 @@ import { mkdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promise
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { type Cluster, waitFor } from "../harness/index.ts";
-import { dataDirOf, keyferry, type RunningEngine, startEngine, status } from "./support/engine.ts";
+import { dataDirOf, keyferry, type RunningEngine, startEngine } from "./support/engine.ts";
 import { type Place, placeIn } from "./support/place.ts";
 import { endAll } from "./support/start-place.ts";
 import { statusThat } from "./support/status-that.ts";
@@ -35,7 +35,6 @@ describe("fleet.yaml changes while keyferry runs", () => {
   const heard = (event: string) => engine.logs.filter((line) => line.event === event);
   /** By a connection of its own: one that was kept may be closed just when it is used again. */
   const page = (name: string) => fetch(`${engine.url}/${name}`, { headers: { connection: "close" } });
-  const clusterNames = async () => (await status(world)).clusters.map(({ name }) => name);
   const only = (wanted: string, more: object = {}) =>
     world.writeFleet(({ name }: Cluster) => (name === wanted ? more : undefined));
 
@@ -130,7 +129,14 @@ describe("fleet.yaml changes while keyferry runs", () => {
     await version("..both", [one.cluster, two.cluster]);
     await point("..both");
     await two.secretThat("late", ({ data }) => data.password === "second", PATIENCE_MS);
-    assert.deepEqual(await clusterNames(), ["one", "two"]);
+    const both = ["db", "late"].map((name) => `two/VaultStaticSecret/${NS}/${name}`);
+    const { clusters } = await statusThat(world, "both syncs of two in step", ({ syncs }) =>
+      both.every((key) => syncs.some((sync) => sync.key === key && sync.state === "synced")),
+    );
+    assert.deepEqual(
+      clusters.map(({ name }) => name),
+      ["one", "two"],
+    );
     const { length } = await world.vault.auditLines();
     engine.child.kill("SIGHUP");
     assert.equal(await engine.stop(), 0);
