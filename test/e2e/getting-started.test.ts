@@ -44,11 +44,17 @@ function forFlavor(text: string, flavor: Vault["flavor"]): string {
   return flavor === "openbao" ? text : text.replaceAll("BAO_ADDR", "VAULT_ADDR").replaceAll(/\bbao\b/g, "vault");
 }
 
+/** A KV 2 mount refuses everything until it has made itself one: people are slower than that, this shell may be faster. */
+function settled(command: string): readonly string[] {
+  const [, cli, mount] = /^(\w+) secrets enable -path=(\S+) kv-v2$/.exec(command) ?? [];
+  return cli === undefined ? [] : [`until ${cli} read ${mount}/config > /dev/null 2>&1; do sleep 0.1; done`];
+}
+
 /** One shell for all commands, as a person has one terminal; a mark before the output of each. */
 function scriptOf(steps: readonly Step[]): string {
   return [
     "set -eu -o pipefail",
-    ...steps.flatMap(({ command }, at) => [`echo "@@ ${at}"`, command]),
+    ...steps.flatMap(({ command }, at) => [`echo "@@ ${at}"`, command, ...settled(command)]),
     "wait || true",
     'echo "@@ end"',
   ].join("\n");
@@ -120,6 +126,7 @@ describe("docs/getting-started.md", { concurrency: 1 }, () => {
       const page = await readFile(new URL(`../../${PAGE}`, import.meta.url), "utf8");
       const steps = stepsOf(forFlavor(page, flavor));
       assert.ok(steps.length > 10 && steps.filter(({ shown }) => shown.length > 0).length >= 2);
+      assert.equal(steps.flatMap(({ command }) => settled(command)).length, 1);
 
       const prefix = flavor === "openbao" ? "BAO" : "VAULT";
       const kubeconfig = join(bin, "admin.kubeconfig");
