@@ -19,7 +19,8 @@ export async function readAuditLines(path: string): Promise<AuditLine[]> {
   return (
     text
       .split("\n")
-      // The last line may be half written.
+      // What has no end yet is half written, also where it happens to look like a whole line.
+      .slice(0, -1)
       .filter((line) => line.startsWith("{") && line.endsWith("}"))
       .map((line) => JSON.parse(line) as AuditLine)
   );
