@@ -100,17 +100,31 @@ async function startServers(
 ): Promise<Servers> {
   const etcd = started.use(await startServer(await etcdSpec(plan)));
   const api = started.use(await startServer(await apiServerSpec(plan)));
-  for (const crd of await client.apply(crds)) {
-    await client.waitFor(`CRD ${crd.metadata.name}`, async () =>
-      JSON.stringify((await client.get(crd))?.status ?? {}).includes('"type":"Established"'),
-    );
-  }
+  await serveKinds(client, crds);
   const controllers = started.use(await startServer(await controllerManagerSpec(plan)));
   // The default account is the last thing that a new cluster lacks: a test may create pods' templates and tokens at once.
   await client.waitFor("the default service account", () =>
     client.get({ apiVersion: "v1", kind: "ServiceAccount", namespace: "default", name: "default" }),
   );
   return { etcd, api, controllers };
+}
+
+/** Every group with its kinds, in one answer: what controllers look at. */
+const DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+
+/** Applies CRDs and waits until discovery names them: that is a moment after they are established. */
+async function serveKinds(client: KubeClient, crds: readonly object[]): Promise<void> {
+  if (crds.length === 0) return;
+  for (const crd of await client.apply(crds)) {
+    await client.waitFor(`CRD ${crd.metadata.name}`, async () =>
+      JSON.stringify((await client.get(crd))?.status ?? {}).includes('"type":"Established"'),
+    );
+  }
+  const kinds = (crds as { spec: { names: { kind: string } } }[]).map(({ spec }) => spec.names.kind);
+  await client.waitFor(`discovery to name ${kinds.join(", ")}`, async () => {
+    const { text } = await client.request("GET", "/apis", undefined, { headers: { accept: DISCOVERY } });
+    return kinds.every((kind) => text.includes(`"kind":"${kind}"`));
+  });
 }
 
 interface Parts {
