@@ -36,7 +36,8 @@ export interface Postgres extends AsyncDisposable {
 const HOST = "127.0.0.1";
 const DATABASE = "postgres";
 const SUPERUSER = "harness";
-const CONNECT_TIMEOUT_MS = 10_000;
+/** On a busy machine a login may take seconds; a stopped server refuses at once. */
+const CONNECT_TIMEOUT_MS = 30_000;
 /** invalid_password (also: no such role, or no longer valid) and invalid_authorization_specification (may not log in). */
 const REFUSALS = ["28P01", "28000"];
 /** Its data is thrown away, so nothing waits for the disk; memory for 100 connections. */

@@ -119,7 +119,7 @@ export function vaultIssuing(client: VaultClient, plan: VaultPlan): VaultIssuing
 const connectionTo = ({ host, port, database, superuser }: Postgres) => ({
   plugin_name: "postgresql-database-plugin",
   allowed_roles: ["*"],
-  connection_url: `postgresql://{{username}}:{{password}}@${host}:${port}/${database}?sslmode=disable&connect_timeout=5`,
+  connection_url: `postgresql://{{username}}:{{password}}@${host}:${port}/${database}?sslmode=disable&connect_timeout=30`,
   username: superuser.user,
   password: superuser.password,
   // A connection of before a stop of the database is none that a test wants to wait for.
