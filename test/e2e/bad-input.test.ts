@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { AT_ONCE_MS, failForLong } from "./support/at-once.ts";
 import { dataDirOf, keyferry, type RunningEngine, startEngine } from "./support/engine.ts";
 import { assertNoLeak } from "./support/no-leak.ts";
 import type { Place } from "./support/place.ts";
@@ -10,6 +11,7 @@ import { aStaticSecret, OPERATOR_NAMESPACE, permissiveCrds, type World } from ".
 const NS = "team-a";
 const API = "secrets.hashicorp.com/v1beta1";
 const PASSWORD = "Zw9-correct-horse-battery";
+const RARELY = { refreshAfter: "10m" };
 
 describe("bad input: each declaration gets its coded error, and others go on", () => {
   let world: World;
@@ -155,8 +157,9 @@ describe("bad input: each declaration gets its coded error, and others go on", (
   });
 
   it("syncs at once when a missing VaultAuth, then its VaultConnection, are made", async () => {
-    await place.declare("early", { path: "good", vaultAuthRef: "mine" });
+    await place.declare("early", { path: "good", vaultAuthRef: "mine", ...RARELY });
     assert.match(await place.failed("early", "REFERENCE_MISSING"), /VaultAuth team-a\/mine/);
+    await failForLong(world, place, ["early"]);
     const kubernetes = { role: "app", serviceAccount: "app" };
     const mount = "kubernetes-one";
     await declareAs("VaultAuth", "mine", { method: "kubernetes", mount, vaultConnectionRef: "mine", kubernetes });
@@ -164,17 +167,18 @@ describe("bad input: each declaration gets its coded error, and others go on", (
       (await place.conditions("early")).Ready?.message.includes("VaultConnection team-a/mine"),
     );
     await declareAs("VaultConnection", "mine", { address: world.vault.address });
-    await place.synced("early", 14_000);
+    await place.synced("early", AT_ONCE_MS);
   });
 
   it("says what is wrong with a VaultAuth or VaultConnection, and syncs at once when it is mended", async () => {
     await declareAs("VaultAuth", "half", { method: "kubernetes", mount: "kubernetes-one" });
-    await place.declare("half", { path: "good", vaultAuthRef: "half" });
+    await place.declare("half", { path: "good", vaultAuthRef: "half", ...RARELY });
     const message = await place.failed("half", "REFERENCE_INVALID");
     assert.match(message, /spec.kubernetes.role: required; spec.kubernetes.serviceAccount: required/);
+    await failForLong(world, place, ["half"]);
     const kubernetes = { role: "app", serviceAccount: "app" };
     await declareAs("VaultAuth", "half", { method: "kubernetes", mount: "kubernetes-one", kubernetes });
-    await place.synced("half", 14_000);
+    await place.synced("half", AT_ONCE_MS);
   });
 
   it("refuses a VaultAuth of another namespace that does not allow this one", async () => {
@@ -187,20 +191,22 @@ describe("bad input: each declaration gets its coded error, and others go on", (
       spec: { method: "kubernetes", mount: "kubernetes-one", allowedNamespaces, kubernetes },
     });
     await place.cluster.apply(theirs(["team-b"]));
-    await place.declare("guest", { path: "good", vaultAuthRef: `${OPERATOR_NAMESPACE}/theirs` });
+    await place.declare("guest", { path: "good", vaultAuthRef: `${OPERATOR_NAMESPACE}/theirs`, ...RARELY });
     await place.failed("guest", "REFERENCE_NOT_ALLOWED");
+    await failForLong(world, place, ["guest"]);
     await place.cluster.apply(theirs(["team-b", NS]));
-    await place.synced("guest", 14_000);
+    await place.synced("guest", AT_ONCE_MS);
   });
 
   it("names a service account that is missing, and syncs once it is there and the declaration is touched", async () => {
     const kubernetes = { role: "app", serviceAccount: "robot" };
     await declareAs("VaultAuth", "robot", { method: "kubernetes", mount: "kubernetes-one", kubernetes });
-    await place.declare("robot", { path: "good", vaultAuthRef: "robot" });
+    await place.declare("robot", { path: "good", vaultAuthRef: "robot", ...RARELY });
     await place.failed("robot", "REFERENCE_MISSING", undefined, /ServiceAccount team-a\/robot/);
+    await failForLong(world, place, ["robot"]);
     await place.cluster.apply({ apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "robot", namespace: NS } });
     await place.touch("robot");
-    await place.synced("robot", 14_000);
+    await place.synced("robot", AT_ONCE_MS);
   });
 
   it("went on all the while, and shows all of it in its status", async () => {

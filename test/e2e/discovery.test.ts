@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Cluster } from "../harness/index.ts";
+import { AT_ONCE_MS, failForLong } from "./support/at-once.ts";
 import { type LogLine, type RunningEngine, startEngine } from "./support/engine.ts";
 import { sum } from "./support/metric-sums.ts";
 import type { Place } from "./support/place.ts";
@@ -11,8 +12,8 @@ import { aStaticSecret, authMount, OPERATOR_NAMESPACE, ROLE, type World } from "
 
 const NS = "team-a";
 const API = "secrets.hashicorp.com/v1beta1";
-/** Prompt: far below every refresh, recheck and recovery by time that a test could mistake for it. */
-const PROMPT_MS = 14_000;
+/** Prompt: far below every refresh and recovery by time that a test could mistake for it. */
+const PROMPT_MS = AT_ONCE_MS;
 /** An API server that starts again, and keyferry's own pauses meanwhile: only what it watches can be mistaken for it. */
 const AFTER_RESTART_MS = 90_000;
 /** Long enough for an event to come back and be acted upon. */
@@ -193,12 +194,14 @@ describe("what happens in a cluster is seen at once", () => {
     await each((name) => world.vault.putKv("kv", name, { password: "one" }));
     await each((name) => place.declare(name, { vaultAuthRef: "own", refreshAfter: "10m" }));
     await each((name) => place.failed(name, "REFERENCE_MISSING"));
+    await failForLong(world, place, names);
     await cluster.apply(auth(ROLE));
     await each((name) => place.synced(name, PROMPT_MS));
     await cluster.apply(auth("nobody"));
     await each((name) => place.failed(name, "VAULT_LOGIN_REFUSED", undefined));
     await cluster.apply(auth(ROLE, "own"));
     await each((name) => place.failed(name, "REFERENCE_MISSING"));
+    await failForLong(world, place, names);
     const connection = { apiVersion: API, kind: "VaultConnection", metadata: { name: "own", namespace: NS } };
     await cluster.apply({ ...connection, spec: { address: world.vault.address } });
     await each((name) => place.synced(name, PROMPT_MS));
