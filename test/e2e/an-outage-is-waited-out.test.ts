@@ -20,8 +20,8 @@ const ALL = BEFORE.length + MEANWHILE.length + 1;
 
 /** The longest pause between probes is 10 s; then everything that waits is woken. */
 const RESUMED_MS = 60_000;
-/** Asked for every 5 s, so seen within 4.5 s, and more on a machine that is busy. */
-const FOLLOWED_MS = 20_000;
+/** Asked for every 5 s; generous, for a machine that is busy. */
+const FOLLOWED_MS = 30_000;
 
 describe("an outage is waited out: Secrets stay, one probe at a time, everything resumes by itself", () => {
   let world: World;
@@ -51,7 +51,9 @@ describe("an outage is waited out: Secrets stay, one probe at a time, everything
     const lines = (await engine.metrics()).split("\n").filter((line) => line.startsWith(name) && line.includes(label));
     return lines.reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
   };
-  const logged = (event: string) => engine.logs.filter((line) => line.event === event);
+  /** Of the Vault's circuit: one of a cluster is another matter, and a busy machine may have opened one before. */
+  const logged = (event: string) =>
+    engine.logs.filter((line) => line.event === event && String(line.circuit).startsWith("vault:")).length;
   const noErrors = () =>
     assert.deepEqual(
       engine.logs.filter(({ level }) => level === "error"),
@@ -66,6 +68,7 @@ describe("an outage is waited out: Secrets stay, one probe at a time, everything
 
   it("Vault is away for a minute", async () => {
     const were = await secrets();
+    const before = { opened: logged("circuit-opened"), closed: logged("circuit-closed") };
     const stoppedAt = Date.now();
     await world.vault.stop();
     for (const name of MEANWHILE) await one.declare(name);
@@ -79,7 +82,7 @@ describe("an outage is waited out: Secrets stay, one probe at a time, everything
     );
     await sleep(OUTAGE_MS - (Date.now() - stoppedAt));
     assert.deepEqual(await secrets(), were);
-    assert.equal(logged("circuit-opened").length, 1);
+    assert.equal(logged("circuit-opened"), before.opened + 1);
     const probes = await counted("keyferry_circuit_probes_total", "vault");
     assert.ok(probes >= 3 && probes <= 20, `${probes} probes in a minute`);
 
@@ -89,7 +92,7 @@ describe("an outage is waited out: Secrets stay, one probe at a time, everything
       answer.syncs.every(({ state }) => state === "synced"),
     );
     assert.equal(syncs.length, ALL);
-    assert.equal(logged("circuit-closed").length, 1);
+    assert.equal(logged("circuit-closed"), before.closed + 1);
     await Promise.all([follows(one, "before-0"), follows(two, "two"), follows(one, "meanwhile-0")]);
     noErrors();
   });
