@@ -21,6 +21,7 @@ const ANOTHER_WISH_MS = 3_000;
 /** A process starts, takes its cluster in, and asks Vault. */
 const STARTED_MS = 120_000;
 const PASSWORD = "Nb1-correct-horse-battery";
+const SELDOM = { refreshAfter: "8000h" };
 
 describe("the command line: exit codes, outputs, and a stop that finishes its work", () => {
   let world: World;
@@ -144,7 +145,11 @@ describe("the command line: exit codes, outputs, and a stop that finishes its wo
 
   it("status is a table for people and JSON for machines, works beside an engine, and exits 1 when something failed", async () => {
     await using engine = await startEngine(world);
+    // From here on no refresh is under way while its state is looked at.
+    await place.declare("db", SELDOM);
     await place.synced("db");
+    const isInStep = ({ syncs }: StatusAnswer) => syncs.every(({ state }) => state === "synced");
+    await statusThat(world, "its row to rest", isInStep);
     const json = await keyferry(statusArgs("-o", "json"));
     assert.deepEqual([json.code, json.stderr], [0, ""]);
     const { syncs, clusters } = JSON.parse(json.stdout) as StatusAnswer;
