@@ -10,6 +10,8 @@ import { aStaticSecret, authMount, startWorld, type World } from "./support/worl
 const NS = "counted";
 /** No refresh slot of these comes while others are counted: of a day, one run in five hundred would see one. */
 const SELDOM = "8000h";
+/** A machine that is busy is no defect. */
+const PATIENCE_MS = 90_000;
 
 /** What the world was asked, by the world's own counters where it has any. */
 interface Counts {
@@ -18,6 +20,8 @@ interface Counts {
   readonly kube: ReadonlyMap<string, number>;
   readonly storeWrites: number;
   readonly claims: number;
+  /** Runs of syncs that found nothing new. */
+  readonly unchanged: number;
 }
 
 /** Looks at clusters and ticks go on by themselves: they are not part of a refresh. */
@@ -48,7 +52,8 @@ describe("counted: what a refresh costs", () => {
   };
 
   async function count(): Promise<Counts> {
-    const [metrics, audited] = await Promise.all([engine.metrics(), world.vault.auditedReads()]);
+    // In this order: whatever the engine has counted, Vault has written down.
+    const [metrics, audited] = [await engine.metrics(), await world.vault.auditedReads()];
     const kube = new Map<string, number>();
     for (const [, verb, resource, times] of metrics.matchAll(
       /keyferry_kube_requests_total\{verb="(\w+)",resource="([\w/]+)"\} (\d+)/g,
@@ -65,6 +70,7 @@ describe("counted: what a refresh costs", () => {
       // dispatchedUntil and the rows of clusters are moved by ticks and watch passes, whatever there is to refresh.
       storeWrites: store("writes") - store("moveDispatched") - store("claimCluster") - store("saveCluster"),
       claims: store("claim"),
+      unchanged: sample(metrics, "keyferry_syncs_total", `cluster="one",result="unchanged"`),
     };
   }
 
@@ -89,13 +95,8 @@ describe("counted: what a refresh costs", () => {
   /** How many runs of syncs have ended so. Whatever a run writes was written before it is counted. */
   const runs = async (result: "settled" | "unchanged"): Promise<number> =>
     sample(await engine.metrics(), "keyferry_syncs_total", `cluster="one",result="${result}"`);
-  const moreRuns = async (
-    result: "settled" | "unchanged",
-    than: number,
-    more = 1,
-    timeoutMs = 30_000,
-  ): Promise<void> => {
-    await cluster.waitFor(`${more} more ${result}`, async () => (await runs(result)) >= than + more, timeoutMs);
+  const moreRuns = async (result: "settled" | "unchanged", than: number, more = 1): Promise<void> => {
+    await cluster.waitFor(`${more} more ${result}`, async () => (await runs(result)) >= than + more, PATIENCE_MS);
   };
 
   /** Declares 25 syncs of one path, and waits until all are settled. */
@@ -141,10 +142,12 @@ describe("counted: what a refresh costs", () => {
     // A slot that was dispatched before the row joined the wheel is a run of its own, with a claim.
     await moreRuns("unchanged", await runs("unchanged"));
     const then = await count();
-    await moreRuns("unchanged", await runs("unchanged"), 3);
-    const { vaultReads, ...rest } = difference(await count(), then);
-    // One more may come between the two looks at the metrics.
-    assert.ok(vaultReads === 3 || vaultReads === 4, `${vaultReads} reads`);
+    await moreRuns("unchanged", then.unchanged, 3);
+    const now = await count();
+    const { vaultReads = 0, ...rest } = difference(now, then);
+    // A run that is under way at a look has read already, and is counted at its end.
+    const more = now.unchanged - then.unchanged;
+    assert.ok(Math.abs(vaultReads - more) <= 1, `${vaultReads} reads in ${more} refreshes`);
     assert.deepEqual(rest, { logins: 0, storeWrites: 0 });
   });
 
@@ -200,7 +203,7 @@ describe("counted: what a refresh costs", () => {
     const annotations = { "keyferry.dev/refresh": "now" };
     await cluster.apply({ ...declared, metadata: { ...declared.metadata, annotations } });
     // The write, and seconds later the restart; refresh slots of others are unchanged and settle nothing.
-    await moreRuns("settled", settled, 2, 60_000);
+    await moreRuns("settled", settled, 2);
     const seen = difference(await count(), then);
     assert.equal(seen["get deployments"], 1);
     assert.equal(seen["patch deployments"], 1);
