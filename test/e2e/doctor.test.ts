@@ -424,7 +424,8 @@ describe("doctor finds what is broken in a cluster, and what it prints mends it"
           metadata: { name: "b0d477c0.hashicorp.com", namespace: OPERATOR_NAMESPACE },
           spec: {
             holderIdentity: "vso-1",
-            leaseDurationSeconds: 15,
+            // Nobody renews it: it holds until this test lets it go.
+            leaseDurationSeconds: 86_400,
             renewTime: new Date().toISOString().replace("Z", "000Z"),
           },
         },
