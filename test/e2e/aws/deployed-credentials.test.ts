@@ -31,12 +31,12 @@ describe("short credentials of keyferry on AWS", { timeout: 1_200_000 }, () => {
     return await wait();
   }
 
-  it("keeps credentials of 15 s: renewed between ticks, they log in long after their lease, until their declaration goes", async () => {
+  it("keeps credentials of 30 s: renewed between ticks, they log in long after their lease, until their declaration goes", async () => {
     const { vault } = deployed.world;
     await using postgres = await startPostgres();
     await vault.writePolicy(ROLE, ISSUING_POLICY);
     await vault.enableDatabase(postgres);
-    await vault.putDatabaseRole("app", { defaultTtl: "15s", maxTtl: "1h" });
+    await vault.putDatabaseRole("app", { defaultTtl: "30s", maxTtl: "1h" });
     const { cluster } = place;
     await cluster.apply(aDynamicSecret(NS, "login"));
     const { data } = await sooner(() =>
