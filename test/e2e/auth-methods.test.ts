@@ -226,7 +226,7 @@ function storyOn(flavor: VaultFlavor): void {
     await sleep(Math.max(0, REPLACED_AFTER_MS - (Date.now() - startedAt)));
     await world.vault.write("sys/leases/revoke-prefix/auth/kubernetes-one");
     await world.vault.putKv("kv", "db", { password: `${PASSWORD}-2` });
-    await place.secretThat("kubernetes", ({ data }) => data.password === `${PASSWORD}-2`, 30_000);
+    await place.secretThat("kubernetes", ({ data }) => data.password === `${PASSWORD}-2`);
     const failed = engine.logs.filter(
       ({ event, key }) => event === "sync-failed" && String(key).endsWith("/kubernetes"),
     );

@@ -167,7 +167,7 @@ describe("what stands in a Secret, and who it belongs to", () => {
     assert.deepEqual(Object.keys(filled?.data ?? {}).sort(), ["_raw", "password"]);
     assert.deepEqual([filled?.labels, filled?.ownerReferences], [labels, []]);
     await place.patchSecret("filled", { data: { password: "eA==" } });
-    await place.secretThat("filled", ({ data }) => data.password === PASSWORD, 30_000);
+    await place.secretThat("filled", ({ data }) => data.password === PASSWORD);
     await place.undeclare("filled");
     await statusThat(world, "it to be forgotten", ({ syncs }) => !syncs.some(({ key }) => key.endsWith("/filled")));
     assert.equal((await place.secret("filled"))?.data.password, PASSWORD);
@@ -191,7 +191,7 @@ describe("what stands in a Secret, and who it belongs to", () => {
     await place.failed("stone", "SECRET_IMMUTABLE");
     assert.equal((await place.secret("stone"))?.data.password, PASSWORD);
     await place.cluster.delete(theirs("stone"));
-    await place.secretThat("stone", ({ data }) => data.password === `${PASSWORD}-2`, 30_000);
+    await place.secretThat("stone", ({ data }) => data.password === `${PASSWORD}-2`);
     await place.synced("stone");
   });
 

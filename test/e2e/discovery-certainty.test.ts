@@ -34,6 +34,9 @@ describe("a missing declaration deletes only when it is certain", () => {
     const filler = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "filler", namespace: NS } };
     for (let at = 0; at < 200; at++) await cluster.apply({ ...filler, data: { at: String(at) } });
   };
+  /** Lines are written together, a moment later. */
+  const restored = (engine: RunningEngine) =>
+    waitFor("its line of log", async () => engine.logs.some(({ event }) => event === "cluster-restored"));
   /** Waits until a watch pass has stored a cursor of now. */
   const cursorsStored = async (engine: RunningEngine) => {
     const saves = async () =>
@@ -51,7 +54,8 @@ describe("a missing declaration deletes only when it is certain", () => {
       await place.synced("back");
       await place.synced("early");
       const snapshot = await cluster.snapshotEtcd();
-      await waitFor("the cluster to be followed again", async () => (await clusterState())?.state === "ok");
+      const isFollowed = async () => (await clusterState())?.state === "ok";
+      await waitFor("the cluster to be followed again", isFollowed, PATIENCE_MS);
       await raiseRevision();
       await world.vault.putKv("kv", "back", { password: "two" });
       for (const name of ["back", "early"]) await cluster.request("PATCH", pathOf(name), TOUCH, MERGE);
@@ -65,7 +69,7 @@ describe("a missing declaration deletes only when it is certain", () => {
       await place.secretThat("back", ({ data }) => data.password === "two");
       await place.secretThat("early", ({ data }) => data.password === "two");
       await place.synced("back");
-      assert.ok(engine.logs.some(({ event }) => event === "cluster-restored"));
+      await restored(engine);
       await waitFor(
         "the row of what never was to go",
         async () => (await status(world)).syncs.every(({ key }) => !key.endsWith("/late")),
@@ -87,7 +91,7 @@ describe("a missing declaration deletes only when it is certain", () => {
     await place.undeclare("early");
     const isOver = async () => Object.keys(await ownedSecrets(cluster, NS)).length === 0;
     await cluster.waitFor("all to go", isOver, PATIENCE_MS);
-    assert.ok(engine.logs.some(({ event }) => event === "cluster-restored"));
+    await restored(engine);
     assert.equal(await engine.stop(), 0);
     const areForgotten = async () => {
       assert.equal((await runOnce(world)).code, 0);
