@@ -85,8 +85,10 @@ describe("POSTs of OpenBao's http device", { timeout: 600_000 }, () => {
     await world.vault.putKv("kv", name, { password });
     return () => follows(place, name, password);
   };
+  // A connection that was kept may be closed by its server just when it is used again.
+  const own = { connection: "close" };
   const post = (body: string, headers: Readonly<Record<string, string>>) =>
-    fetch(`http://${inlet}/main`, { method: "POST", body, headers });
+    fetch(`http://${inlet}/main`, { method: "POST", body, headers: { ...headers, ...own } });
 
   it("reach the Secret through a relay, which signs them", async () => {
     await (await change("one", "relayed"))();
@@ -133,7 +135,7 @@ describe("POSTs of OpenBao's http device", { timeout: 600_000 }, () => {
       (await post(body, signPost(Buffer.from(body), { key: Buffer.from(KEY), now: now - 301_000 }))).status,
       401,
     );
-    assert.equal((await fetch(`http://${relayAt}/`, { method: "POST", body })).status, 401);
+    assert.equal((await fetch(`http://${relayAt}/`, { method: "POST", body, headers: own })).status, 401);
     // The relay itself sends again what keyferry took while it hung, and did not answer.
     assert.ok((await replayed()) > earlier);
   });
@@ -169,7 +171,8 @@ describe("POSTs of OpenBao's http device", { timeout: 600_000 }, () => {
     const sent = (await readFile(world.vault.auditPath)).length;
     const follow = await change("one", "shipped");
     const lines = (await readFile(world.vault.auditPath)).subarray(sent);
-    const headers = { authorization: `Bearer ${TOKEN}`, "content-encoding": "gzip", "content-type": "text/plain" };
+    const type = { "content-encoding": "gzip", "content-type": "text/plain" };
+    const headers = { authorization: `Bearer ${TOKEN}`, ...type, ...own };
     const answer = await fetch(`http://${inlet}/`, { method: "POST", headers, body: gzipSync(lines) });
     assert.equal(answer.status, 200);
     await follow();
