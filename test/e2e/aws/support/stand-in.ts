@@ -10,13 +10,27 @@ const ROLE = {
   },
 };
 
-/** Fails the messages whose body says so, ends its process at "die", and runs out of time at "hang". */
+/** The time of a function that hangs: a process of it starts within it on a busy machine, too. */
+const HANGS_S = 6;
+/** The time of one that does not. */
+export const AMPLE_S = 60;
+/** When a queue's message is seen again: longer than the function may take. */
+export const RETRIED_AFTER_S = 8;
+
+/**
+ * Fails the messages whose body says so, ends its process at "die", and runs out of time at "hang". What it got it notes
+ * in the file that `DELIVERIES` names, too: a line of a log may come later, or never.
+ */
 const WORKER = `
+const { appendFileSync } = require("node:fs");
 const calls = { times: 0 };
 exports.handler = async (event, context) => {
   calls.times++;
   const records = event.Records ?? [];
-  console.log(JSON.stringify({ got: records.map((r) => [r.body, r.attributes.ApproximateReceiveCount]), times: calls.times,
+  const got = records.map((r) => [r.body, r.attributes.ApproximateReceiveCount]);
+  const { DELIVERIES } = process.env;
+  if (DELIVERIES) appendFileSync(DELIVERIES, JSON.stringify({ got, at: Date.now() }) + "\\n");
+  console.log(JSON.stringify({ got, times: calls.times,
     remaining: context.getRemainingTimeInMillis(), node: process.version, pid: process.pid, schedule: event["detail-type"] }));
   if (records.some((r) => r.body === "die") ) process.exit(1);
   if (records.some((r) => r.body === "hang")) await new Promise((done) => setTimeout(done, 60_000));
@@ -24,14 +38,14 @@ exports.handler = async (event, context) => {
   return { batchItemFailures: failed.map((r) => ({ itemIdentifier: r.messageId })), pid: process.pid, times: calls.times };
 };`;
 
-function worker(): object {
+function worker(timeoutSeconds: number): object {
   return {
     Type: "AWS::Lambda::Function",
     Properties: {
       Runtime: "nodejs24.x",
       Architectures: ["arm64"],
       Handler: "index.handler",
-      Timeout: 2,
+      Timeout: timeoutSeconds,
       Role: { "Fn::GetAtt": ["Role", "Arn"] },
       Code: { ZipFile: WORKER },
     },
@@ -47,7 +61,7 @@ export const STAND_IN = {
     Queue: {
       Type: "AWS::SQS::Queue",
       Properties: {
-        VisibilityTimeout: 3,
+        VisibilityTimeout: RETRIED_AFTER_S,
         RedrivePolicy: { deadLetterTargetArn: { "Fn::GetAtt": ["Dead", "Arn"] }, maxReceiveCount: 2 },
       },
     },
@@ -59,8 +73,10 @@ export const STAND_IN = {
         KeySchema: [{ AttributeName: "pk", KeyType: "HASH" }],
       },
     },
-    Worker: worker(),
-    Scheduled: worker(),
+    Worker: worker(HANGS_S),
+    Scheduled: worker(AMPLE_S),
+    /** Only a test calls it. */
+    Called: worker(AMPLE_S),
     Mapping: {
       Type: "AWS::Lambda::EventSourceMapping",
       Properties: {
@@ -87,6 +103,7 @@ export const STAND_IN = {
     Key: { Value: { Ref: "Key" } },
     Worker: { Value: { Ref: "Worker" } },
     Scheduled: { Value: { Ref: "Scheduled" } },
+    Called: { Value: { Ref: "Called" } },
     Installation: { Value: { "Fn::Select": [2, { "Fn::Split": ["/", { Ref: "AWS::StackId" }] }] } },
   },
 };
