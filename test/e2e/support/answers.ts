@@ -30,6 +30,8 @@ export function answerOf<T>(command: string, ran: Ran): T {
 }
 
 const BUSY_MS = 180_000;
+/** Commands that only look. */
+const LOOKS = /^(status|plan|explain|fleet show)( |$)/;
 
 /**
  * Asks again while what stands for AWS is too busy to answer in time: a person would do the same. Each other failure is
@@ -45,4 +47,14 @@ export function onceAwsAnswers<T>(what: string, ask: () => Promise<T>): Promise<
     }
   };
   return waitFor(`AWS to answer ${what}`, look, BUSY_MS).then(({ answer }) => answer);
+}
+
+/** The same for what a command prints for people: one that changes something is run once. */
+export function ranOnceAwsAnswers(args: readonly string[], run: () => Promise<Ran>): Promise<Ran> {
+  if (!LOOKS.test(args.join(" "))) return run();
+  const look = async () => {
+    const ran = await run();
+    return /^STORE_UNAVAILABLE: /m.test(ran.stderr) ? undefined : ran;
+  };
+  return waitFor(`AWS to answer ${args.join(" ")}`, look, BUSY_MS);
 }

@@ -12,7 +12,7 @@ import { type Ministack, startMinistack } from "../../../harness/index.ts";
 import { runTool } from "../../../harness/obtain/run-tool.ts";
 import { type TempFolder, tempFolder } from "../../../harness/process/temp-folder.ts";
 import { passesDue } from "../../../passes-due.ts";
-import { answerOf, onceAwsAnswers } from "../../support/answers.ts";
+import { answerOf, onceAwsAnswers, ranOnceAwsAnswers } from "../../support/answers.ts";
 import { keyferry, type Ran, type StatusAnswer } from "../../support/engine.ts";
 import { startWorld, vaultsOf, type World, type WorldOptions } from "../../support/world.ts";
 import { type Account, accountOf, type LogEntry } from "./account.ts";
@@ -48,6 +48,7 @@ export interface Deployed extends AsyncDisposable {
   readonly traced: readonly string[];
   /** Puts a message into a queue, as it is. */
   send(queue: "NowQueueUrl" | "RefreshQueueUrl", body: string): Promise<void>;
+  /** One that only looks is asked again while DynamoDB's stand-in is too busy to answer. */
   keyferry(...args: readonly string[]): Promise<Ran>;
   /** Asked again while DynamoDB's stand-in is too busy to answer. */
   status(): Promise<StatusAnswer>;
@@ -120,7 +121,7 @@ export async function startDeployed(options: DeployedOptions = {}): Promise<Depl
     traced: daemon.parts,
     send: async (queue, MessageBody) =>
       void (await account.sqs.send(new SendMessageCommand({ QueueUrl: outputs[queue], MessageBody }))),
-    keyferry: (...args) => run(args),
+    keyferry: (...args) => ranOnceAwsAnswers(args, () => run(args)),
     status: () =>
       onceAwsAnswers("status", async () => answerOf<StatusAnswer>("status", await run(["status", "-o", "json"]))),
     logged: async (name, event) => (await account.logs(`${STACK}-${name}`)).filter(({ line }) => line.event === event),
