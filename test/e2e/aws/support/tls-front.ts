@@ -26,8 +26,8 @@ export async function startTlsFront({ url }: Ministack, functionUrl: string): Pr
         headers: { "content-type": type },
         ...(request.method === "POST" ? { body: await buffer(request) } : {}),
       });
-      response.writeHead(answer.status, { "content-type": answer.headers.get("content-type") ?? "" });
-      response.end(Buffer.from(await answer.arrayBuffer()));
+      const body = Buffer.from(await answer.arrayBuffer());
+      response.writeHead(answer.status, { "content-type": answer.headers.get("content-type") ?? "" }).end(body);
     };
     pass().catch(() => response.writeHead(502).end());
   });
