@@ -6,12 +6,13 @@ import { waitFor } from "../../harness/index.ts";
 import { type Place, placeIn } from "../support/place.ts";
 import { type ScriptedApi, scriptedApi } from "../support/scripted-api.ts";
 import { type Deployed, startDeployed } from "./support/deployed.ts";
+import { A_TICK_MS } from "./support/waits.ts";
 
 const NS = "shop";
 const SYNCS = 5;
 const CHANGES = 4;
 /** A tick, a message that comes again after six minutes of an emulator that is late, and what waits for others. */
-const SOON_MS = 360_000;
+const SOON_MS = A_TICK_MS;
 const PAUSE_S = 20;
 /** A pause is known to one process; so many may ask of a cluster at once (infra/settings.yml). */
 const PROCESSES = 5 + 5 + 10 + 10;

@@ -18,7 +18,7 @@ import { A_TICK_MS } from "./support/waits.ts";
 
 const NS = "team-a";
 /** Much less than `refreshAfter`: only an event can be so quick. */
-const SOON_MS = 60_000;
+const SOON_MS = A_TICK_MS;
 const WAYS = ["bus", "one", "objects", "logs", "post", "relayed", "again"] as const;
 
 /**
@@ -29,6 +29,8 @@ describe("audit lines on AWS", { timeout: 1_200_000 }, () => {
   let deployed: Deployed;
   let place: Place;
   let ship: Shippers;
+  /** What was read of Vault until all was in step. */
+  let first: ReadonlyMap<string, number>;
 
   before(async () => {
     deployed = await startDeployed({
@@ -53,6 +55,7 @@ describe("audit lines on AWS", { timeout: 1_200_000 }, () => {
     await deployed.uploadFleet(await deployed.fleetWith({ events: EVENTS }));
     await using _ = deployed.ticking();
     for (const name of WAYS) await place.synced(name, 2 * A_TICK_MS);
+    first = await world.vault.auditedReads();
   });
   after(() => deployed?.[Symbol.asyncDispose]());
 
@@ -99,10 +102,10 @@ describe("audit lines on AWS", { timeout: 1_200_000 }, () => {
     const answer = await ship.post(body, { now });
     assert.equal(answer.status, 200, await answer.clone().text());
     assert.deepEqual(await answer.json(), { lines: 2, bad: 0, nudged: 1 });
-    await follows("post");
     assert.equal((await ship.post(body, { now })).status, 409);
     assert.equal((await ship.post(body, { key: POST_KEY.toUpperCase() })).status, 401);
     assert.equal((await ship.post(body, { now: now - 301_000 })).status, 401);
+    await follows("post");
   });
 
   it("reach the Secret by a relay that follows the audit file", async () => {
@@ -118,12 +121,13 @@ describe("audit lines on AWS", { timeout: 1_200_000 }, () => {
 
   it("are read once for each change, and nothing else is", async () => {
     const reads = await deployed.world.vault.auditedReads();
+    // A run that a busy AWS broke off has read for nothing: before the events that is no matter.
+    const since = (name: string) => (reads.get(`read kv/data/${name}`) ?? 0) - (first.get(`read kv/data/${name}`) ?? 0);
     for (const name of ["bus", "one", "objects", "logs", "post"]) {
-      // The first read, one after the event, and at most one by the second look-up.
-      const count = reads.get(`read kv/data/${name}`) ?? 0;
-      assert.ok(count >= 2 && count <= 3, `${name}: ${count}`);
+      // One after the event, and at most one by the second look-up.
+      assert.ok(since(name) >= 1 && since(name) <= 2, `${name}: ${since(name)}`);
     }
-    assert.equal(reads.get("read kv/data/again"), 1);
+    assert.equal(since("again"), 0);
   });
 
   it("that are none are counted, and end nothing", async () => {
