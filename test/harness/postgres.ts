@@ -27,6 +27,8 @@ export interface Postgres extends AsyncDisposable {
   roles(): Promise<readonly string[]>;
   /** As superuser. */
   query<R extends QueryResultRow = QueryResultRow>(sql: string, values?: readonly unknown[]): Promise<R[]>;
+  /** Has this advisory lock until the value is disposed of: others wait for it. */
+  lock(key: number): Promise<AsyncDisposable>;
   /** Ends all connections at once. Connections to a stopped server are refused. */
   stop(): Promise<void>;
   start(): Promise<void>;
@@ -88,6 +90,11 @@ export async function startPostgres(): Promise<Postgres> {
     superuser,
     login: (name, password) => login(port, { user: name, password }),
     query,
+    async lock(key) {
+      const client = await connected(port, superuser);
+      await client.query("SELECT pg_advisory_lock($1)", [key]);
+      return { [Symbol.asyncDispose]: () => client.end().catch(() => undefined) };
+    },
     async roles() {
       const sql = "SELECT rolname AS name FROM pg_roles WHERE rolcanlogin AND rolname <> $1 ORDER BY rolname";
       return (await query<{ name: string }>(sql, [SUPERUSER])).map(({ name }) => name);
@@ -128,7 +135,7 @@ async function initialize(plan: {
   await runTool(join(bin, "initdb"), args.flat(), { cwd: folder, env: { LC_ALL: "C" }, ...(user && { user }) });
 }
 
-async function withClient<T>(port: number, login: Login, work: (client: Client) => Promise<T>): Promise<T> {
+async function connected(port: number, login: Login): Promise<Client> {
   const client = new Client({
     host: HOST,
     port,
@@ -140,6 +147,16 @@ async function withClient<T>(port: number, login: Login, work: (client: Client) 
   client.on("error", () => undefined);
   try {
     await client.connect();
+    return client;
+  } catch (error) {
+    await client.end().catch(() => undefined);
+    throw error;
+  }
+}
+
+async function withClient<T>(port: number, login: Login, work: (client: Client) => Promise<T>): Promise<T> {
+  const client = await connected(port, login);
+  try {
     return await work(client);
   } finally {
     await client.end().catch(() => undefined);

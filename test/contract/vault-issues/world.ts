@@ -68,10 +68,22 @@ export async function untilGone({ vault, postgres }: IssueServers, credential: C
   assert.equal(await postgres.login(credential.user, credential.password), false);
 }
 
-/** The database works on a creation that takes its time. */
+/** Creations of such a role wait for a lock: whoever holds it decides when they go on. */
+const LOCK = 1;
+export const HELD: DatabaseRole = { creationLock: LOCK };
+export const holdCreations = ({ postgres }: IssueServers): Promise<AsyncDisposable> => postgres.lock(LOCK);
+
+const CREATING = "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'SELECT pg_advisory_xact_lock%' AND state = 'active'";
+/** The database works on a creation, which is held. */
 export const isCreating = async ({ postgres }: IssueServers): Promise<boolean> =>
-  (await postgres.query("SELECT 1 FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'"))
-    .length > 0;
+  (await postgres.query(CREATING)).length > 0;
+
+/** Vault has revoked what the token has so far, and forgotten the token. */
+export const untilForgotten = (vault: Vault, accessor: string): Promise<unknown> =>
+  waitFor("the end of a token", async () => {
+    const { body } = await vault.request<{ data?: { keys?: readonly string[] } }>("LIST", "auth/token/accessors");
+    return !body.data?.keys?.includes(accessor);
+  });
 
 /** Vault has answered this path, whoever still listened. */
 export const untilAnswered = (vault: Vault, path: string, count = 1): Promise<unknown> =>

@@ -11,6 +11,8 @@ export interface DatabaseRole {
   readonly maxTtl?: string;
   /** How long the database takes to make each credential. */
   readonly creationSeconds?: number;
+  /** The advisory lock of the database that each creation waits for. */
+  readonly creationLock?: number;
 }
 
 /** What a role of PKI says besides that it issues for any name; see Vault's API. */
@@ -64,11 +66,13 @@ export function vaultIssuing(client: VaultClient, plan: VaultPlan): VaultIssuing
       await client.write(`sys/mounts/${mount}`, { type: "database" });
       await client.write(`${mount}/config/${CONNECTION}`, connectionTo(postgres));
     },
-    async putDatabaseRole(name, { mount = "database", defaultTtl = "1h", maxTtl = "24h", creationSeconds } = {}) {
+    async putDatabaseRole(name, { mount = "database", defaultTtl = "1h", maxTtl = "24h", ...creation } = {}) {
+      const { creationSeconds, creationLock } = creation;
       await client.write(`${mount}/roles/${name}`, {
         db_name: CONNECTION,
         creation_statements: [
           ...(creationSeconds === undefined ? [] : [`SELECT pg_sleep(${creationSeconds});`]),
+          ...(creationLock === undefined ? [] : [`SELECT pg_advisory_xact_lock(${creationLock});`]),
           `CREATE ROLE "{{name}}" WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}';`,
         ],
         default_ttl: defaultTtl,
