@@ -6,7 +6,7 @@ import { SyncError } from "../../lib/errors.ts";
 import { KINDS, type KindRef, SECRET } from "../../lib/resource-kinds.ts";
 import { type KubernetesRight, kubernetesRights } from "../../lib/rights/kubernetes.ts";
 import type { RightsSettings } from "../../lib/rights/needs.ts";
-import { bindingYaml, roleYaml } from "../../lib/rights/rbac.ts";
+import { bindingYaml, type RoleName, roleYaml } from "../../lib/rights/rbac.ts";
 import type { JsonObject } from "../../lib/util/json.ts";
 import { type Cluster, startCluster, waitFor } from "../harness/index.ts";
 import { ARGO_ROLLOUT_CRD, aWorkload } from "../workloads.ts";
@@ -140,20 +140,25 @@ describe("kubernetes-rules 9: each permission that bootstrap prints", { concurre
       }),
     ];
     await cluster.apply(parseAllDocuments(text.join("---\n")).map((document) => document.toJS()));
-    await inForce(settings, ofCluster.length > 0);
+    await inForce(settings);
   }
 
-  /** The API server learns of roles in their order, a moment after they are stored: a last one shows that all are known. */
-  async function inForce({ namespaces }: RightsSettings, ofCluster: boolean): Promise<void> {
+  /**
+   * The API server learns of roles in their order, a moment after they are stored: a last one shows that all are known.
+   * It learns of those of namespaces and of the cluster's apart from each other.
+   */
+  async function inForce({ namespaces }: RightsSettings): Promise<void> {
     const [namespace = ""] = namespaces.include;
     const account = { namespace, name: "vault" };
-    const role = { name: `${namespace}-last`, ...(ofCluster ? {} : { namespace }) };
-    const right = { ...needless(namespaces), resources: ["endpoints"], resourceNames: ["last"] };
-    const text = [roleYaml(role, [right]), bindingYaml(role, account)].join("---\n");
-    await cluster.apply(parseAllDocuments(text).map((document) => document.toJS()));
     await using client = await cluster.clientFor({ serviceAccount: account });
-    const path = `/api/v1/namespaces/${namespace}/endpoints/last`;
-    await waitFor("the roles to be in force", async () => (await client.request("GET", path)).status === 404);
+    const roles: readonly RoleName[] = [{ name: `${namespace}-all-last` }, { name: `${namespace}-last`, namespace }];
+    for (const role of roles) {
+      const right = { ...needless(namespaces), resources: ["endpoints"], resourceNames: [role.name] };
+      const text = [roleYaml(role, [right]), bindingYaml(role, account)].join("---\n");
+      await cluster.apply(parseAllDocuments(text).map((document) => document.toJS()));
+      const path = `/api/v1/namespaces/${namespace}/endpoints/${role.name}`;
+      await waitFor("the roles to be in force", async () => (await client.request("GET", path)).status === 404);
+    }
   }
 
   function placeOf(kind: string, { namespaces, operatorNamespace }: RightsSettings): string {
