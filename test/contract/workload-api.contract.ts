@@ -241,6 +241,9 @@ export function workloadApiContract(name: string, open: OpenCluster): void {
 
       it("restarts every target once, tells it, and records the digest as rolled out", async () => {
         const targets = await Promise.all(KINDS.map((kind) => made(kind)));
+        const [deployment = assert.fail()] = targets;
+        // Its controller may be late, and then it never sees the first template.
+        await cluster.waitFor("its first replica set", async () => (await revisionsOf(deployment)) === 1);
         const before = await Promise.all(targets.map(generationOf));
         const now = start();
         const early = await run("all", targets, owing(now), now);
@@ -262,8 +265,6 @@ export function workloadApiContract(name: string, open: OpenCluster): void {
         assert.deepEqual(await eventsOf("all"), [
           `Normal RolloutRestartTriggered Rollout restart triggered for ${named}`,
         ]);
-        const [deployment] = targets;
-        assert.ok(deployment);
         await cluster.waitFor("a replica set for each template", async () => (await revisionsOf(deployment)) === 2);
       });
 
