@@ -28,6 +28,14 @@ export const START: EpochMs = Date.UTC(2030, 0, 1);
 export const LEASE_MS = 60 * SECOND_MS;
 export const SLOT: RefreshSlot = { period: 51, phase: 7 };
 
+/** What the only one of several at once has got, whichever it was: a store may take them in any order. */
+export function oneOf<T>(claims: readonly (T | undefined)[]): T {
+  const got = claims.filter((claim) => claim !== undefined);
+  const [one] = got;
+  if (one === undefined || got.length > 1) throw new Error(`${got.length} claims`);
+  return one;
+}
+
 /** A store, a clock that tests move, and the steps that most tests take. */
 export interface Scene extends AsyncDisposable {
   readonly store: LeaseStore;
