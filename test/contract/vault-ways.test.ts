@@ -78,13 +78,13 @@ for (const flavor of ["openbao", "vault"] as const) {
         vaultKubeconfig: { vault: "main", identity: "reader", mount: "kv", path: "clusters/east", ...more },
       });
 
-    /** A process of keyferry, as far as its connections go; its clock can be moved. */
+    /** A process of keyferry, as far as its connections go; only the test moves its clock. */
     function aProcess(fleet: Fleet, store?: SqliteStore) {
-      let ahead = 0;
+      let now = Date.now();
       const told: string[] = [];
       const note = (event: string, fields?: object) => void told.push(`${event} ${JSON.stringify(fields ?? {})}`);
       const log: Log = { debug() {}, info: note, warn: note, error: note };
-      const clock = () => Date.now() + ahead;
+      const clock = () => now;
       const cache = store && {
         store: store.tokens(),
         keys: async () => [Buffer.alloc(32, 7)],
@@ -97,19 +97,19 @@ for (const flavor of ["openbao", "vault"] as const) {
       const [east] = fleet.clusters;
       if (east === undefined) throw new Error("no cluster");
       const ways = { files, clock, aws: awsAccess(clock), vault: access.open, mayExec: true };
-      const now = (isRefused = false) => accessTo(east, ways, isRefused);
-      const clients = clusterClients({ clock, log, resolve: (_name, isRefused) => now(isRefused) });
+      const way = (isRefused = false) => accessTo(east, ways, isRefused);
+      const clients = clusterClients({ clock, log, resolve: (_name, isRefused) => way(isRefused) });
       return {
         told,
         sweep: access.sweep,
         pass(ms: number) {
-          ahead += ms;
+          now += ms;
         },
-        now,
+        now: way,
         clock,
         /** The token that it would use. */
         token: async (isRefused = false): Promise<string> => {
-          const { kubeConfig } = await now(isRefused);
+          const { kubeConfig } = await way(isRefused);
           return "text" in kubeConfig ? parse(kubeConfig.text).users[0].user.token : "";
         },
         /** A request to the cluster as every other one; answers its status. */

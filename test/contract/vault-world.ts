@@ -1,4 +1,5 @@
 import { inspect } from "node:util";
+import type { Clock } from "../../lib/clock.ts";
 import { type ErrorCode, SyncError } from "../../lib/errors.ts";
 import { credentialSource } from "../../lib/kubernetes/credentials.ts";
 import type { CredentialRef, CredentialSource } from "../../lib/ports/credentials.ts";
@@ -62,9 +63,12 @@ export interface TestVaultApi extends OpenVaultApi, AsyncDisposable {
 /** Vaults in memory that identities are on. */
 const inMemory = new Map<string, MemoryVault>();
 
-export function openVaultApi(cluster: LoginCluster, options: Partial<VaultApiOptions> = {}): TestVaultApi {
+export function openVaultApi(
+  cluster: LoginCluster,
+  options: Partial<VaultApiOptions> = {},
+  now = clockOf(cluster),
+): TestVaultApi {
   let ahead = 0;
-  const now = "time" in cluster ? cluster.time.now : Date.now;
   const clock = () => now() + ahead;
   const reachOf = reachHere();
   const time = "time" in cluster ? cluster.time : undefined;
@@ -79,6 +83,14 @@ export function openVaultApi(cluster: LoginCluster, options: Partial<VaultApiOpt
     },
     [Symbol.asyncDispose]: () => end.close(),
   };
+}
+
+const clockOf = (cluster: LoginCluster): Clock => ("time" in cluster ? cluster.time.now : Date.now);
+
+/** An end whose clock only tests move: what it remembers for seconds it remembers on a slow machine, too. */
+export function steadyVaultApi(cluster: LoginCluster, options: Partial<VaultApiOptions> = {}): TestVaultApi {
+  const start = clockOf(cluster)();
+  return openVaultApi(cluster, options, () => start);
 }
 
 export const account = (...audiences: readonly string[]): CredentialRef => ({

@@ -4,7 +4,7 @@ import type { KvFields, KvPath, Pusher } from "../../lib/ports/vault-writes.ts";
 import { SecretValue } from "../../lib/secret-value.ts";
 import { aKey } from "../builders.ts";
 import type { ContractVault } from "../core/world/vault.ts";
-import { appRole, failure, type LoginCluster, openVaultApi, type TestVaultApi } from "./vault-world.ts";
+import { appRole, failure, type LoginCluster, steadyVaultApi, type TestVaultApi } from "./vault-world.ts";
 
 const forever = new AbortController().signal;
 
@@ -32,7 +32,7 @@ export function vaultWritesContract(
       vault = here.vault;
       await vault.writePolicy("writer", WRITER);
       who = { identity: await appRole(here, { policies: ["writer"] }), by: aKey() };
-      end = openVaultApi(here.cluster);
+      end = steadyVaultApi(here.cluster);
     });
     after(() => end[Symbol.asyncDispose]());
 
