@@ -68,10 +68,12 @@ describe("the inlets of a process", () => {
     await folder[Symbol.asyncDispose]();
   });
 
+  /** Over a connection of its own: one of before may be about to close, as its server has ended. */
+  const sent = (path: string, body: string, headers: Readonly<Record<string, string>>) =>
+    fetch(`http://${at(0)}${path}`, { method: "POST", body, headers: { ...headers, connection: "close" } });
   const post = (vault: keyof typeof KEYS, path: string) => {
     const body = JSON.stringify({ vault, path });
-    const headers = signPost(Buffer.from(body), { key: Buffer.from(KEYS[vault]), now: deps.now });
-    return fetch(`http://${at(0)}${path}`, { method: "POST", body, headers });
+    return sent(path, body, signPost(Buffer.from(body), { key: Buffer.from(KEYS[vault]), now: deps.now }));
   };
   const http = (vault: string): VaultEvents => ({
     http: { listen: at(0), path: `/${vault}`, keyFile: `./${vault}.key` },
@@ -88,7 +90,7 @@ describe("the inlets of a process", () => {
 
   it("refuse a POST again also after another inlet came to their address", async () => {
     const headers = signPost(Buffer.from("{}"), { key: Buffer.from(KEYS.main), now: deps.now });
-    const send = () => fetch(`http://${at(0)}/main`, { method: "POST", body: "{}", headers });
+    const send = () => sent("/main", "{}", headers);
     await set({ main: http("main") });
     await told("inlet-listening");
     assert.equal((await send()).status, 200);
@@ -147,7 +149,7 @@ describe("the inlets of a process", () => {
     await told("inlet-listening");
     const send = async (token: string) => {
       const headers = { authorization: `Bearer ${token}` };
-      return (await fetch(`http://${at(0)}/main`, { method: "POST", body: "{}", headers })).status;
+      return (await sent("/main", "{}", headers)).status;
     };
     assert.deepEqual([await send(TOKEN), await send(TOKEN)], [503, 503]);
     await writeFile(tokenFile, "short");
@@ -189,10 +191,7 @@ describe("the inlets of a process", () => {
     await set({ main: { http: { listen: at(0), path: "/main", bearerFile: "./main.token" } }, edge: http("edge") });
     await until("the sweep of the start", () => found.get("main")?.reasons.length === 1);
     assert.deepEqual([of("main").reasons, of("edge").reasons], [["reconnected"], []]);
-    const send = () => {
-      const headers = { authorization: `Bearer ${TOKEN}` };
-      return fetch(`http://${at(0)}/main`, { method: "POST", body: "{}", headers });
-    };
+    const send = () => sent("/main", "{}", { authorization: `Bearer ${TOKEN}` });
     of("main").failure = NO_ANSWER;
     assert.equal((await send()).status, 503);
     of("main").failure = undefined;
@@ -202,9 +201,9 @@ describe("the inlets of a process", () => {
   });
 
   it("refuse a POST that was taken before a restart, for as long as its time would be accepted", async () => {
-    const body = Buffer.from("{}");
-    const headers = signPost(body, { key: Buffer.from(KEYS.main), now: deps.now });
-    const send = async () => (await fetch(`http://${at(0)}/main`, { method: "POST", body, headers })).status;
+    const signed = () => signPost(Buffer.from("{}"), { key: Buffer.from(KEYS.main), now: deps.now });
+    const headers = signed();
+    const send = async (by = headers) => (await sent("/main", "{}", by)).status;
     const restarted = async () => {
       await inlets.close();
       deps.events.length = 0;
@@ -225,9 +224,8 @@ describe("the inlets of a process", () => {
     }
     deps.now += 60_000;
     assert.equal(await send(), 401);
-    const other = signPost(body, { key: Buffer.from(KEYS.main), now: deps.now + 6 * 60_000 });
     deps.now += 6 * 60_000;
-    assert.equal((await fetch(`http://${at(0)}/main`, { method: "POST", body, headers: other })).status, 200);
+    assert.equal(await send(signed()), 200);
     assert.equal((await store.takenPosts("main", 0)).length, 1, "those that are over are forgotten");
   });
 });

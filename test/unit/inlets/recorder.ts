@@ -16,6 +16,8 @@ export interface RecordingInlet extends Inlet {
   readonly missedOf: (readonly SyncKey[] | undefined)[];
   /** Lines of each call. */
   readonly calls: number[];
+  /** Calls that have begun. */
+  asked: number;
   /** Calls fail until it is undefined again. */
   failure: Error | undefined;
   /** Calls wait for it. */
@@ -29,9 +31,11 @@ export function recordingInlet(vault = "main"): RecordingInlet {
     reasons: [],
     missedOf: [],
     calls: [],
+    asked: 0,
     failure: undefined,
     gate: undefined,
     async take(lines, signal) {
+      inlet.asked += 1;
       await inlet.gate;
       if (inlet.failure !== undefined) throw inlet.failure;
       signal.throwIfAborted();
@@ -67,7 +71,8 @@ export function recordedDeps(): RecordedDeps {
     async sleep(ms, signal) {
       const startedAt = performance.now();
       await sleepFor(Math.min(ms, 5), undefined, { signal }).catch(() => undefined);
-      deps.now += Math.max(performance.now() - startedAt, signal.aborted ? 0 : Math.min(ms, 1_000));
+      // Never by more than the pause: what else holds this process up is no time of its own.
+      deps.now += Math.min(ms, signal.aborted ? performance.now() - startedAt : 1_000);
     },
     log: { debug: log, info: log, warn: log, error: log },
     metrics: {
