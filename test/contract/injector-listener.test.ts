@@ -130,7 +130,10 @@ describe("the listener of the injector", () => {
     socket.on("data", (part) => {
       received += part;
     });
-    await Promise.race([once(socket, "secureConnect"), once(socket, "close")]);
+    // Also one that is closed in the middle of its handshake, which is an error, has been opened.
+    await new Promise<void>((resolve) => {
+      for (const event of ["secureConnect", "close"]) socket.once(event, () => resolve());
+    });
     return {
       isOpen: () => isOpen,
       async asks(cluster, key) {
@@ -309,15 +312,17 @@ describe("the listener of the injector", () => {
     };
     // Their last byte never comes.
     const waiting = Array.from({ length: 17 }, () => send(false));
-    assert.equal(await Promise.race(waiting.map(({ answered }) => answered)), 503);
+    const first = await Promise.race(waiting.map(({ answered }) => answered.catch(() => "cut")));
+    // Whoever still sends its body when the connection is closed may not get the answer.
+    assert.ok(first === 503 || first === "cut", `${first}`);
+    const told = lines.find(([event]) => event === "review-crowded")?.[1];
+    assert.deepEqual(told, { cluster: "one", reasons: ["the cluster has no memory or time left here: try again"] });
     for (const { sent, answered } of waiting) {
       answered.catch(() => undefined);
       sent.destroy();
     }
     // A connection that is closed while its request is still sent may be seen as cut.
     await waitFor("memory", async () => (await send(true).answered.catch(() => undefined)) === 400);
-    const told = lines.find(([event]) => event === "review-crowded")?.[1];
-    assert.deepEqual(told, { cluster: "one", reasons: ["the cluster has no memory or time left here: try again"] });
   });
 
   it("closes the connections of a stranger who opens too many, and nobody else's", async () => {
