@@ -23,7 +23,7 @@ const RESOURCE = { metadata: METADATA };
 const SINCE = { resourceVersion: "5", seconds: 30 };
 const ALL = { metadataOnly: true };
 /** An answer takes a while on a machine that is busy: so long waits who gets one, and so long who gets none. */
-const PATIENT = { timeoutMs: 10_000 };
+const PATIENT = { timeoutMs: 60_000 };
 const HASTY = { timeoutMs: 1_000 };
 
 const MIB = 1024 * 1024;
@@ -78,6 +78,8 @@ describe("an API server that is not well", () => {
       seen.push(request);
       handle(request, response);
     });
+    // No idle connection is closed just when its next request comes.
+    server.keepAliveTimeout = 0;
     url = `http://127.0.0.1:${await listen(server)}`;
   });
   beforeEach(() => {
@@ -249,7 +251,7 @@ describe("an API server that is not well", () => {
     });
 
     it("is asked for smaller pages where objects are large, and from then on at once", async () => {
-      const one = apisOf(undefined, { timeoutMs: 10_000 });
+      const one = apisOf();
       const spec = { text: "x".repeat(100 * 1024) };
       handle = (request, response) => answer(response, 200, pageOf(items(limitOf(request), { spec })));
       assert.equal(await listAll(one), 20);
@@ -268,7 +270,7 @@ describe("an API server that is not well", () => {
         response.on("drain", more);
         more();
       };
-      const list = listAll(apisOf(undefined, { timeoutMs: 10_000 }), { ...ALL, limit: 1 });
+      const list = listAll(apisOf(), { ...ALL, limit: 1 });
       await assert.rejects(
         list,
         withCode("KUBE_ANSWER_TOO_LARGE", /secrets in cluster sick: an answer is longer than 8 MiB/),
@@ -277,7 +279,7 @@ describe("an API server that is not well", () => {
     });
 
     it("is not parsed when it nests too deep or is made of too many values", async () => {
-      const one = apisOf(undefined, { timeoutMs: 10_000 });
+      const one = apisOf();
       handle = (_, response) => answer(response, 200, `{"items":[${"[".repeat(99)}${"]".repeat(99)}]}`);
       await assert.rejects(listAll(one, { ...ALL, limit: 1 }), withCode("KUBE_ANSWER_TOO_LARGE", /deeper than 100/));
       handle = (_, response) => answer(response, 200, `{"items":[${"[],".repeat(2 * MIB)}[]]}`);
@@ -286,10 +288,7 @@ describe("an API server that is not well", () => {
 
     it("has one object of at most 4 MiB", async () => {
       handle = (_, response) => answer(response, 200, { ...RESOURCE, spec: { text: "x".repeat(4 * MIB) } });
-      await assert.rejects(
-        get(apisOf(undefined, { timeoutMs: 10_000 })),
-        withCode("KUBE_ANSWER_TOO_LARGE", /longer than 4 MiB/),
-      );
+      await assert.rejects(get(apisOf()), withCode("KUBE_ANSWER_TOO_LARGE", /longer than 4 MiB/));
     });
   });
 
@@ -370,13 +369,20 @@ describe("an API server that is not well", () => {
       await assert.rejects(watchAll(), isUnreachable);
     });
 
-    it("may be silent for longer than an answer may take", async () => {
+    it("may be silent for longer than an answer may take", async (t) => {
+      t.mock.timers.enable({ apis: ["setTimeout"] });
+      let goOn = () => {};
       handle = (_, response) => {
         response.writeHead(200);
-        response.flushHeaders();
-        setTimeout(() => response.end(`${added}\n`), 1_500);
+        response.write(`${added}\n`);
+        goOn = () => void response.end(`${added}\n`);
       };
-      assert.equal((await watchAll(hasty())).length, 1);
+      const watch = hasty().clusters.watch("sick", SECRET, ALL, SINCE, patient())[Symbol.asyncIterator]();
+      assert.equal((await watch.next()).done, false);
+      t.mock.timers.tick(2 * HASTY.timeoutMs);
+      goOn();
+      assert.equal((await watch.next()).done, false);
+      assert.equal((await watch.next()).done, true);
     });
   });
 
@@ -395,7 +401,9 @@ describe("an API server that is not well", () => {
 
     it("gets fresh credentials once, then KUBE_LOGIN_REFUSED", async () => {
       let asked = 0;
-      const one = apisOf(() => ({ kubeConfig: { text: kubeconfig(url, { token: `token-${++asked}` }) } }));
+      // The clock stands: credentials are read again after a while.
+      const access = () => ({ kubeConfig: { text: kubeconfig(url, { token: `token-${++asked}` }) } });
+      const one = apisOf(access, { clock: () => 0 });
       handle = accepts(() => "token-2");
       assert.equal((await get(one))?.uid, "an-uid");
       assert.equal(asked, 2);
@@ -455,7 +463,7 @@ echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","s
       const exec = { apiVersion: "client.authentication.k8s.io/v1", command: "./plugin" };
       const path = join(folder, "exec-kubeconfig");
       await writeFile(path, kubeconfig(url, { exec }));
-      const one = apisOf(() => ({ kubeConfig: { path } }), PATIENT);
+      const one = apisOf(() => ({ kubeConfig: { path } }), { clock: () => 0 });
       let token = "token-1";
       handle = accepts(() => token);
       await get(one);

@@ -31,6 +31,9 @@ export function apisOver(options: Partial<ClusterClientsOptions> & Pick<ClusterC
   return { ...kubernetesApis({ clients, clock, log }), clients, log };
 }
 
+/** A real API server answers in the end, however busy the machine is. */
+const TIMEOUT_MS = 60_000;
+
 /** What a suite needs of a cluster, a real one or one in memory. */
 export type ContractCluster = KubeClient &
   Pick<Cluster, "name" | "adminKubeconfig" | "issuer" | "kubeconfigFor" | "restart"> &
@@ -45,7 +48,7 @@ export function endsOf(cluster: ContractCluster, kubeconfig: string = cluster.ad
     const clients = cluster.clientsFor(kubeconfig);
     return { ...kubernetesApis({ clients, clock: cluster.time.now, log }), clients, log };
   }
-  return apisOver({ resolve: () => ({ kubeConfig: { text: kubeconfig } }) });
+  return apisOver({ resolve: () => ({ kubeConfig: { text: kubeconfig } }), timeoutMs: TIMEOUT_MS });
 }
 
 /** A service account that may do just this in one namespace, as a kubeconfig. */
