@@ -96,9 +96,12 @@ describe("two clusters, an OpenBao and a Vault side by side", () => {
       const reference = { ...CONFIG_MAP, name: "an-owner", uid: owner?.metadata.uid };
       const body = { metadata: { ownerReferences: [reference] } };
       await using pat = await cluster.clientFor({ user: "pat", groups: ["patchers"] });
-      const answer = await pat.request("PATCH", "/api/v1/namespaces/default/secrets/free", body, {
-        contentType: "application/merge-patch+json",
-      });
+      const patch = (change: object) =>
+        pat.request("PATCH", "/api/v1/namespaces/default/secrets/free", change, {
+          contentType: "application/merge-patch+json",
+        });
+      await cluster.waitFor("the role to be in force", async () => (await patch({})).status === 200);
+      const answer = await patch(body);
       assert.equal(answer.status, expected, answer.text);
     }
   });
@@ -194,7 +197,7 @@ describe("two clusters, an OpenBao and a Vault side by side", () => {
     east.pause();
     await assert.rejects(east.request("GET", "/readyz", undefined, { timeoutMs: 300 }), /timeout/i);
     east.resume();
-    assert.equal((await east.request("GET", "/readyz")).status, 200);
+    await east.waitFor("a ready API server", async () => (await east.request("GET", "/readyz")).status === 200);
     pids.push(east.servers.api.pid() ?? 0);
   });
 

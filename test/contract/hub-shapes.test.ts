@@ -11,7 +11,7 @@ import { liveFleet } from "../../lib/hubs/live-fleet.ts";
 import { hubPass } from "../../lib/hubs/pass.ts";
 import { simulatedSqliteStore } from "../../lib/store/sqlite/sqlite-store.ts";
 import { ARGOCD, adminConfig, argocdIn, caOf, clusterSecret } from "../e2e/support/hub.ts";
-import { type Cluster, type EksStandIn, startCluster, startEksStandIn, tempFolder } from "../harness/index.ts";
+import { type Cluster, type EksStandIn, inForce, startCluster, startEksStandIn, tempFolder } from "../harness/index.ts";
 import { type BasicProxy, basicProxy, connectProxy } from "./hubs/proxies.ts";
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
@@ -73,7 +73,9 @@ describe("what a hub's objects say of their clusters, on a real API server", { t
         subjects: [{ kind: "ServiceAccount", name: "keyferry", namespace: ARGOCD }],
       },
     ]);
-    token = await hub.tokenFor({ namespace: ARGOCD, name: "keyferry" });
+    const account = { namespace: ARGOCD, name: "keyferry" };
+    await inForce(hub, account, { apiGroups: [""], resources: ["namespaces"], verbs: ["get"] });
+    token = await hub.tokenFor(account);
     uid = (await hub.get({ apiVersion: "v1", kind: "Namespace", name: "kube-system" }))?.metadata.uid ?? "";
   });
   after(async () => {

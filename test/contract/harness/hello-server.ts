@@ -6,17 +6,18 @@ const [port, temper] = process.argv.slice(1);
 if (temper === "deaf") process.on("SIGTERM", () => undefined);
 console.log("one line of output");
 if (temper === "dies") throw new Error("no such luck");
-if (temper !== "silent") require("node:http").createServer((_, answer) => answer.end("hello")).listen(port, "127.0.0.1");
+require("node:http").createServer((_, answer) => answer.end("hello")).listen(port, "127.0.0.1");
 setInterval(() => undefined, 1000);
 `;
 
 /** A server of a few lines in a process of its own, of several tempers. */
 export const helloServer = (port: number, temper: "kind" | "deaf" | "dies" | "silent" = "kind"): ServerSpec => ({
   name: "hello",
-  command: process.execPath,
-  args: ["-e", SCRIPT, "--", String(port), temper],
+  // One that is never ready has a time for its line, which a shell prints at once.
+  ...(temper === "silent"
+    ? { command: "/bin/sh", args: ["-c", "echo one line of output; exec sleep 600"] }
+    : { command: process.execPath, args: ["-e", SCRIPT, "--", String(port), temper] }),
   ready: httpProbe(`http://127.0.0.1:${port}/`),
-  // Of one that is never ready, long enough for what it prints on a machine that is busy.
   startTimeoutMs: temper === "silent" ? 5_000 : 60_000,
   stopGraceMs: 300,
 });

@@ -134,7 +134,7 @@ describe("a temporary folder", () => {
   });
 });
 
-async function hello(port: number, timeoutMs = 5_000): Promise<string> {
+async function hello(port: number, timeoutMs = 60_000): Promise<string> {
   const http = httpClient(`http://127.0.0.1:${port}`);
   try {
     return (await http.send("GET", "/", undefined, { timeoutMs })).text;

@@ -41,7 +41,8 @@ export interface PodRunnerOptions {
   readonly isolation?: Isolation;
 }
 
-const STOP_GRACE_MS = 10_000;
+/** A kubelet's own. */
+const STOP_GRACE_MS = 30_000;
 
 export async function runPod(pod: RunnablePod, options: PodRunnerOptions): Promise<RunningPod> {
   await using started = new AsyncDisposableStack();
