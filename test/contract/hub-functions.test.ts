@@ -96,7 +96,11 @@ describe("the clusters of a hub, on AWS", { timeout: 300_000 }, () => {
       refused.map(({ cluster, code }) => [cluster, code]),
       [["one", "CLUSTER_DUPLICATE"]],
     );
-    assert.deepEqual(await tick(), ["two"], "another process knows the cluster, and the hub is not due again");
+    const asked = await tick();
+    // Half a minute after its pass the hub is due again.
+    const isDue = Date.now() >= row.dueAt;
+    const others = asked.filter((name) => !(isDue && name === "hub:main"));
+    assert.deepEqual(others, ["two"], "another process knows the cluster, and the hub is not due again");
     await tickAndPasses(discover);
     const rows = await store().clusters();
     assert.deepEqual(

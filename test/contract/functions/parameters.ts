@@ -14,6 +14,8 @@ export async function standInParameters(): Promise<StandInParameters> {
     answer.writeHead(200, { "content-type": "application/x-amz-json-1.1" });
     answer.end(JSON.stringify({ Parameter: { Name: "key", Type: "SecureString", Value } }));
   });
+  // No idle connection is closed just when its next request comes.
+  server.keepAliveTimeout = 0;
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,

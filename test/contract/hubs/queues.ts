@@ -30,6 +30,8 @@ export async function standInQueues(): Promise<StandInQueues> {
     const attributes = { ApproximateNumberOfMessages: "0", ApproximateNumberOfMessagesNotVisible: "0" };
     answer.end(JSON.stringify({ Successful, Failed: [], Attributes: attributes }));
   });
+  // No idle connection is closed just when its next request comes.
+  server.keepAliveTimeout = 0;
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
