@@ -28,19 +28,25 @@ export async function followHubs(
   stop: AbortSignal,
 ): Promise<void> {
   const again = new Map<string, EpochMs>();
+  /** Hubs that were asked for during their pass: it may have read what was asked about before that. */
+  const askedMeanwhile = new Set<string>();
   const passes = tasks();
   const once = async (hub: Hub): Promise<void> => {
     again.set(hub.name, Number.POSITIVE_INFINITY);
+    askedMeanwhile.delete(hub.name);
     try {
       again.set(hub.name, await pass(hub, stop));
     } catch (error) {
       log.error("hub-pass-crashed", { hub: hub.name, ...described(error) });
       again.set(hub.name, clock() + AFTER_CRASH_MS);
     }
+    if (askedMeanwhile.has(hub.name)) again.delete(hub.name);
   };
-  /** A pass that is under way answers the question, too. */
   const dueNow = (): void => {
-    for (const [name, at] of again) if (Number.isFinite(at)) again.delete(name);
+    for (const [name, at] of again) {
+      if (Number.isFinite(at)) again.delete(name);
+      else askedMeanwhile.add(name);
+    }
   };
   const isDue = ({ name }: Hub): boolean => {
     const [at, now] = [again.get(name) ?? 0, clock()];
