@@ -45,13 +45,13 @@ export function logLines(): LogLines {
       flushSoon();
     },
     async flushed() {
-      if (isLost) return;
-      const { promise, resolve } = Promise.withResolvers<void>();
-      lines.flush((error) => {
-        if (error) lose();
-        resolve();
-      });
-      await promise;
+      // While another write goes on, the library calls back after that one, and what came since is left.
+      while (!isLost && bytesLeft > 0) await flushedOnce(lines);
     },
   };
+}
+
+/** A failed write is told by the event. What this says of is the fsync after it, which no pipe or terminal has. */
+function flushedOnce(lines: Pick<ReturnType<typeof destination>, "flush">): Promise<void> {
+  return new Promise((resolve) => lines.flush(() => resolve()));
 }

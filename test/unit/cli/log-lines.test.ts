@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { describe, it } from "node:test";
 
 const LOG_LINES = new URL("../../../cli/log-lines.ts", import.meta.url).href;
@@ -24,6 +25,21 @@ async function read(child: ChildProcess, isWhole: (text: string) => boolean): Pr
 }
 
 describe("log lines", () => {
+  it("come all before the process ends, also what was logged while a write went on", async () => {
+    const whole = `lines.write("x".repeat(5_000) + "\\n"); lines.write("last\\n"); await lines.flushed(); process.exit()`;
+    assert.match(await read(logging(whole), () => false), /^x{5000}\nlast\n$/);
+  });
+
+  it("hold up no process whose reader is gone", async () => {
+    const most = `for (;;) { lines.write("x".repeat(5_000) + "\\n"); await lines.flushed(); if (await isGone()) break; }`;
+    const isGone = `const isGone = () => new Promise((resolve) => import("node:fs").then(({ write }) => write(2, "\\n", (error) => resolve(error !== null))))`;
+    const child = logging(`${isGone}; ${most} lines.write("last\\n"); await lines.flushed(); process.exit(3)`);
+    await read(child, (text) => text.includes("\n"));
+    child.stderr?.destroy();
+    const [code] = await once(child, "exit");
+    assert.equal(code, 3);
+  });
+
   it("come soon, also when no other follows", async () => {
     const child = logging('lines.write("one\\n")');
     assert.equal(await read(child, (text) => text.includes("\n")), "one\n");
