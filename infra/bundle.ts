@@ -1,6 +1,6 @@
 // Bundles each function into one file: node bin/node24.js infra/bundle.ts [FOLDER] [FLEET OF THE INJECTOR]
 import { copyFile, readdir, rename, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type BuildOptions, build, type Metafile } from "esbuild";
 import { leanImports } from "./lean-imports.ts";
@@ -34,7 +34,7 @@ export const ALIKE = {
 export interface Bundle {
   readonly name: string;
   readonly path: string;
-  readonly metafile: Metafile;
+  readonly output: Metafile["outputs"][string];
 }
 
 /** The names of the functions, by their files. */
@@ -43,19 +43,32 @@ export async function functionNames(): Promise<readonly string[]> {
   return entries.filter((entry) => entry.isFile()).map(({ name }) => name.replace(/\.ts$/, ""));
 }
 
-/** Bundles one function with all its imports: `<folder>/<name>.mjs`. */
-export async function bundleFunction(name: string, folder: string): Promise<Bundle> {
-  const path = join(folder, `${name}.mjs`);
+/** Bundles functions, each with all its imports: `<folder>/<name>.mjs`. What several import is read once. */
+export async function bundleFunctions(names: readonly string[], folder: string): Promise<readonly Bundle[]> {
   // Renamed at the end, because two processes may package at the same time.
-  const partial = `${path}.${process.pid}.partial`;
+  const extension = `.mjs.${process.pid}.partial`;
   const { metafile } = await build({
     ...ALIKE,
-    entryPoints: [`functions/${name}.ts`],
-    outfile: partial,
+    entryPoints: names.map((name) => `functions/${name}.ts`),
+    outdir: folder,
+    outExtension: { ".js": extension },
     metafile: true,
   });
-  await rename(partial, path);
-  return { name, path, metafile };
+  const bundles: Bundle[] = [];
+  for (const [output, made] of Object.entries(metafile.outputs)) {
+    const name = basename(output, extension);
+    const path = join(folder, `${name}.mjs`);
+    await rename(join(ROOT, output), path);
+    bundles.push({ name, path, output: made });
+  }
+  return bundles;
+}
+
+/** Bundles one of them. */
+export async function bundleFunction(name: string, folder: string): Promise<Bundle> {
+  const [bundle] = await bundleFunctions([name], folder);
+  if (bundle === undefined) throw new Error(`functions/${name}.ts has no bundle`);
+  return bundle;
 }
 
 const TEMPLATES = join(ROOT, "lib/templates");
@@ -83,13 +96,12 @@ async function bundleInjector(folder: string, fleet: string | undefined): Promis
 export async function bundleAll(folder: string, injectorFleet?: string): Promise<readonly Bundle[]> {
   await bundleTemplates(folder);
   await bundleInjector(folder, injectorFleet);
-  return Promise.all((await functionNames()).map((name) => bundleFunction(name, folder)));
+  return bundleFunctions(await functionNames(), folder);
 }
 
 if (import.meta.main) {
   const bundles = await bundleAll(process.argv[2] ?? join(ROOT, "build/functions"), process.argv[3]);
-  for (const { name, metafile } of bundles) {
-    const [output] = Object.values(metafile.outputs);
-    process.stderr.write(`${name}: ${Math.round((output?.bytes ?? 0) / 1024)} KiB\n`);
+  for (const { name, output } of bundles) {
+    process.stderr.write(`${name}: ${Math.round(output.bytes / 1024)} KiB\n`);
   }
 }

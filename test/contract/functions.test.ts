@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { PutItemCommand, ScanCommand } from "@aws-sdk/client-dynamodb";
-import { bundleFunction } from "../../infra/bundle.ts";
+import { bundleFunctions } from "../../infra/bundle.ts";
 import { watchPassesBody } from "../../lib/aws/envelopes.ts";
 import { circuitOfVault, suspensionOf } from "../../lib/circuits.ts";
 import { dynamoLeaseStore } from "../../lib/store/dynamodb/dynamodb-store.ts";
@@ -35,8 +35,8 @@ describe("functions whose world is wrong", { timeout: 180_000 }, () => {
     const events = { eventBridge: { source: "vault.main" }, post: { parameter: "/keyferry-test/post/main" } };
     const vaults = [{ name: "main", addresses: ["https://vault.example.com"], events }];
     await writeFile(join(folder.path, "audited.yaml"), JSON.stringify({ ...fleet, vaults }));
-    for (const name of ["tick", "discover", "reconcile", "vault-audit"]) {
-      bundles.set(name, (await bundleFunction(name, folder.path)).path);
+    for (const { name, path } of await bundleFunctions(["tick", "discover", "reconcile", "vault-audit"], folder.path)) {
+      bundles.set(name, path);
     }
   });
   after(async () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { bundleFunction } from "../../infra/bundle.ts";
+import { bundleFunctions } from "../../infra/bundle.ts";
 import { parseWatchPasses } from "../../lib/aws/envelopes.ts";
 import { dynamoLeaseStore } from "../../lib/store/dynamodb/dynamodb-store.ts";
 import { adminConfig, argocdIn, clusterSecret } from "../e2e/support/hub.ts";
@@ -39,7 +39,7 @@ describe("the clusters of a hub, on AWS", { timeout: 300_000 }, () => {
         defaults: { operatorNamespace: "argocd" },
       },
     ]);
-    for (const name of ["tick", "discover"]) bundles.set(name, (await bundleFunction(name, folder.path)).path);
+    for (const { name, path } of await bundleFunctions(["tick", "discover"], folder.path)) bundles.set(name, path);
     env = {
       KEYFERRY_TABLE: table,
       ...Object.fromEntries(
