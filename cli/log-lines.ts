@@ -14,12 +14,10 @@ export interface LogLines extends DestinationStream {
 export function logLines(): LogLines {
   const lines = destination(LOG);
   let isLost = false;
-  const lose = (): void => {
-    if (isLost) return;
+  lines.on("error", () => {
     isLost = true;
     lines.destroy();
-  };
-  lines.on("error", lose);
+  });
   let bytesLeft = 0;
   let isTimed = false;
   lines.on("write", (written) => {

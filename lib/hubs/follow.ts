@@ -28,25 +28,23 @@ export async function followHubs(
   stop: AbortSignal,
 ): Promise<void> {
   const again = new Map<string, EpochMs>();
-  /** Hubs that were asked for during their pass: it may have read what was asked about before that. */
-  const askedMeanwhile = new Set<string>();
+  let questions = 0;
   const passes = tasks();
   const once = async (hub: Hub): Promise<void> => {
     again.set(hub.name, Number.POSITIVE_INFINITY);
-    askedMeanwhile.delete(hub.name);
+    const before = questions;
     try {
       again.set(hub.name, await pass(hub, stop));
     } catch (error) {
       log.error("hub-pass-crashed", { hub: hub.name, ...described(error) });
       again.set(hub.name, clock() + AFTER_CRASH_MS);
     }
-    if (askedMeanwhile.has(hub.name)) again.delete(hub.name);
+    // The pass may have listed before somebody asked.
+    if (questions > before) again.delete(hub.name);
   };
   const dueNow = (): void => {
-    for (const [name, at] of again) {
-      if (Number.isFinite(at)) again.delete(name);
-      else askedMeanwhile.add(name);
-    }
+    questions += 1;
+    for (const [name, at] of again) if (Number.isFinite(at)) again.delete(name);
   };
   const isDue = ({ name }: Hub): boolean => {
     const [at, now] = [again.get(name) ?? 0, clock()];
