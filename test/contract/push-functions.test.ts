@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { bundleFunction } from "../../infra/bundle.ts";
+import { bundleFunctions } from "../../infra/bundle.ts";
 import { MINUTE_MS } from "../../lib/clock.ts";
 import { type DynamoStore, dynamoLeaseStore } from "../../lib/store/dynamodb/dynamodb-store.ts";
 import { shippedCrds } from "../e2e/support/world.ts";
@@ -60,8 +60,11 @@ describe("pushes on AWS", { timeout: 900_000, concurrency: 2 }, () => {
       AWS_ENDPOINT_URL_SQS: queues.endpoint,
       AWS_ENDPOINT_URL_SSM: parameters.endpoint,
     };
-    const start = async (name: string): Promise<RunningFunction> =>
-      parts.use(await startFunction((await bundleFunction(name, folder.path)).path, folder.path, env));
+    const bundles = await bundleFunctions(["tick", "discover", "reconcile"], folder.path);
+    const start = async (name: string): Promise<RunningFunction> => {
+      const { path } = bundles.find((bundle) => bundle.name === name) ?? assert.fail(name);
+      return parts.use(await startFunction(path, folder.path, env));
+    };
     tick = await start("tick");
     discover = await start("discover");
     reconcile = await start("reconcile");
