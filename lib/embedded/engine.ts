@@ -21,6 +21,7 @@ import { tick } from "../schedule/tick.ts";
 import { every, sleep } from "./beat.ts";
 import type { BudgetLimits } from "./budgets.ts";
 import { changingFleet, type FleetChangeOptions } from "./changing-fleet.ts";
+import { drain } from "./drain.ts";
 import { followers } from "./followers.ts";
 import { lookUps } from "./look-ups.ts";
 import { messageRouter } from "./message-router.ts";
@@ -45,7 +46,7 @@ export interface EngineOptions {
 export interface Engine {
   /** Keeps everything in step until the signal; then finishes the running work and resolves. */
   run(stop: AbortSignal): Promise<void>;
-  /** One watch pass over every cluster, and everything that is due. Resolves with the clusters whose pass failed. */
+  /** One pass over every cluster, and all that is due or asked for. Resolves with the clusters whose pass failed. */
   once(stop: AbortSignal): Promise<readonly SyncError[]>;
   /**
    * Applies a fleet at runtime: releases clusters that left, watches new ones, and runs all syncs of clusters with new
@@ -142,7 +143,7 @@ export function embeddedEngine(options: EngineOptions): Engine {
       await prepare(options, deps);
       const passes = await Promise.all(options.clusters.map((settings) => runPass(settings, 0, true, stop)));
       await reconcile.circuits.probeDue(stop);
-      await drain(deps, queue, stop);
+      await drain(deps, queue, () => tick({ ...tickDeps(deps, queue, false), horizonMs: 0 }, stop), stop);
       await deps.events?.sweep(stop);
       await stopWork();
       return passes.map(({ error }) => error).filter((error) => error !== undefined);
@@ -293,10 +294,4 @@ function withoutBusy(queue: InProcessQueue): WorkQueue<KeysMessage> {
     send: (messages) =>
       queue.send(messages.map((sent) => (sent.lane === "now" ? { ...sent, keys: sent.keys.filter(isIdle) } : sent))),
   };
-}
-
-/** Runs until nothing is due: work can cause work (a nudge during work, a clean-up), but retries are in the future. */
-async function drain(deps: ReconcileDeps, queue: InProcessQueue, stop: AbortSignal): Promise<void> {
-  await tick({ ...tickDeps(deps, queue, false), horizonMs: 0 }, stop);
-  await queue.idle();
 }

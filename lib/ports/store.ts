@@ -83,6 +83,9 @@ export interface Settlement {
   readonly did?: Did;
 }
 
+/** Nudges start a row at most once in this time, in ms, unless they ask for a longer one (lease-table 9). */
+export const NUDGE_GAP_MS = 2_000;
+
 /** How long a row keeps a nudge's expectation that its settle did not reach, in ms. */
 export const EXPECTED_MS = 30_000;
 

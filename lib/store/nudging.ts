@@ -1,10 +1,7 @@
 import type { EpochMs } from "../clock.ts";
 import type { Expected, Row } from "../ports/rows.ts";
-import { type Due, EXPECTED_MS, type NudgeOptions } from "../ports/store.ts";
+import { type Due, EXPECTED_MS, NUDGE_GAP_MS, type NudgeOptions } from "../ports/store.ts";
 import { sentAgain } from "./overdue.ts";
-
-/** Nudges start a row at most once in this time, in ms, unless they ask for a longer one (lease-table 9). */
-const NUDGE_GAP_MS = 2_000;
 
 /** The parts of a row that a nudge reads. */
 export interface Nudgeable extends Pick<Row, "key" | "verify" | "nudges"> {

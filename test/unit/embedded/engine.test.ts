@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { MINUTE_MS, SECOND_MS } from "../../../lib/clock.ts";
+import { type Clock, MINUTE_MS, SECOND_MS } from "../../../lib/clock.ts";
 import { embeddedEngine } from "../../../lib/embedded/engine.ts";
 import { partsOf, type SyncKey } from "../../../lib/keys.ts";
 import type { ReconcileDeps } from "../../../lib/ports/deps.ts";
-import type { LeaseStore } from "../../../lib/ports/store.ts";
+import type { LeaseStore, Schedule } from "../../../lib/ports/store.ts";
 import { openSqliteStore } from "../../../lib/store/sqlite/sqlite-store.ts";
 import { aDeclared } from "../../builders.ts";
 import { waitFor } from "../../harness/index.ts";
@@ -17,12 +17,40 @@ const HEALTHY = keyOf("good/shop", "db");
 
 /** On the refresh wheel, every 4 s. */
 async function onWheel(store: LeaseStore, key: SyncKey): Promise<void> {
+  await settled(store, key, { kind: "wheel", slot: { period: 4, phase: 0 } });
+}
+
+async function settled(store: LeaseStore, key: SyncKey, schedule: Schedule): Promise<void> {
   await store.declare(aDeclared({ key }), START);
   const row = (await store.read([key], "strong")).get(key) ?? assert.fail();
   const { lease } = (await store.claim(row, { now: START, until: START + MINUTE_MS })) ?? assert.fail();
   const state = { refs: [], owned: [], attempts: 0 };
-  await store.settle(lease, { state, schedule: { kind: "wheel", slot: { period: 4, phase: 0 } }, now: START });
+  await store.settle(lease, { state, schedule, now: START });
 }
+
+/** Tells which rows are read, before they are. */
+function seeing(store: LeaseStore, read: SyncKey[], before: (keys: readonly SyncKey[]) => unknown = () => undefined) {
+  const seen: LeaseStore = {
+    ...store,
+    async read(keys, consistency) {
+      read.push(...keys);
+      await before(keys);
+      return store.read(keys, consistency);
+    },
+  };
+  return seen;
+}
+
+/** No cluster and no Vault: runs end after they read their row. */
+function depsOf(leases: LeaseStore, clock: Clock): ReconcileDeps {
+  return {
+    ...{ leases, clock, log: QUIET, random: () => 0, fleet: () => undefined, vault: {} },
+    metrics: { ran: () => undefined, count: () => undefined, observe: () => undefined },
+  } as unknown as ReconcileDeps;
+}
+
+const engineOf = (deps: ReconcileDeps) =>
+  embeddedEngine({ deps, clusters: [], acceptMissing: new Set(), isIncomplete: true, tickMs: 5 });
 
 describe("the embedded engine", () => {
   it("lease-table 13: refreshes what it can while more syncs of one namespace than are worked on at once wait for a silent end", async () => {
@@ -32,20 +60,10 @@ describe("the embedded engine", () => {
     for (let n = 0; n < 150; n++) await store.declare(aDeclared({ key: keyOf("bad/slow", `s${n}`) }), START);
     const silence = Promise.withResolvers<void>();
     const read: SyncKey[] = [];
-    const leases: LeaseStore = {
-      ...store,
-      async read(keys, consistency) {
-        read.push(...keys);
-        if (keys.some((key) => partsOf(key).namespace === "slow")) await silence.promise;
-        return store.read(keys, consistency);
-      },
-    };
-    const deps = {
-      ...{ leases, clock: () => now, log: QUIET, random: () => 0, fleet: () => undefined, vault: {} },
-      metrics: { ran: () => undefined, count: () => undefined, observe: () => undefined },
-    } as unknown as ReconcileDeps;
+    const waits = (keys: readonly SyncKey[]) =>
+      keys.some((key) => partsOf(key).namespace === "slow") ? silence.promise : undefined;
     const stop = new AbortController();
-    const engine = embeddedEngine({ deps, clusters: [], acceptMissing: new Set(), isIncomplete: true, tickMs: 5 });
+    const engine = engineOf(depsOf(seeing(store, read, waits), () => now));
     const running = engine.run(stop.signal);
     const refreshes = () => read.filter((key) => key === HEALTHY).length;
     try {
@@ -61,5 +79,41 @@ describe("the embedded engine", () => {
       silence.resolve();
       await running;
     }
+  });
+
+  describe("in one pass", () => {
+    /** What was slept, and how often each sync was read, in a pass that starts 200 ms after two syncs ran. */
+    async function passAfter(prepare: (store: LeaseStore) => Promise<unknown>) {
+      let now = START;
+      await using store = openSqliteStore({ path: ":memory:" });
+      await onWheel(store, HEALTHY);
+      await prepare(store);
+      now += 200;
+      const slept: number[] = [];
+      const read: SyncKey[] = [];
+      const deps = depsOf(seeing(store, read), () => now);
+      const sleep = async (ms: number) => {
+        slept.push(ms);
+        now += ms;
+      };
+      const engine = engineOf({ ...deps, sleep });
+      await engine.once(new AbortController().signal);
+      return { slept, read };
+    }
+
+    it("lease-table 9: waits for a sync that was asked for just after it ran", async () => {
+      const { slept, read } = await passAfter((store) => store.nudge(HEALTHY, { now: START + 100, verify: true }));
+      assert.deepEqual(slept, [1_801]);
+      assert.deepEqual(read, [HEALTHY, HEALTHY], "to see that it was asked for, and to run it");
+    });
+
+    it("waits for no retry and no slot", async () => {
+      const failed = keyOf("good/shop", "failed");
+      const { slept, read } = await passAfter(async (store) => {
+        await settled(store, failed, { kind: "due", at: START + SECOND_MS });
+      });
+      assert.deepEqual(slept, []);
+      assert.deepEqual(read, [failed], "to see that it was not asked for");
+    });
   });
 });
