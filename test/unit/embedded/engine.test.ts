@@ -82,8 +82,16 @@ describe("the embedded engine", () => {
   });
 
   describe("in one pass", () => {
-    /** What was slept, and how often each sync was read, in a pass that starts 200 ms after two syncs ran. */
-    async function passAfter(prepare: (store: LeaseStore) => Promise<unknown>) {
+    interface During {
+      readonly pass: (ms: number) => void;
+      readonly stop: () => void;
+    }
+
+    /** What was slept, and which syncs were read, in a pass that starts 200 ms after a sync ran. */
+    async function passAfter(
+      prepare: (store: LeaseStore) => Promise<unknown>,
+      { onRead, onSleep }: { onRead?: (during: During) => void; onSleep?: (during: During) => void } = {},
+    ) {
       let now = START;
       await using store = openSqliteStore({ path: ":memory:" });
       await onWheel(store, HEALTHY);
@@ -91,20 +99,56 @@ describe("the embedded engine", () => {
       now += 200;
       const slept: number[] = [];
       const read: SyncKey[] = [];
-      const deps = depsOf(seeing(store, read), () => now);
+      const stop = new AbortController();
+      const during: During = {
+        pass(ms) {
+          now += ms;
+        },
+        stop: () => stop.abort(),
+      };
       const sleep = async (ms: number) => {
         slept.push(ms);
         now += ms;
+        onSleep?.(during);
       };
-      const engine = engineOf({ ...deps, sleep });
-      await engine.once(new AbortController().signal);
+      const leases = seeing(store, read, () => onRead?.(during));
+      await engineOf({ ...depsOf(leases, () => now), sleep }).once(stop.signal);
       return { slept, read };
     }
 
+    const askedFor = (store: LeaseStore) => store.nudge(HEALTHY, { now: START + 100, verify: true });
+
     it("lease-table 9: waits for a sync that was asked for just after it ran", async () => {
-      const { slept, read } = await passAfter((store) => store.nudge(HEALTHY, { now: START + 100, verify: true }));
+      const { slept, read } = await passAfter(askedFor);
       assert.deepEqual(slept, [1_801]);
       assert.deepEqual(read, [HEALTHY, HEALTHY], "to see that it was asked for, and to run it");
+    });
+
+    it("lease-table 9: waits for the last of several", async () => {
+      const sooner = keyOf("good/shop", "sooner");
+      const { slept, read } = await passAfter(async (store) => {
+        await askedFor(store);
+        await onWheel(store, sooner);
+        await store.nudge(sooner, { now: START + 100, verify: true, gapMs: SECOND_MS });
+      });
+      assert.deepEqual(slept, [1_801]);
+      assert.deepEqual(Map.groupBy(read, (key) => key).get(sooner)?.length, 2);
+    });
+
+    it("lease-table 9: runs it also when its time comes while other work is under way", async () => {
+      const due = keyOf("good/shop", "due");
+      const other = async (store: LeaseStore) => {
+        await askedFor(store);
+        await settled(store, due, { kind: "due", at: START + 100 });
+      };
+      const { read } = await passAfter(other, { onRead: ({ pass }) => pass(2 * SECOND_MS) });
+      assert.equal(read.filter((key) => key === HEALTHY).length, 2);
+    });
+
+    it("starts nothing more when it is stopped while it waits", async () => {
+      const { slept, read } = await passAfter(askedFor, { onSleep: ({ stop }) => stop() });
+      assert.deepEqual(slept, [1_801]);
+      assert.deepEqual(read, [HEALTHY]);
     });
 
     it("waits for no retry and no slot", async () => {
